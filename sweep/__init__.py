@@ -1,0 +1,1 @@
+"""The orchestrator: study file, search space, ledger, executors, driver, inspection."""

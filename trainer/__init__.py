@@ -1,0 +1,1 @@
+"""One supervised fine-tuning trial: data, model, training, observations, evaluation."""
