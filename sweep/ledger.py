@@ -1,0 +1,308 @@
+"""The study's record: every observation, decision and cost, in the study's one storage.
+
+Only the driver writes. Observations and running costs are buffered and go out with the next
+write of anything else, or by `flush`; each write is one transaction, so that whenever the driver
+is killed, what stands in the storage is consistent.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from predictor.types import Observation, Settings, Verdict
+from sweep import tables as t
+from trainer.spec import UserError
+
+BASE = -1  # the trial number that the base model's costs are booked under
+
+
+@dataclass(slots=True)
+class TrialRow:
+    """A line of `sweep_trials`; see there."""
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    num_steps: int
+    planned_flops: float
+    recipe: str | None = None
+    attempts: int = 0
+    failures: int = 0
+    window: dict[str, Any] | None = None
+    measurements: dict[str, Any] | None = None
+    objective: float | None = None
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    trial: int
+    moment: str  # window: the one look; training: a guard; end: the final evaluation
+    step: int
+    verdict: Verdict
+    predictor: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    trial: int
+    attempt: int
+    what: str  # train | early_eval | eval
+    input_tokens: int
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    name: str
+    document: dict[str, Any]
+    facts: dict[str, Any]
+    predictor: str
+    created_s: float = field(default_factory=time.time)
+
+
+def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
+    """An engine for a storage URL. SQLite gets WAL and patience; UserError where the URL is no good."""
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return sa.create_engine(parsed)
+        assert parsed.database, url
+        if read_only:
+            uri = f"sqlite:///file:{parsed.database}?mode=ro&uri=true"
+            return sa.create_engine(uri, connect_args={"timeout": 30})
+        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"storage {url!r} cannot be used: {error}; right is sqlite:////full/path.db or "
+            "postgresql+psycopg://user@host/database (pip install 'sft-sweep[postgres]')"
+        ) from None
+
+    @sa.event.listens_for(engine, "connect")
+    def use_wal(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind a SQLite URL; None for other databases."""
+    parsed = sa.make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+class Ledger:
+    """One study's rows in a storage."""
+
+    def __init__(self, engine: sa.Engine, study: str) -> None:
+        self.engine = engine
+        self.study = study
+        self._observations: list[dict[str, Any]] = []
+        self._costs: dict[tuple[int, int, str], Cost] = {}
+
+    # --- writing: the driver alone
+
+    def create(self, row: StudyRow) -> None:
+        t.metadata.create_all(self.engine)
+        with self._write() as connection:
+            connection.execute(
+                t.studies.insert().values(
+                    study=row.name,
+                    created_s=row.created_s,
+                    document=row.document,
+                    facts=row.facts,
+                    predictor=row.predictor,
+                )
+            )
+
+    def continue_as(self, document: Mapping[str, Any], predictor: str, changes: list[str]) -> None:
+        """The study goes on under a changed document; each change is noted."""
+        with self._write() as connection:
+            connection.execute(
+                t.studies.update()
+                .where(t.studies.c.study == self.study)
+                .values(document=dict(document), predictor=predictor)
+            )
+            for text in changes:
+                connection.execute(
+                    t.notes.insert().values(study=self.study, at_s=time.time(), text=text)
+                )
+
+    def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
+        """The trial as it now stands, with the decision that brought it there, if one did."""
+        values = {name: getattr(row, name) for name in TrialRow.__dataclass_fields__}
+        with self._write() as connection:
+            here = (t.trials.c.study == self.study) & (t.trials.c.number == row.number)
+            connection.execute(t.trials.delete().where(here))
+            connection.execute(t.trials.insert().values(study=self.study, **values))
+            if decision is not None:
+                self._insert_decision(connection, decision)
+
+    def forget_observations_after(self, trial: int, step: int) -> None:
+        """A resumed trial does these steps again. What they cost stays booked."""
+        self.flush()
+        o = t.observations.c
+        with self._write() as connection:
+            here = (o.study == self.study) & (o.trial == trial) & (o.step > step)
+            connection.execute(t.observations.delete().where(here))
+
+    def add_observation(self, trial: int, seen: Observation) -> None:
+        """Buffered until the next write."""
+        values = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
+        self._observations.append({"study": self.study, "trial": trial, **values})
+
+    def book(self, cost: Cost) -> None:
+        """Buffered; a cost replaces an earlier one of the same trial, attempt and kind."""
+        self._costs[(cost.trial, cost.attempt, cost.what)] = cost
+
+    def flush(self) -> None:
+        if self._observations or self._costs:
+            with self._write():
+                pass
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self.engine.begin() as connection:
+            if self._observations:
+                connection.execute(t.observations.insert(), self._observations)
+            for cost in self._costs.values():
+                self._upsert_cost(connection, cost)
+            yield connection
+        self._observations.clear()  # only after the commit: a failed write loses nothing
+        self._costs.clear()
+
+    def _upsert_cost(self, connection: sa.Connection, cost: Cost) -> None:
+        c = t.costs.c
+        here = (
+            (c.study == self.study)
+            & (c.trial == cost.trial)
+            & (c.attempt == cost.attempt)
+            & (c.what == cost.what)
+        )
+        connection.execute(t.costs.delete().where(here))
+        values = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
+        connection.execute(t.costs.insert().values(study=self.study, **values))
+
+    def _insert_decision(self, connection: sa.Connection, decision: Decision) -> None:
+        d, verdict = t.decisions.c, decision.verdict
+        here = (
+            (d.study == self.study)
+            & (d.trial == decision.trial)
+            & (d.moment == decision.moment)
+        )
+        connection.execute(t.decisions.delete().where(here))
+        connection.execute(
+            t.decisions.insert().values(
+                study=self.study,
+                trial=decision.trial,
+                moment=decision.moment,
+                step=decision.step,
+                at_s=time.time(),
+                action=verdict.action,
+                kind=verdict.kind,
+                probability=verdict.probability,
+                reason=verdict.reason,
+                evidence=dict(verdict.evidence),
+                predictor=decision.predictor,
+                settings={
+                    name: getattr(decision.settings, name)
+                    for name in Settings.__dataclass_fields__
+                },
+            )
+        )
+
+    # --- reading: anyone
+
+    def read_study(self) -> StudyRow | None:
+        """None where the storage holds no such study, or is not a sweep's storage at all."""
+        if not sa.inspect(self.engine).has_table(t.studies.name):
+            return None
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                t.studies.select().where(t.studies.c.study == self.study)
+            ).first()
+        if row is None:
+            return None
+        return StudyRow(row.study, row.document, row.facts, row.predictor, row.created_s)
+
+    def read_trials(self) -> list[TrialRow]:
+        """By number."""
+        query = t.trials.select().where(t.trials.c.study == self.study).order_by(t.trials.c.number)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        names = TrialRow.__dataclass_fields__
+        return [TrialRow(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    def read_observations(self, trial: int) -> list[Observation]:
+        """In the order of their steps."""
+        o = t.observations.c
+        query = (
+            t.observations.select()
+            .where((o.study == self.study) & (o.trial == trial))
+            .order_by(o.step)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        names = Observation.__dataclass_fields__
+        return [
+            Observation(
+                **{name: getattr(row, name) for name in names if name not in ("loss", "grad_norm")},
+                loss=math.nan if row.loss is None else row.loss,
+                grad_norm=math.nan if row.grad_norm is None else row.grad_norm,
+            )
+            for row in rows
+        ]
+
+    def read_decisions(self) -> list[Decision]:
+        """In the order they were taken."""
+        query = (
+            t.decisions.select()
+            .where(t.decisions.c.study == self.study)
+            .order_by(t.decisions.c.at_s)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Decision(
+                row.trial,
+                row.moment,
+                row.step,
+                Verdict(row.action, row.kind, row.reason, row.probability, row.evidence),
+                row.predictor,
+                Settings(**row.settings),
+            )
+            for row in rows
+        ]
+
+    def read_costs(self) -> list[Cost]:
+        query = t.costs.select().where(t.costs.c.study == self.study)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        names = Cost.__dataclass_fields__
+        return [Cost(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    def read_notes(self) -> list[str]:
+        query = (
+            sa.select(t.notes.c.text).where(t.notes.c.study == self.study).order_by(t.notes.c.id)
+        )
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
+
+
+def study_names(engine: sa.Engine) -> list[str]:
+    """The sweep studies that a storage holds."""
+    if not sa.inspect(engine).has_table(t.studies.name):
+        return []
+    with engine.connect() as connection:
+        return list(connection.scalars(sa.select(t.studies.c.study).order_by(t.studies.c.study)))

@@ -1,0 +1,49 @@
+"""The one place that knows what lies where in a study's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPaths:
+    out: Path
+
+    @property
+    def database(self) -> Path:
+        return self.out / "study.db"
+
+    @property
+    def study_file(self) -> Path:
+        """The study as resolved when it was made, for people to read; the ledger is what counts."""
+        return self.out / "study.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.out / "data"
+
+    @property
+    def prepare_log(self) -> Path:
+        return self.out / "prepare.log"
+
+    @property
+    def trials(self) -> Path:
+        return self.out / "trials"
+
+    def trial(self, number: int) -> Path:
+        return self.trials / f"{number:04d}"
+
+    def trial_log(self, number: int) -> Path:
+        return self.trial(number) / "log.txt"
+
+    def trial_model(self, number: int) -> Path:
+        return self.trial(number) / "model"
+
+    @property
+    def best(self) -> Path:
+        return self.out / "best"
+
+    @property
+    def default_storage(self) -> str:
+        return f"sqlite:///{self.database}"
