@@ -1,0 +1,114 @@
+"""What a running study shows: a status now and then, and lines that stay."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTrial:
+    number: int
+    params: Mapping[str, Any]  # the searched ones
+    doing: str  # "loading the model", "training", "evaluating", "waiting for the verdict", ...
+    step: int
+    num_steps: int
+    loss: float | None  # nats per token, the last step's
+    grad_norm: float | None
+    verdict: str  # "" before the window closed; then "continue", "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    study: str
+    running: Sequence[RunningTrial]
+    completed: int  # audited ones included
+    pruned: int
+    audited: int
+    failed: int
+    total: int  # run.trials
+    saved_share: float | None  # of the settled trials' planned compute; None before there is one
+    elapsed_s: float
+    left_s: float | None  # an estimate
+    best: str  # "trial 3: choice_accuracy 0.712", or ""
+
+
+class View(Protocol):
+    """Where a study's progress goes. `show` is cheap and may be called at every event."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def say(self, line: str) -> None: ...
+    def show(self, status: Status) -> None: ...
+
+
+class PlainView:
+    """For logs and pipes: lines that stay, and a short status at most every `every_s` seconds."""
+
+    def __init__(self, stream: TextIO | None = None, every_s: float = 30.0) -> None:
+        self.stream = stream or sys.stdout
+        self.every_s = every_s
+        self._shown_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def say(self, line: str) -> None:
+        self.stream.write(line + "\n")
+        self.stream.flush()
+
+    def show(self, status: Status) -> None:
+        if time.monotonic() - self._shown_s < self.every_s:
+            return
+        self._shown_s = time.monotonic()
+        for trial in status.running:
+            loss = "" if trial.loss is None else f", loss {trial.loss:.3f}"
+            self.say(
+                f"trial {trial.number}: {trial.doing}, step {trial.step}/{trial.num_steps}{loss}"
+            )
+        self.say(counts(status))
+
+
+def counts(status: Status) -> str:
+    """The study in one line."""
+    parts = [
+        f"{status.completed} completed",
+        f"{status.pruned} pruned",
+        f"{status.audited} audited",
+        f"{status.failed} failed",
+        f"of {status.total} trials",
+    ]
+    line = ", ".join(parts[:-1]) + f" {parts[-1]}"
+    if status.saved_share is not None:
+        line += f"; {status.saved_share:.0%} of the compute saved"
+    line += f"; {duration(status.elapsed_s)} so far"
+    if status.left_s is not None:
+        line += f", about {duration(status.left_s)} left"
+    return line
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min 05 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
