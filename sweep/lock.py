@@ -1,0 +1,70 @@
+"""One driver per storage: the second is refused with a sentence that names the first."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sweep.ledger import sqlite_file
+from trainer.spec import UserError
+
+
+@contextmanager
+def only_driver(url: str, study: str) -> Iterator[None]:
+    """Holds the study for this process. UserError where another driver holds it."""
+    file = sqlite_file(url)
+    with _file_lock(file, study) if file is not None else _server_lock(url, study):
+        yield
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _refusal(study: str, holder: str) -> UserError:
+    return UserError(
+        f"study {study!r} is already being run by {holder}: wait for it, or stop it with Ctrl-C there"
+    )
+
+
+@contextmanager
+def _file_lock(database: Path, study: str) -> Iterator[None]:
+    """A lock that goes away with the process that holds it, however that ends."""
+    path = database.with_name(database.name + ".lock")
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise _refusal(study, file.read().strip() or "another process") from None
+        file.truncate(0)
+        file.write(_me())
+        file.flush()
+        yield
+
+
+@contextmanager
+def _server_lock(url: str, study: str) -> Iterator[None]:
+    """A PostgreSQL advisory lock: it lives as long as the session does."""
+    key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:4]) & 0x7FFFFFFF
+    engine = sa.create_engine(
+        url, poolclass=sa.pool.NullPool, connect_args={"application_name": f"sweep, {_me()}"}
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
+            holder = connection.scalar(
+                sa.text(
+                    "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                    "WHERE l.locktype = 'advisory' AND l.objid = :key AND l.granted"
+                ),
+                {"key": key},
+            )
+            raise _refusal(study, holder or "another process")
+        yield
