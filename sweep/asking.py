@@ -1,0 +1,134 @@
+"""The Optuna side of a study: which configuration next, and how each one ended.
+
+Optuna is told what it can use: params, states, user attributes and evaluations of the objective.
+The ledger is what counts; after a crash Optuna is brought in line with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from sweep import space
+from sweep.config import Study
+from sweep.ledger import sqlite_file
+from sweep.recipes import fit_recipes
+from trainer.spec import HIGHER_IS_BETTER, UserError
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    number: int
+    params: dict[str, Any]  # searched and fixed
+    recipe: str | None
+
+
+class Asker:
+    """`create=False` opens a study that must be there; UserError where a foreign one has its name."""
+
+    def __init__(self, study: Study, url: str, *, create: bool) -> None:
+        self.study = study
+        self.storage = _storage(url)
+        if create and _has_study(self.storage, study.name):
+            raise UserError(
+                f"storage {url} holds an Optuna study {study.name!r} that sweep did not make: "
+                "give yours another name"
+            )
+        higher = HIGHER_IS_BETTER[study.objective.metric]
+        self.optuna = optuna.create_study(
+            study_name=study.name,
+            storage=self.storage,
+            direction=StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE,
+            load_if_exists=True,
+        )
+        if create:
+            self.optuna.set_metric_names([study.objective.metric])
+            for recipe in fit_recipes(study):
+                self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
+        self._grid = space.grid_points(study) if study.search.sampler == "grid" else []
+
+    def ask(self, parallel: bool = False) -> Asked | None:
+        """A new trial, or one that was asked for just before a crash; None: nothing is left to try."""
+        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if self.study.search.sampler == "grid" and not waiting:
+            tried = [_searched(trial) for trial in self.optuna.get_trials(deepcopy=False)]
+            point = next((point for point in self._grid if point not in tried), None)
+            if point is None:
+                return None
+            self.optuna.enqueue_trial(point)
+        number = len(self.optuna.get_trials(deepcopy=False))
+        # made anew each time: what is drawn depends on the trials so far, not on restarts
+        self.optuna.sampler = space.make_sampler(self.study, number, parallel)
+        return self._asked(self.optuna.ask())
+
+    def unrecorded(self, recorded: set[int]) -> list[Asked]:
+        """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [self._asked(self._handle(t.number)) for t in running if t.number not in recorded]
+
+    def report(self, number: int, samples: int, value: float) -> None:
+        """An evaluation of the objective, after `samples` samples."""
+        self._handle(number).report(value, samples)
+
+    def annotate(self, number: int, **attrs: str | float | None) -> None:
+        """User attributes, for the dashboard; only while the trial is not told."""
+        for name, value in attrs.items():
+            if value is not None:
+                self._handle(number).set_user_attr(name, value)
+
+    def tell(self, number: int, state: str, value: float | None = None) -> None:
+        """`state`: completed, pruned or failed. Telling again what is told changes nothing."""
+        optuna_state = {
+            "completed": TrialState.COMPLETE,
+            "pruned": TrialState.PRUNED,
+            "failed": TrialState.FAIL,
+        }[state]
+        self.optuna.tell(number, value, state=optuna_state, skip_if_finished=True)
+
+    def is_told(self, number: int) -> bool:
+        return self.optuna.get_trials(deepcopy=False)[number].state.is_finished()
+
+    def close(self) -> None:
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
+    def _handle(self, number: int) -> optuna.trial.Trial:
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(
+            self.optuna._study_id,  # pyright: ignore[reportPrivateUsage]
+            number,
+        )
+        return optuna.trial.Trial(self.optuna, trial_id)
+
+    def _asked(self, trial: optuna.trial.Trial) -> Asked:
+        params = space.suggest(trial, self.study)
+        return Asked(trial.number, params, trial.user_attrs.get("recipe"))
+
+
+def _searched(trial: optuna.trial.FrozenTrial) -> Mapping[str, Any]:
+    return trial.params or trial.system_attrs.get("fixed_params", {})
+
+
+def _storage(url: str) -> RDBStorage:
+    if sqlite_file(url) is None:
+        return RDBStorage(url)
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
+
+    @sa.event.listens_for(storage.engine, "connect")
+    def be_quick(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: no fsync at every commit
+
+    storage.engine.dispose()
+    return storage
+
+
+def _has_study(storage: RDBStorage, name: str) -> bool:
+    return any(study.study_name == name for study in storage.get_all_studies())

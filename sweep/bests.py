@@ -1,0 +1,86 @@
+"""Which models stay: the best trial's in OUT/best, with its card; others as `run.keep` says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sweep.ledger import TrialRow
+from sweep.paths import StudyPaths
+from trainer.spec import HIGHER_IS_BETTER
+
+MARK = "sweep.json"  # beside the weights: whose they are
+
+
+def best_trial(rows: Iterable[TrialRow], metric: str) -> TrialRow | None:
+    """The completed trial with the best objective; the earlier one of equals."""
+    completed = [row for row in rows if row.state == "completed" and row.objective is not None]
+    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    return min(completed, key=lambda row: (sign * (row.objective or 0.0), row.number), default=None)
+
+
+def settle_model(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
+    """Bring a trial's model to OUT/best if the trial is the best, and drop it if nobody wants it.
+
+    Safe to be killed in, and to be called again.
+    """
+    finish_promotion(paths)
+    model = paths.trial_model(row.number)
+    if not model.is_dir():
+        return
+    if best is not None and best.number == row.number and keep != "none":
+        mark: dict[str, Any] = {
+            "trial": row.number,
+            "objective": row.objective,
+            "params": row.params,
+        }
+        write_beside(model / MARK, json.dumps(mark, indent=2))
+        if keep == "all":
+            new = paths.best.with_name("best.copying")
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.copytree(model, new, copy_function=_link)
+            new.rename(_new(paths))
+        else:
+            model.rename(_new(paths))
+        finish_promotion(paths)
+    elif keep != "all":
+        shutil.rmtree(model)
+
+
+def finish_promotion(paths: StudyPaths) -> None:
+    """Put a new best model in the old one's place, also after a kill between the two renames."""
+    old = paths.best.with_name("best.old")
+    if _new(paths).is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+        if paths.best.is_dir():
+            paths.best.rename(old)
+        _new(paths).rename(paths.best)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def best_kept(paths: StudyPaths) -> int | None:
+    """The number of the trial whose model lies in OUT/best."""
+    mark = paths.best / MARK
+    return json.loads(mark.read_text())["trial"] if mark.is_file() else None
+
+
+def write_beside(path: Path, text: str) -> None:
+    """The whole text or what was there before."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def _new(paths: StudyPaths) -> Path:
+    return paths.best.with_name("best.new")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

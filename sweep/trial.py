@@ -1,0 +1,141 @@
+"""One trial as the driver holds it: its state and every move between states, its costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
+from sweep.ledger import Cost, TrialRow
+from trainer.spec import HIGHER_IS_BETTER, Measurement, TrialSpec
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for a slot: not yet started, interrupted, or to be tried again
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
+_MOVES = {
+    State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
+    State.RUNNING: {State.WAITING, *SETTLED},
+}
+
+
+@dataclass(slots=True)
+class Trial:
+    row: TrialRow
+    spec: TrialSpec
+    observations: list[Observation] = field(default_factory=list[Observation])
+    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])  # by moment
+    doing: str = ""
+    last_heard_s: float = 0.0  # time.monotonic
+    _attempt_tokens: int = 0
+    _attempt_seconds: float = 0.0
+
+    @property
+    def number(self) -> int:
+        return self.row.number
+
+    @property
+    def state(self) -> State:
+        return State(self.row.state)
+
+    def move(self, to: State) -> None:
+        assert to in _MOVES.get(self.state, ()), f"trial {self.number}: {self.state} -> {to}"
+        self.row.state = to.value
+
+    def start(self) -> None:
+        """A new attempt."""
+        self.move(State.RUNNING)
+        self.row.attempts += 1
+        self.doing = "starting"
+        self._attempt_tokens, self._attempt_seconds = 0, 0.0
+        self.heard()
+
+    def heard(self) -> None:
+        self.last_heard_s = time.monotonic()
+
+    def go_on_from(self, step: int) -> None:
+        """The attempt begins after `step`; later steps, of an attempt that was lost, come again."""
+        self.observations = [seen for seen in self.observations if seen.step <= step]
+
+    def observe(self, seen: Observation) -> None:
+        before = self.observations[-1].input_tokens_seen if self.observations else 0
+        self._attempt_tokens += seen.input_tokens_seen - before
+        self._attempt_seconds += seen.seconds
+        self.observations.append(seen)
+
+    def train_cost(self, num_params: int) -> Cost:
+        """What the present attempt has cost so far."""
+        return self._cost(
+            "train",
+            self._attempt_tokens,
+            self._attempt_seconds,
+            train_flops(self.spec, num_params, self._attempt_tokens),
+        )
+
+    def eval_cost(
+        self, what: str, measured: list[Measurement], num_params: int
+    ) -> Cost:
+        tokens = sum(one.input_tokens for one in measured)
+        seconds = sum(one.seconds for one in measured)
+        return self._cost(what, tokens, seconds, 2.0 * num_params * tokens)
+
+    def _cost(self, what: str, tokens: int, seconds: float, flops: float) -> Cost:
+        return Cost(self.number, self.row.attempts, what, tokens, seconds, flops)
+
+    @property
+    def is_audited(self) -> bool:
+        return any(verdict.action == "audit" for verdict in self.verdicts.values())
+
+    @property
+    def pruned_by(self) -> Verdict | None:
+        return next((v for v in self.verdicts.values() if v.action == "prune"), None)
+
+    def in_cohort(self, metric: str) -> CohortTrial:
+        """As the predictor sees it: the objective and its early evaluation, lower is better."""
+        row, window = self.row, None
+        if row.window is not None:
+            early = row.window["early_eval"]
+            window = WindowSignals(
+                row.window["samples"],
+                row.window["loss"],
+                row.window["grad_norm"],
+                row.window["grad_norm_noise_free"],
+                None if early is None else turned(metric, early, row.window["early_eval_num"]),
+            )
+        objective = None
+        if self.state is State.COMPLETED and row.objective is not None:
+            assert row.measurements is not None
+            objective = turned(metric, row.objective, row.measurements[metric]["num"])
+        return CohortTrial(self.number, row.params, window, objective, self.spec.warmup_steps)
+
+
+def turned(metric: str, value: float, num: int) -> float:
+    """A metric turned so that lower is better, and never 0: an accuracy becomes its error rate,
+    half a question up."""
+    return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value
+
+
+def train_flops(spec: TrialSpec, num_params: int, input_tokens: int) -> float:
+    """6 N per token, 4 N where only adapters are trained (no weight gradients of the base)."""
+    return (4.0 if spec.model.tuning == "lora" else 6.0) * num_params * input_tokens
+
+
+def planned_flops(spec: TrialSpec, facts: dict[str, Any]) -> float:
+    """What the trial costs trained to its end and measured, early evaluation not counted."""
+    train, num_params = facts["train"], facts["num_params"]
+    tokens_per_sample = train["input_tokens"] / train["rows"]
+    tokens = round(spec.num_steps * spec.batch_size * tokens_per_sample)
+    eval_tokens = sum(
+        facts[source]["input_tokens"]
+        for metric, source in (("eval_loss", "eval"), ("choice_accuracy", "choices"))
+        if metric in spec.metrics
+    )
+    return train_flops(spec, num_params, tokens) + 2.0 * num_params * eval_tokens
