@@ -1,0 +1,192 @@
+"""The driver's trials in memory, kept in line with the ledger, Optuna and the models on disk.
+
+Of every move the ledger hears first, in one transaction; Optuna and the models follow. `recover`
+brings all three together again after a driver was killed anywhere in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from predictor.judge import PREDICTOR_VERSION
+from predictor.signals import window_signals
+from predictor.types import CohortTrial, Settings, Verdict
+from sweep.asking import Asked, Asker
+from sweep.bests import best_trial, settle_model
+from sweep.config import LoadedStudy
+from sweep.ledger import Cost, Decision, Ledger, TrialRow
+from sweep.paths import StudyPaths
+from sweep.space import trial_spec
+from sweep.trial import SETTLED, State, Trial, planned_flops
+from trainer.spec import Failed, Measurement, Stepped, TrialSpec
+
+
+@dataclass(slots=True)
+class Book:
+    loaded: LoadedStudy
+    facts: Mapping[str, Any]  # trainer/prepare.py
+    paths: StudyPaths
+    ledger: Ledger
+    asker: Asker
+    threads_per_trial: int = 0
+    trials: dict[int, Trial] = field(default_factory=dict[int, Trial])
+    costs: dict[tuple[int, int, str], Cost] = field(
+        default_factory=dict[tuple[int, int, str], Cost]
+    )
+
+    # --- a trial comes and goes
+
+    def new_trial(self, parallel: bool) -> Trial | None:
+        """The next configuration; None when the space has no more."""
+        asked = self.asker.ask(parallel)
+        return None if asked is None else self._record(asked)
+
+    def _record(self, asked: Asked) -> Trial:
+        spec = self._spec(asked)
+        plan = planned_flops(spec, self.facts)
+        row = TrialRow(
+            asked.number, State.WAITING.value, asked.params, spec.num_steps, plan, asked.recipe
+        )
+        trial = self.trials[asked.number] = Trial(row, spec)
+        self.ledger.save_trial(row)
+        return trial
+
+    def start(self, trial: Trial) -> None:
+        trial.start()
+        self.ledger.save_trial(trial.row)
+
+    def put_back(self, trial: Trial) -> None:
+        """It goes on later: interrupted, or to be tried again."""
+        trial.move(State.WAITING)
+        self.ledger.save_trial(trial.row)
+
+    def settle(self, trial: Trial, state: State) -> None:
+        trial.move(state)
+        self.ledger.save_trial(trial.row)
+        self._follow(trial)
+        trial.observations.clear()
+
+    def _follow(self, trial: Trial) -> None:
+        """What a settled trial means for the models and for Optuna. Doing it again is harmless."""
+        if trial.state is State.COMPLETED:
+            settle_model(self.paths, trial.row, self.best, self.loaded.study.run.keep)
+        if not self.asker.is_told(trial.number):
+            verdict = trial.pruned_by
+            self.asker.annotate(trial.number, reason=verdict.reason if verdict else None)
+            self.asker.tell(trial.number, trial.state.value, trial.row.objective)
+
+    # --- what is seen and decided
+
+    def resumed(self, trial: Trial, step: int) -> None:
+        trial.go_on_from(step)
+        self.ledger.forget_observations_after(trial.number, step)
+
+    def stepped(self, trial: Trial, event: Stepped) -> None:
+        trial.observe(event.observation)
+        self.ledger.add_observation(trial.number, event.observation)
+        self._book(trial.train_cost(self.num_params))
+
+    def window_closed(self, trial: Trial, early: Measurement | None) -> None:
+        """What the window shows, noted on the trial; it is saved with the verdict."""
+        samples = trial.spec.window_samples
+        value, num = (None, None) if early is None else (early.value, early.num)
+        signals = window_signals(trial.observations, samples, value)
+        trial.row.window = {**asdict(signals), "early_eval_num": num}
+        if early is not None:
+            self._book(trial.eval_cost("early_eval", [early], self.num_params))
+            if isfinite(early.value):
+                self.asker.report(trial.number, samples, early.value)
+
+    def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
+        trial.verdicts[moment] = verdict
+        decision = Decision(trial.number, moment, step, verdict, PREDICTOR_VERSION, self.settings)
+        self.ledger.save_trial(trial.row, decision=decision)
+
+    def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
+        """The final evaluation; what is not finite is no result."""
+        self._book(trial.eval_cost("eval", list(measurements.values()), self.num_params))
+        trial.row.measurements = {name: asdict(one) for name, one in measurements.items()}
+        objective = measurements[self.metric].value
+        if not isfinite(objective):
+            reason = f"{self.metric} is {objective} at the end of the training"
+            self.decided(trial, "end", trial.row.num_steps, Verdict("prune", "guard", reason))
+        if trial.pruned_by is None:
+            trial.row.objective = objective
+
+    def failed(self, trial: Trial, cause: Failed) -> bool:
+        """Whether it is to be tried again."""
+        trial.row.failures += 1
+        trial.row.error = {
+            "kind": cause.kind,
+            "message": cause.message,
+            "traceback": cause.traceback,
+        }
+        retries = 0 if cause.kind == "bad input" else self.loaded.study.run.retries
+        return trial.row.failures <= retries
+
+    # --- after a restart
+
+    def recover(self) -> None:
+        """Take up the study where the storage says it stands."""
+        verdicts: dict[int, dict[str, Verdict]] = {}
+        for decision in self.ledger.read_decisions():
+            verdicts.setdefault(decision.trial, {})[decision.moment] = decision.verdict
+        self.costs = {(c.trial, c.attempt, c.what): c for c in self.ledger.read_costs()}
+        for row in self.ledger.read_trials():
+            spec = self._spec(Asked(row.number, row.params, row.recipe))
+            trial = Trial(row, spec, verdicts=verdicts.get(row.number, {}))
+            self.trials[row.number] = trial
+            if trial.state is State.RUNNING:
+                trial.move(State.WAITING)
+        for asked in self.asker.unrecorded(set(self.trials)):
+            self._record(asked)
+        for trial in self.trials.values():
+            if trial.state in SETTLED:
+                self._follow(trial)
+            elif trial.pruned_by is not None:
+                self.settle(trial, State.PRUNED)
+            else:
+                trial.observations = self.ledger.read_observations(trial.number)
+
+    # --- what is known
+
+    @property
+    def metric(self) -> str:
+        return self.loaded.study.objective.metric
+
+    @property
+    def num_params(self) -> int:
+        return self.facts["num_params"]
+
+    @property
+    def settings(self) -> Settings:
+        pruning, seed = self.loaded.study.pruning, self.loaded.study.run.seed
+        return Settings(pruning.enabled, pruning.guards, pruning.startup, pruning.audit, seed)
+
+    @property
+    def best(self) -> TrialRow | None:
+        return best_trial((trial.row for trial in self.trials.values()), self.metric)
+
+    def cohort(self) -> list[CohortTrial]:
+        return [trial.in_cohort(self.metric) for trial in self.trials.values()]
+
+    def count(self, *states: State) -> int:
+        return sum(trial.state in states for trial in self.trials.values())
+
+    def _book(self, cost: Cost) -> None:
+        self.costs[(cost.trial, cost.attempt, cost.what)] = cost
+        self.ledger.book(cost)
+
+    def _spec(self, asked: Asked) -> TrialSpec:
+        return trial_spec(
+            self.loaded,
+            asked.number,
+            asked.params,
+            self.facts,
+            str(self.paths.data),
+            str(self.paths.trial(asked.number)),
+            self.threads_per_trial,
+        )
