@@ -29,13 +29,13 @@ class Observation:
     grad_norm: float  # global L2 norm before clipping
     lr: float  # the rate used in this step
     seconds: float  # wall time of this step
-    grad_sq_noise_free: float | None = None  # estimate of |G|^2, the norm with the batch's noise out
+    grad_sq_noise_free: float | None = None  # |G|^2 estimated, the batch's noise out
     grad_sq_noise: float | None = None  # the rest of |g_B|^2
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSignals:
-    """A trial's early window in a few numbers. NaN and infinity are allowed; None is "not measured"."""
+    """A trial's early window in a few numbers. NaN and infinity are allowed; None: not measured."""
 
     samples: int  # where the window closed
     loss: float  # nats per loss-bearing token
@@ -74,4 +74,4 @@ class Verdict:
     kind: Kind
     reason: str
     probability: float | None = None  # P(beats the incumbent), where the rule states one
-    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values only
+    evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])  # JSON values only
