@@ -202,7 +202,15 @@ class Failed:
 
 
 Event = (
-    Alive | Prepared | Started | Stepped | VerdictWanted | Checkpointed | Finished | Stopped | Failed
+    Alive
+    | Prepared
+    | Started
+    | Stepped
+    | VerdictWanted
+    | Checkpointed
+    | Finished
+    | Stopped
+    | Failed
 )
 
 

@@ -1,0 +1,175 @@
+"""Trials without torch, for tests of the driver: they behave, or misbehave as a script says.
+
+`OUT/../script.json` maps a trial's number to what its first attempt does instead of finishing.
+Run as a program, it is `sweep run` with such trials: `python -m tests.fakes STUDY OUT [overrides]`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from predictor.types import Observation, Verdict
+from sweep.config import load_study
+from sweep.executors import Job, Slot
+from sweep.executors.local import LocalExecutor
+from sweep.paths import StudyPaths
+from sweep.progress import PlainView
+from sweep.running import sweep
+from trainer.spec import (
+    Checkpointed,
+    Failed,
+    Finished,
+    Measurement,
+    Prepared,
+    PrepareSpec,
+    Started,
+    Stepped,
+    Stop,
+    Stopped,
+    TrialSpec,
+    VerdictWanted,
+)
+
+TOKENS_PER_SAMPLE = 10
+NUM_ROWS = 1000
+FACTS: dict[str, Any] = {
+    "num_params": 1000,
+    "train": {"rows": NUM_ROWS, "rows_read": NUM_ROWS, "input_tokens": NUM_ROWS * 10},
+    "eval": {"rows": 100, "input_tokens": 1000},
+    "choices": None,
+    "duplicates": 0,
+    "sources": {},
+    "base_measurements": {
+        "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}
+    },
+}
+
+
+class FakeTrials(LocalExecutor):
+    """The local executor with its entry points replaced by this file's."""
+
+    def __init__(self) -> None:
+        super().__init__(preload=("tests.fakes",))
+
+    def start(self, job: Job, slot: Slot) -> None:
+        entry = "tests.fakes:fake_prepare" if job.key == "prepare" else "tests.fakes:fake_trial"
+        super().start(replace(job, entry=entry), slot)
+
+
+def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
+    out = Path(spec.out_dir)
+    (out / "prepared.json").write_text(json.dumps(FACTS))
+    channel.send(Prepared(FACTS))
+
+
+def final_loss(learning_rate: float) -> float:
+    """Best at 1e-3, worse by 1 for each factor of ten away from it."""
+    return 1.0 + abs(math.log10(learning_rate) + 3)
+
+
+def fake_trial(spec: TrialSpec, channel: Connection) -> None:
+    folder = Path(spec.trial_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder.parent.parent.parent / "script.json"
+    script_text = script.read_text() if script.exists() else "{}"
+    trouble = json.loads(script_text).get(str(spec.number), "")
+    tried = folder / "tried"
+    if tried.exists() and not trouble.startswith("always "):
+        trouble = ""
+    tried.touch()
+    _train(spec, channel, folder, trouble.removeprefix("always "))
+
+
+def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> None:
+    saved = folder / "step"
+    first = int(saved.read_text()) if saved.exists() else 0
+    channel.send(Started(first))
+    final = final_loss(spec.learning_rate)
+    for step in range(first + 1, spec.num_steps + 1):
+        time.sleep(float(os.environ.get("FAKE_STEP_S", "0.002")))
+        samples = step * spec.batch_size
+        loss = final + 2 / step
+        if trouble == "diverge":
+            loss = 2.0 * step
+        if trouble == "nan" and step == 3:
+            loss = math.nan
+        if step == 2:
+            _misbehave(trouble, channel)
+        seen = Observation(
+            step, samples, samples * TOKENS_PER_SAMPLE, samples * 5, loss, final, 1e-3, 0.01
+        )
+        channel.send(Stepped(seen))
+        if not math.isfinite(loss) and _is_pruned(channel, VerdictWanted(step, "not finite")):
+            channel.send(Stopped(step))
+            return
+        if step == spec.window_steps:
+            early = Measurement(final + 0.1, 50, 500, 0.01)
+            if _is_pruned(channel, VerdictWanted(step, "window", early)):
+                channel.send(Stopped(step))
+                return
+        while channel.poll():
+            match channel.recv():
+                case Stop(checkpoint):
+                    if checkpoint:
+                        saved.write_text(str(step))
+                        channel.send(Checkpointed(step))
+                    channel.send(Stopped(step))
+                    return
+                case Verdict("prune"):
+                    channel.send(Stopped(step))
+                    return
+                case _:
+                    pass
+    if spec.save_model:
+        model = folder / "model"
+        model.mkdir(exist_ok=True)
+        (model / "model.safetensors").write_text(str(spec.number))
+    channel.send(Finished({"eval_loss": Measurement(final, 500, 1000, 0.02)}, str(folder)))
+
+
+def _is_pruned(channel: Connection, wanted: VerdictWanted) -> bool:
+    channel.send(wanted)
+    reply = channel.recv()
+    return isinstance(reply, Verdict) and reply.action == "prune"
+
+
+def _misbehave(trouble: str, channel: Connection) -> None:
+    match trouble:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "oom":
+            channel.send(Failed("out of memory", "tried to allocate 100 GiB"))
+            os._exit(0)
+        case "raise":
+            raise RuntimeError("something broke")
+        case "exit":
+            os._exit(3)
+        case "silent":
+            time.sleep(3600)
+        case "disk full":
+            channel.send(Failed("disk full", os.strerror(errno.ENOSPC)))
+            os._exit(0)
+        case _:
+            pass
+
+
+def main(study: str, out: str, *overrides: str) -> int:
+    executor = FakeTrials()
+    with contextlib.closing(executor):
+        paths = StudyPaths(Path(out).absolute())
+        return sweep(load_study(study, overrides), paths, executor, PlainView())
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""Checkpoints that are known to be whole: written, put on disk, and only then marked complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainer.files import remove_tree, sync_tree, write_json
+
+MARKER = "complete.json"  # {file name: bytes} of every file, written last
+PROGRESS = "progress.json"
+SAVING_SHARE = 0.05  # of the time, at most, goes into saving
+_NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", PROGRESS)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a trial has to remember beyond what the library's checkpoint holds."""
+
+    input_tokens: int = 0
+    loss_tokens: int = 0
+    window_judged: bool = False
+
+
+def checkpoint_dir(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step}"
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """The marker is there, and every file that it names has its size."""
+    try:
+        sizes = json.loads((checkpoint / MARKER).read_text())
+        if not all(name in sizes for name in _NEEDED):
+            return False
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+def mark_complete(checkpoint: Path) -> None:
+    sync_tree(checkpoint)
+    files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARKER]
+    sizes = {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files}
+    write_json(checkpoint / MARKER, sizes)
+
+
+def newest_complete(folder: Path) -> tuple[Path, int] | None:
+    """The checkpoint to go on from, and its step. Torn ones are deleted on the way."""
+    found: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        step = path.name.removeprefix("checkpoint-")
+        if step.isdigit() and is_complete(path):
+            found.append((int(step), path))
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    if not found:
+        return None
+    step, path = max(found)
+    return path, step
+
+
+def keep_newest(folder: Path, num_kept: int) -> None:
+    steps = {
+        int(path.name.removeprefix("checkpoint-")): path
+        for path in folder.glob("checkpoint-*")
+        if path.name.removeprefix("checkpoint-").isdigit()
+    }
+    for step in sorted(steps, reverse=True)[num_kept:]:
+        remove_tree(steps[step])
+
+
+def write_progress(checkpoint: Path, progress: Progress) -> None:
+    write_json(checkpoint / PROGRESS, asdict(progress))
+
+
+def read_progress(checkpoint: Path) -> Progress:
+    return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
+
+
+@dataclass(slots=True)
+class Clock:
+    """When the next checkpoint is due: every so often, but saving takes at most 5 % of the time."""
+
+    every_s: float
+    last_end: float
+    last_took_s: float = 0.0
+
+    def due(self, now: float) -> bool:
+        return now - self.last_end >= max(self.every_s, self.last_took_s / SAVING_SHARE)
+
+    def saved(self, began: float, ended: float) -> None:
+        self.last_end, self.last_took_s = ended, ended - began

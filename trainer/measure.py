@@ -1,0 +1,184 @@
+"""The objectives, measured on prepared data: eval_loss and choice_accuracy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from trl.trainer.utils import add_fused_lm_head
+
+from trainer.spec import Measurement
+from trainer.tokenise import IGNORED
+
+SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
+BATCH_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}  # padding included
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Sequences to score. `unit` says which question or row each belongs to."""
+
+    input_ids: list[np.ndarray]  # each (length,)
+    labels: list[np.ndarray]  # each (length,), IGNORED where nothing is scored
+    unit: np.ndarray  # (num_sequences,)
+    is_answer: np.ndarray | None = None  # (num_sequences,) bool, of choices
+    groups: list[str] = field(default_factory=list)  # one per unit, of choices
+
+    def subset(self, num_units: int) -> Scored:
+        """A fixed draw of `num_units` units; all of them if there are no more."""
+        total = int(self.unit[-1]) + 1
+        if num_units >= total:
+            return self
+        rng = np.random.default_rng(SUBSET_SEED)
+        kept = np.sort(rng.choice(total, num_units, replace=False))
+        renumbered = np.full(total, -1)
+        renumbered[kept] = np.arange(num_units)
+        rows = np.flatnonzero(renumbered[self.unit] >= 0)
+        return Scored(
+            [self.input_ids[row] for row in rows],
+            [self.labels[row] for row in rows],
+            renumbered[self.unit[rows]],
+            None if self.is_answer is None else self.is_answer[rows],
+            [self.groups[unit] for unit in kept] if self.groups else [],
+        )
+
+
+def load_scored(data_dir: Path, metric: str) -> Scored:
+    """The full set of a metric, from what `prepare` wrote."""
+    import datasets
+
+    folder = data_dir / ("eval" if metric == "eval_loss" else "choices")
+    table = datasets.load_from_disk(str(folder)).with_format("numpy")
+    ids = list(table["input_ids"])
+    if metric == "eval_loss":
+        return Scored(ids, list(table["labels"]), np.arange(len(ids)))
+    labels = [row.copy() for row in ids]
+    for row, num_scored in zip(labels, table["num_scored"], strict=True):
+        row[: len(row) - num_scored] = IGNORED
+    unit = np.asarray(table["question"])
+    first = np.flatnonzero(np.diff(unit, prepend=-1))
+    groups = table["group"]
+    return Scored(
+        ids, labels, unit, np.asarray(table["is_answer"]), [str(groups[int(row)]) for row in first]
+    )
+
+
+def measure(
+    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None]
+) -> Measurement:
+    """Score the sequences and reduce them to the metric.
+
+    eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
+    questions whose right choice has the highest sum of log-probabilities / tokens of the choice
+    (the first of equals counts). Takes no random numbers and leaves the model as it was.
+    """
+    began = time.perf_counter()
+    sums, counts = _score(model, scored, dtype, alive)
+    input_tokens = sum(len(ids) for ids in scored.input_ids)
+    if scored.is_answer is None:
+        value, num, groups = -sums.sum() / counts.sum(), int(counts.sum()), {}
+    else:
+        right = _right(sums / counts, scored)
+        value, num = right.mean(), len(right)
+        names = np.array(scored.groups)
+        groups = {name: float(right[names == name].mean()) for name in sorted(set(names)) if name}
+    seconds = time.perf_counter() - began
+    return Measurement(
+        float(value), num, input_tokens, seconds, {str(k): v for k, v in groups.items()}
+    )
+
+
+def _right(scores: np.ndarray, scored: Scored) -> np.ndarray:
+    """Per question, whether the highest score is the answer's. (num_questions,) of 0 and 1."""
+    assert scored.is_answer is not None
+    starts = np.flatnonzero(np.diff(scored.unit, prepend=-1))
+    ends = np.append(starts[1:], len(scores))
+    # A score that is not a number beats nothing: argmax would take it as the highest.
+    finite = np.nan_to_num(scores, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
+    picks = [
+        start + int(np.argmax(finite[start:end])) for start, end in zip(starts, ends, strict=True)
+    ]
+    found = np.isfinite(finite[picks])
+    return (scored.is_answer[picks] & found).astype(float)
+
+
+def _score(
+    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of log-probabilities and number of scored tokens, per sequence."""
+    device = next(model.parameters()).device
+    sums = np.zeros(len(scored.input_ids))
+    counts = np.zeros(len(scored.input_ids), dtype=np.int64)
+    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    was_training = model.training
+    model.eval()
+    try:
+        # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and
+        # training cannot use a buffer that was made in inference mode.
+        with _scoring_head(model) as base, torch.no_grad(), autocast:
+            for rows in _batches([len(ids) for ids in scored.input_ids], BATCH_TOKENS[device.type]):
+                batch = pad_rows(
+                    [scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows]
+                )
+                batch = {name: tensor.to(device) for name, tensor in batch.items()}
+                out = base(**batch, fused_lm_head=True)
+                sums[rows] = out.log_probs.double().sum(1).cpu().numpy()
+                counts[rows] = out.label_mask.sum(1).cpu().numpy()
+                alive()
+    finally:
+        model.train(was_training)
+    return sums, counts
+
+
+@contextmanager
+def _scoring_head(model: Any) -> Iterator[Any]:
+    """The model whose forward gives log-probabilities of the labels without the full logits.
+
+    It is the same head that the training loss comes from, without that one's extra outputs; the
+    forward that was there is put back.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = base.__dict__.get("forward")
+    add_fused_lm_head(base, outputs=("log_probs",))
+    try:
+        yield base
+    finally:
+        if before is None:
+            del base.forward
+        else:
+            base.forward = before
+
+
+def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:
+    """Rows of similar length together, at most `max_tokens` a batch with the padding."""
+    order = np.argsort(lengths, kind="stable")[::-1]  # the longest first: memory fails at once
+    start = 0
+    while start < len(order):
+        per_batch = max(1, max_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + per_batch]
+        start += per_batch
+
+
+def pad_rows(input_ids: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, torch.Tensor]:
+    """Right-pad to the longest: each (num_rows, longest) int64.
+
+    The padding id does not matter: attention_mask hides it and its labels carry no loss. So an EOS
+    that also serves as padding still carries loss where it ends a completion.
+    """
+    shape = len(input_ids), max(len(ids) for ids in input_ids)
+    padded = {
+        "input_ids": np.zeros(shape, dtype=np.int64),
+        "attention_mask": np.zeros(shape, dtype=np.int64),
+        "labels": np.full(shape, IGNORED, dtype=np.int64),
+    }
+    for row, (ids, own) in enumerate(zip(input_ids, labels, strict=True)):
+        padded["input_ids"][row, : len(ids)] = ids
+        padded["attention_mask"][row, : len(ids)] = 1
+        padded["labels"][row, : len(ids)] = own
+    return {name: torch.from_numpy(rows) for name, rows in padded.items()}

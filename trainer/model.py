@@ -1,0 +1,168 @@
+"""Finding, checking and loading the base model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from trainer.spec import ModelSpec, UserError
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+_PICKLES = ("*.bin", "*.pt", "*.pth")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModel:
+    folder: Path
+    tokenizer: Any
+    num_params: int  # tied weights counted once
+
+
+def find_model(model: ModelSpec, offline: bool = False) -> Path:
+    """The model's folder; a Hub id is downloaded on first use. Raises UserError."""
+    base = model.base
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise UserError(f"model.base: {base} is a file; give the model's folder")
+    if base.startswith((".", "/", "~")) or base.count("/") > 1:
+        raise UserError(f"model.base: no folder {base}")
+    return _download(base, model.trust_remote_code, offline)
+
+
+def _download(base: str, code: bool, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    patterns = [
+        "*.json",
+        "*.safetensors",
+        "*.model",
+        "*.txt",
+        "*.jinja",
+        *(["*.py"] if code else []),
+    ]
+    try:
+        return Path(snapshot_download(base, allow_patterns=patterns, local_files_only=offline))
+    except Exception as error:  # the Hub's client raises a dozen kinds
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"model.base: {base} is no local folder and cannot be had from the Hugging Face Hub "
+            f"({type(error).__name__}: {reason[:160]}); where there is access run "
+            f"`hf download {base} --local-dir DIR` and give that folder, or mend HF_ENDPOINT, "
+            "HF_HUB_OFFLINE and HF_TOKEN"
+        ) from None
+
+
+def check_model(model: ModelSpec) -> CheckedModel:
+    """All that can be known about the model without loading its weights. Raises UserError."""
+    folder = find_model(model)
+    if not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        hint = (
+            "it holds a LoRA adapter, which must be merged into its base first"
+            if adapter
+            else ("it is no model folder")
+        )
+        raise UserError(f"model.base: {folder} has no config.json; {hint}")
+    _check_weights(folder)
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise UserError(
+            f"model.base: {folder} has no tokenizer (tokenizer.json or tokenizer.model)"
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            skeleton = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=model.trust_remote_code
+            )
+            skeleton.tie_weights()
+    except Exception as error:  # unknown architecture, broken JSON, code that is not trusted
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"model.base: {folder} is no causal language model: {reason[:300]}"
+        ) from None
+    rows = skeleton.get_input_embeddings().weight.shape[0]
+    _check_tokenizer(folder, tokenizer, rows)
+    return CheckedModel(folder, tokenizer, sum(p.numel() for p in skeleton.parameters()))
+
+
+def _check_weights(folder: Path) -> None:
+    from safetensors import safe_open
+
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        pickled = any(any(folder.glob(pattern)) for pattern in _PICKLES)
+        raise UserError(
+            f"model.base: {folder} has only pickled weights; safetensors only: convert them first"
+            if pickled
+            else f"model.base: {folder} has no weights (*.safetensors)"
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        named = set(json.loads(index.read_text())["weight_map"].values())
+        missing = sorted(named - {shard.name for shard in shards})
+        if missing:
+            raise UserError(
+                f"model.base: {folder} lacks {', '.join(missing)}, named in {index.name}"
+            )
+    for shard in shards:
+        try:
+            with safe_open(shard, framework="pt") as opened:
+                opened.keys()
+        except Exception as error:
+            raise UserError(f"model.base: {shard} is damaged or incomplete ({error})") from None
+
+
+def _check_tokenizer(folder: Path, tokenizer: Any, embedding_rows: int) -> None:
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            f"model.base: the tokenizer in {folder} has no end-of-text token; "
+            "set eos_token in its tokenizer_config.json"
+        )
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= embedding_rows:
+        raise UserError(
+            f"model.base: the tokenizer in {folder} makes token ids up to {highest}, "
+            f"the model embeds only {embedding_rows}; they do not belong together"
+        )
+
+
+def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
+    """The base model with its weights held as `model.weights` says, on `device`, for training.
+
+    Raises UserError if the weights do not fill the model (the library would invent the rest).
+    """
+    folder = find_model(model, offline=True)
+    loaded, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, model.weights),
+        use_safetensors=True,
+        trust_remote_code=model.trust_remote_code,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        names = sorted(report["missing_keys"])
+        raise UserError(
+            f"model.base: the weights in {folder} lack {len(names)} of the model's tensors "
+            f"({', '.join(names[:3])})"
+        )
+    # What a saved adapter names as its base: a folder must be found from anywhere.
+    is_local = Path(model.base).expanduser().is_dir()
+    loaded.config._name_or_path = str(folder.resolve()) if is_local else model.base
+    loaded.name_or_path = loaded.config._name_or_path
+    return loaded.to(device)
+
+
+def best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,197 @@
+"""One trial from its spec to its end: load, train, ask, obey, measure, save."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+
+from predictor.types import Observation, Verdict
+from trainer import checkpoint as ckpt
+from trainer.batches import Rows
+from trainer.files import remove_tree, sync_tree
+from trainer.link import Halted, Link
+from trainer.measure import Scored, load_scored, measure
+from trainer.model import best_device, load_model
+from trainer.prepare import read_prepared
+from trainer.spec import (
+    Alive,
+    Checkpointed,
+    Finished,
+    Measurement,
+    Started,
+    Stepped,
+    Stop,
+    Stopped,
+    TrialSpec,
+    UserError,
+    VerdictWanted,
+)
+from trainer.train import Hooks, ObservedTrainer, blank_tokenizer, save_weights, sft_config
+
+
+def train_trial(spec: TrialSpec, link: Link) -> None:
+    """Run the trial, from its newest complete checkpoint if it has one."""
+    link.send(Alive("loading the model"))
+    try:
+        trial = Trial(spec, link)
+        trial.train()
+    except Halted as halted:
+        link.send(Stopped(halted.step))
+        return
+    measurements = trial.measure_all()
+    model_dir = trial.save_model() if spec.save_model else None
+    remove_tree(trial.checkpoints)
+    link.send(Finished(measurements, model_dir))
+
+
+class Trial:
+    """A model in training, and its conversation with the driver."""
+
+    def __init__(self, spec: TrialSpec, link: Link) -> None:
+        self.spec, self.link = spec, link
+        self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
+        self.checkpoints = self.trial_dir / "checkpoints"
+        self.dtype = getattr(torch, spec.model.dtype)
+        read_prepared(self.data_dir)
+        self.resumed = ckpt.newest_complete(self.checkpoints)
+        self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
+        self.trainer = self._make_trainer()
+        self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
+        self._scored: dict[str, Scored] = {}
+        self._asked_not_finite = False
+
+    @property
+    def first_step(self) -> int:
+        return self.resumed[1] if self.resumed else 0
+
+    def _make_trainer(self) -> ObservedTrainer:
+        device = best_device()
+        model = load_model(self.spec.model, device)
+        hooks = Hooks(self.link.alive, self.before_step, self.after_step)
+        return ObservedTrainer(
+            self.spec,
+            Rows(self.data_dir / "train"),
+            hooks,
+            self.progress,
+            self.first_step,
+            model=model,
+            args=sft_config(self.spec, self.checkpoints, device),
+            train_dataset=datasets.load_from_disk(str(self.data_dir / "train")),
+            processing_class=blank_tokenizer(),
+            peft_config=_lora_config(self.spec) if self.spec.model.tuning == "lora" else None,
+        )
+
+    def train(self) -> None:
+        """Raises Halted when the driver ends the trial before its last step."""
+        self.link.send(Started(self.first_step))
+        if self.resumed is None:
+            self.trainer.train()
+        elif self.first_step < self.spec.num_steps:
+            self.trainer.train(resume_from_checkpoint=str(self.resumed[0]))
+        else:  # only the end is missing
+            self.trainer.load_weights(self.resumed[0])
+
+    def before_step(self) -> None:
+        # A trial that was stopped while it waited for its verdict asks again.
+        if self.trainer.state.global_step == self.spec.window_steps:
+            self._judge_window()
+
+    def after_step(self, observation: Observation) -> None:
+        """The end of a step: report it, ask what is to be asked, obey, save if it is time."""
+        step = observation.step
+        self.link.send(Stepped(observation))
+        finite = math.isfinite(observation.loss) and math.isfinite(observation.grad_norm)
+        if not finite and not self._asked_not_finite and not self.trainer.is_overflow(observation):
+            self._asked_not_finite = True
+            self._obey(self.link.ask(VerdictWanted(step, "not finite")), step)
+        if step == self.spec.window_steps:
+            self._judge_window()
+        self._obey(self.link.order(), step)
+        if self.clock.due(time.monotonic()):
+            self.save_checkpoint()
+
+    def _judge_window(self) -> None:
+        if self.progress.window_judged or self.spec.window_steps == 0:
+            return
+        step = self.trainer.state.global_step
+        early = None
+        if self.spec.early_eval > 0:
+            early = self._measure(self.spec.metrics[0], self.spec.early_eval)
+        self._obey(self.link.ask(VerdictWanted(step, "window", early)), step)
+        self.progress.window_judged = True
+
+    def _obey(self, order: Verdict | Stop | None, step: int) -> None:
+        """Raises Halted if the order ends the trial."""
+        if isinstance(order, Stop):
+            if order.checkpoint:
+                self.save_checkpoint()
+            raise Halted(step)
+        if order is not None and order.action == "prune":
+            remove_tree(self.checkpoints)
+            raise Halted(step)
+
+    def save_checkpoint(self) -> None:
+        step = self.trainer.state.global_step
+        began = time.monotonic()
+        target = ckpt.checkpoint_dir(self.checkpoints, step)
+        if ckpt.is_complete(target):
+            return
+        ckpt.keep_newest(self.checkpoints, 1)  # with the new one: two
+        try:
+            self.trainer.save_checkpoint()
+            ckpt.write_progress(target, self.progress)
+            ckpt.mark_complete(target)
+        except Exception:
+            shutil.rmtree(target, ignore_errors=True)  # give the room back
+            raise
+        self.clock.saved(began, time.monotonic())
+        self.link.send(Checkpointed(step))
+
+    def measure_all(self) -> dict[str, Measurement]:
+        return {metric: self._measure(metric, None) for metric in self.spec.metrics}
+
+    def _measure(self, metric: str, num_units: int | None) -> Measurement:
+        self.link.alive("evaluating")
+        if metric not in self._scored:
+            self._scored[metric] = load_scored(self.data_dir, metric)
+        scored = self._scored[metric]
+        if num_units is not None:
+            scored = scored.subset(num_units)
+        alive = lambda: self.link.alive("evaluating")  # noqa: E731
+        return measure(self.trainer.model, scored, self.dtype, alive)
+
+    def save_model(self) -> str:
+        """Into trial_dir/model, with the tokenizer; written beside, then renamed."""
+        target = self.trial_dir / "model"
+        beside = self.trial_dir / "model.tmp"
+        shutil.rmtree(beside, ignore_errors=True)
+        save_weights(self.trainer.model, beside)
+        shutil.copytree(self.data_dir / "tokenizer", beside, dirs_exist_ok=True)
+        sync_tree(beside)
+        remove_tree(target)
+        beside.replace(target)
+        return str(target)
+
+
+def _lora_config(spec: TrialSpec) -> Any:
+    from peft import LoraConfig
+
+    lora = spec.model.lora
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    if targets != "all-linear" and any(name.endswith("lm_head") for name in targets):
+        raise UserError(
+            "model.lora.targets: lm_head cannot carry an adapter in supervised fine-tuning"
+        )
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
