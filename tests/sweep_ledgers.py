@@ -160,4 +160,8 @@ def fill(ledger: Ledger) -> None:
 
 
 def _error(kind: str) -> dict[str, str]:
-    return {"kind": kind, "message": f"{kind}: [red]said[/red] the machine", "traceback": "at line 1"}
+    return {
+        "kind": kind,
+        "message": "it was [red]said[/red] by the machine",
+        "traceback": "at line 1",
+    }

@@ -1,0 +1,106 @@
+"""The parts that a study's document is put together from: rows in, JSON values out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sweep.accounting import Usage
+from sweep.bests import best_kept
+from sweep.ledger import Decision, StudyRow, TrialRow
+from sweep.paths import StudyPaths
+from trainer.spec import HIGHER_IS_BETTER
+
+_SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval")
+
+
+def base_part(study: StudyRow, metric: str) -> dict[str, Any]:
+    measurements: dict[str, dict[str, Any]] = study.facts.get("base_measurements") or {}
+    objective = measurements.get(metric, {}).get("value")
+    return {"objective": objective, "measurements": measurements}
+
+
+def trial_part(
+    row: TrialRow, decision: Decision | None, decisions: list[Decision], usage: Usage
+) -> dict[str, Any]:
+    window = None
+    if row.window is not None:
+        window = {name: row.window.get(name) for name in _SIGNALS}
+    verdict = None
+    if decision is not None:
+        given = decision.verdict
+        verdict = {
+            "action": given.action,
+            "kind": given.kind,
+            "probability": given.probability,
+            "reason": given.reason,
+            "audited": any(one.verdict.action == "audit" for one in decisions),
+            "moment": decision.moment,
+            "step": decision.step,
+        }
+    error = None
+    if row.error is not None:
+        error = {name: row.error.get(name) for name in ("kind", "message")}
+    return {
+        "number": row.number,
+        "state": row.state,
+        "params": row.params,
+        "recipe": row.recipe,
+        "objective": row.objective,
+        "window": window,
+        "verdict": verdict,
+        "compute": compute_part(usage),
+        "planned_flops": row.planned_flops,
+        "num_steps": row.num_steps,
+        "attempts": row.attempts,
+        "failures": row.failures,
+        "error": error,
+        "measurements": row.measurements or {},
+    }
+
+
+def compute_part(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "seconds": usage.seconds,
+        "flops": usage.flops,
+        "early_eval_flops": usage.early_eval_flops,
+    }
+
+
+def best_part(trials: list[TrialRow], metric: str, paths: StudyPaths) -> dict[str, Any] | None:
+    """The completed trial with the best finite objective; the earliest of equals."""
+    sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
+    ended = [
+        (sign * trial.objective, trial)
+        for trial in trials
+        if trial.state == "completed"
+        and trial.objective is not None
+        and math.isfinite(trial.objective)
+    ]
+    if not ended:
+        return None
+    best = min(ended, key=lambda pair: (pair[0], pair[1].number))[1]
+    model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
+    return {
+        "number": best.number,
+        "params": best.params,
+        "objective": best.objective,
+        "model_dir": str(model) if model.is_dir() else None,
+    }
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def finite(value: Any) -> Any:
+    """The value with every NaN and infinity turned to None, so that it is JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(one) for key, one in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in cast(list[Any], value)]
+    return value

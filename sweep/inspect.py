@@ -1,0 +1,200 @@
+"""A study as one document, read from its storage alone, while a driver writes or years after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import exc
+
+from sweep.accounting import Usage, account, audits, decisive, usage_by_trial
+from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
+from sweep.ledger import (
+    BASE,
+    Decision,
+    Ledger,
+    StudyRow,
+    make_engine,
+    sqlite_file,
+    study_names,
+)
+from sweep.paths import StudyPaths
+from trainer.spec import HIGHER_IS_BETTER, UserError
+
+RUNS = Path("runs")
+
+
+def open_study(where: str) -> tuple[Ledger, StudyPaths]:
+    """`where`: a study's name (below ./runs), its folder, or URL#NAME. Reads only.
+
+    UserError where there is none. The caller disposes of `ledger.engine`.
+    """
+    if "://" in where:
+        url, _, name = where.rpartition("#")
+        if not url or "/" in name:  # no #NAME, or a # inside of the path
+            url, name = where, ""
+        ledger = _open(url, name or None, where)
+        return ledger, StudyPaths(RUNS / ledger.study)
+    folders = [Path(where)]
+    if len(folders[0].parts) == 1:
+        folders.insert(0, RUNS / where)
+    for folder in folders:
+        paths = StudyPaths(folder)
+        if paths.database.is_file():
+            return _open(paths.default_storage, None, where, guess=folder.resolve().name), paths
+        url = _remote_storage(paths)
+        if url is not None:
+            return _open(url, None, where, guess=folder.resolve().name), paths
+    looked = " and ".join(str(StudyPaths(folder).database) for folder in folders)
+    known = sorted(path.parent.name for path in RUNS.glob("*/study.*") if path.suffix != ".lock")
+    there = ", ".join(dict.fromkeys(known)) or "no study"
+    raise UserError(f"no study {where!r}: looked for {looked}; under ./{RUNS} there is {there}")
+
+
+def _remote_storage(paths: StudyPaths) -> str | None:
+    """Where the study file in a folder says that the study is stored."""
+    if not paths.study_file.is_file():
+        return None
+    import yaml  # only here: inspect is to answer at once
+
+    document: Any = yaml.safe_load(paths.study_file.read_text())
+    try:
+        storage = document["run"]["storage"]
+    except (KeyError, TypeError):
+        return None
+    return storage if isinstance(storage, str) and "://" in storage else None
+
+
+def _open(url: str, name: str | None, where: str, guess: str | None = None) -> Ledger:
+    """`guess` is the name to take where the storage holds several and none was given."""
+    file = _sqlite_file(url)
+    if file is not None and not file.is_file():
+        raise UserError(f"no study {where!r}: there is no file {file}")
+    engine = make_engine(url, read_only=True)
+    try:
+        names = study_names(engine)
+    except (exc.DBAPIError, ModuleNotFoundError) as error:
+        engine.dispose()
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise UserError(f"the storage of {where!r} cannot be read: {cause}") from None
+    if name is None:
+        name = names[0] if len(names) == 1 else guess
+    if name is not None and name in names:
+        return Ledger(engine, name)
+    engine.dispose()
+    if not names:
+        raise UserError(f"no study {where!r}: its storage holds none")
+    raise UserError(
+        f"{where!r} does not say which study: its storage holds {', '.join(names)}; "
+        "add #NAME to the storage's URL"
+    )
+
+
+def _sqlite_file(url: str) -> Path | None:
+    try:
+        return sqlite_file(url)
+    except exc.ArgumentError:
+        return None  # make_engine says what is wrong with it
+
+
+def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
+    """The whole study but its observations, as JSON values; what is not finite is None.
+
+    Losses are in nats per token, compute in FLOPs, times in seconds. README.md describes the keys.
+    """
+    study = _study(ledger)
+    # In this order: a decision or cost may be newer than its trial's row, never missing.
+    trials = ledger.read_trials()
+    decisions = _by_trial(ledger.read_decisions())
+    usage = usage_by_trial(ledger.read_costs())
+    decided = {
+        trial.number: decision
+        for trial in trials
+        if (decision := decisive(trial, decisions.get(trial.number, []))) is not None
+    }
+    metric: str = study.document["objective"]["metric"]
+    base = base_part(study, metric)
+    base["compute"] = compute_part(usage.get(BASE, Usage()))
+    document = {
+        "study": study.name,
+        "metric": metric,
+        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
+        "out": str(paths.out),
+        "total": study.document.get("run", {}).get("trials"),
+        "predictor": study.predictor,
+        "created_s": study.created_s,
+        "notes": ledger.read_notes(),
+        "base": base,
+        "trials": [
+            trial_part(
+                trial,
+                decided.get(trial.number),
+                decisions.get(trial.number, []),
+                usage.get(trial.number, Usage()),
+            )
+            for trial in trials
+        ],
+        "best": best_part(trials, metric, paths),
+        "compute": account(trials, usage, decided),
+        "audits": audits(trials, usage, decisions, metric),
+        "resolved": study.document,
+    }
+    return cast(dict[str, Any], finite(document))
+
+
+def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, Any]:
+    """Everything that is known of one trial: observations, decisions with evidence, every cost.
+
+    UserError where the study has no such trial.
+    """
+    study = _study(ledger)
+    trials = {trial.number: trial for trial in ledger.read_trials()}
+    if number not in trials:
+        there = f"0 to {max(trials)}" if trials else "none yet"
+        raise UserError(f"study {study.name!r} has no trial {number}; its trials are {there}")
+    trial = trials[number]
+    decisions = _by_trial(ledger.read_decisions()).get(number, [])
+    costs = [cost for cost in ledger.read_costs() if cost.trial == number]
+    metric: str = study.document["objective"]["metric"]
+    usage = usage_by_trial(costs).get(number, Usage())
+    folder, log = paths.trial(number), paths.trial_log(number)
+    document = {
+        "study": study.name,
+        "metric": metric,
+        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
+        "base": base_part(study, metric),
+        **trial_part(trial, decisive(trial, decisions), decisions, usage),
+        "error": trial.error,  # with its traceback
+        "decisions": [
+            {
+                "moment": decision.moment,
+                "step": decision.step,
+                "action": decision.verdict.action,
+                "kind": decision.verdict.kind,
+                "probability": decision.verdict.probability,
+                "reason": decision.verdict.reason,
+                "evidence": decision.verdict.evidence,
+                "predictor": decision.predictor,
+                "settings": fields_of(decision.settings),
+            }
+            for decision in decisions
+        ],
+        "costs": [fields_of(cost) for cost in costs],
+        "observations": [fields_of(seen) for seen in ledger.read_observations(number)],
+        "folder": str(folder) if folder.is_dir() else None,
+        "log": str(log) if log.is_file() else None,
+    }
+    return cast(dict[str, Any], finite(document))
+
+
+def _study(ledger: Ledger) -> StudyRow:
+    study = ledger.read_study()
+    assert study is not None, ledger.study
+    return study
+
+
+def _by_trial(decisions: list[Decision]) -> dict[int, list[Decision]]:
+    found: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        found.setdefault(decision.trial, []).append(decision)
+    return found
