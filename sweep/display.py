@@ -1,0 +1,287 @@
+"""What a study looks like on a terminal or in a pipe. The only file that knows rich."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep import formats as f
+from sweep import summary, trial_summary
+from sweep.paths import StudyPaths
+from sweep.progress import RunningTrial, Status, counts, duration
+
+_REASON = 50  # columns that a reason needs beside its trial's numbers
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SIGNALS = (
+    ("loss", "early loss", f.fixed),
+    ("grad_norm", "grad norm", f.number),
+    ("grad_norm_noise_free", "noise- free", f.number),
+    ("early_eval", "early eval", f.fixed),
+)
+
+
+def make_console() -> Console:
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def plain(value: object, style: str = "") -> Text:
+    """The user's text as it is: no markup, no control codes."""
+    return Text(_CONTROL.sub("", str(value)), style=style)
+
+
+def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
+    """Each line wrapped at words where it is longer than the terminal is wide."""
+    console = console or make_console()
+    for line in lines:
+        console.print(plain(line))
+
+
+# --- a study
+
+
+def print_study(
+    document: Mapping[str, Any], paths: StudyPaths, console: Console | None = None
+) -> None:
+    """`document` as `study_document` gives it."""
+    console = console or make_console()
+    names = f.varying(document)
+    console.print(plain(summary.headline(document), "bold"))
+    console.print(plain(summary.standing(document)))
+    if same := summary.fixed_parameters(document):
+        console.print(plain(f"the same in all trials: {same}", "dim"))
+    print_lines((f"note: {note}" for note in document["notes"]), console)
+
+    completed, pruned = f.in_order(document, "completed"), f.in_order(document, "pruned")
+    _heading(console, "Completed, best first")
+    _print_trials(document, completed, names, console)
+    if audited := [trial for trial in completed if f.is_audited(trial)]:
+        console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
+        console.print(_reasons(audited))
+    _heading(console, "Pruned")
+    _print_trials(document, pruned, names, console, with_reasons=True)
+
+    failed = f.in_order(document, "failed")
+    if failed := failed + [t for t in document["trials"] if t["failures"] and t not in failed]:
+        _heading(console, "Failures")
+        print_lines((summary.failure(trial, names) for trial in failed), console)
+    going = f.in_order(document, "running") + f.in_order(document, "waiting")
+    if going:
+        _heading(console, "Running and waiting")
+        print_lines((_going(trial, names) for trial in going), console)
+    _heading(console, "Best")
+    print_lines(summary.best_lines(document), console)
+    _heading(console, "Compute")
+    console.print(_rows(summary.compute_rows(document)))
+    console.print(plain(f"\nall of it is in {paths.out}", "dim"))
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print(plain(f"\n{text}", "bold"))
+
+
+def _grid(*columns: Literal["left", "right"]) -> Table:
+    """A table without lines, its columns "left" or "right"."""
+    table = Table.grid(padding=(0, 2))
+    for justify in columns:
+        table.add_column(justify=justify)
+    return table
+
+
+def _print_trials(
+    document: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    console: Console,
+    *,
+    with_reasons: bool = False,
+) -> None:
+    """A line per trial below the base model's, in one unit of compute for all.
+
+    Reasons stand beside the numbers where there is room, else below them; parameters have columns
+    of their own where they fit, else one for all.
+    """
+    base = document["base"]
+    best = document["best"]["number"] if document["best"] else None
+    size, unit = f.flop_unit(max(one["compute"]["flops"] for one in (base, *trials)))
+    signals = [title for _, title, _ in _SIGNALS]
+    head = ["trial", *names, *signals, document["metric"], unit, "time"]
+    # a title on as many lines as it has words: the numbers set the width
+    words = [re.split("[ _]", title) for title in head]
+    lines = max(map(len, words))
+    head = ["\n" * (lines - len(title)) + "\n".join(title) for title in words]
+    newlines = "\n" * (lines - 1)
+    rows = [["base", *[""] * (len(names) + len(signals)), *_end(base, size)]]
+    rows += [_trial_row(trial, names, size) for trial in trials]
+    room = console.width - _width(head, rows)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    together = room < 0 and len(names) > 1
+    if together:
+        for row in (head, *rows):
+            del row[1 : 1 + len(names)]
+    for title in head:
+        table.add_column(plain(title), justify="right", no_wrap=True)
+    beside = with_reasons and room >= _REASON and not together
+    if together:
+        table.add_column(plain(newlines + "configuration"), overflow="fold")
+    if beside:
+        table.add_column(plain(newlines + "by"))
+        table.add_column(plain(newlines + "because"), overflow="fold")
+    for row, one in zip(rows, (base, *trials), strict=True):
+        if together:
+            row.append(f.parameters(one["params"], names) if one is not base else "")
+        if beside:
+            row += _reason(one) if one is not base else ["", ""]
+        style = "bold green" if one.get("number", -1) == best else ""
+        table.add_row(*(plain(cell) for cell in row), style=style)
+    console.print(table)
+    if with_reasons and trials and not beside:
+        console.print(_reasons(trials))
+
+
+def _width(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Of a table, two columns of space between its own."""
+    widths = [max(map(len, title.split("\n"))) for title in head]
+    for row in rows:
+        widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _trial_row(trial: Mapping[str, Any], names: Sequence[str], size: float) -> list[str]:
+    window: Mapping[str, Any] = trial["window"] or {}
+    return [
+        f"{trial['number']}" + ("*" if f.is_audited(trial) else ""),
+        *(f.parameter(trial["params"].get(name)) for name in names),
+        *(show(window.get(key)) for key, _, show in _SIGNALS),
+        *_end(trial, size),
+    ]
+
+
+def _end(one: Mapping[str, Any], size: float) -> list[str]:
+    """The columns that trials share with the base model."""
+    compute = one["compute"]
+    flops = f.number(compute["flops"] / size)
+    return [f.fixed(one["objective"], 4), flops, _time(compute["seconds"])]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
+
+
+def _reasons(trials: Iterable[Mapping[str, Any]]) -> Table:
+    table = _grid("right", "left", "left")
+    for trial in trials:
+        table.add_row(*(plain(cell) for cell in (trial["number"], *_reason(trial))))
+    return table
+
+
+def _reason(trial: Mapping[str, Any]) -> list[str]:
+    verdict = trial["verdict"] or {"kind": f.MISSING, "reason": "reason not recorded"}
+    return [verdict["kind"], verdict["reason"]]
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> Table:
+    """What, value; or what, how much, remarks."""
+    rows = list(rows)
+    table = _grid("left", "right", "left") if rows and len(rows[0]) == 3 else _grid("left", "left")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    return table
+
+
+def _going(trial: Mapping[str, Any], names: list[str]) -> str:
+    verdict = trial["verdict"]
+    said = f"; {verdict['action']}: {verdict['reason']}" if verdict else ""
+    return f"{summary.settings(trial, names)}: {trial['state']}{said}"
+
+
+# --- one trial
+
+
+def print_trial(document: Mapping[str, Any], console: Console | None = None) -> None:
+    """`document` as `trial_document` gives it."""
+    console = console or make_console()
+    console.print(plain(trial_summary.trial_headline(document), "bold"))
+    console.print(_rows(trial_summary.trial_rows(document)))
+    console.print()
+    for line in trial_summary.trial_curves(document, min(console.width, 120)):
+        console.print(plain(line))
+    _heading(console, "Decisions")
+    for decision in document["decisions"]:
+        print_lines(trial_summary.decision_lines(decision), console)
+    _heading(console, "Compute, by attempt")
+    console.print(_rows(trial_summary.cost_rows(document["costs"])))
+    if error := document["error"]:
+        _heading(console, "Last failure")
+        print_lines([f"{error['kind']}: {error['message']}"], console)
+        if error.get("traceback"):
+            console.print(plain(error["traceback"], "dim"))
+    console.print(plain(f"\nlog: {document['log'] or 'none'}", "dim"))
+
+
+# --- a study that runs
+
+
+class LiveView:
+    """A `sweep.progress.View` for terminals; drawn anew a few times a second, whatever happens."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or make_console()
+        self._status: Status | None = None
+        self._live = Live(self, console=self._console, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, line: str) -> None:
+        self._console.print(plain(line))
+
+    def show(self, status: Status) -> None:
+        self._status = status
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._status is not None:
+            yield _status(self._status, options.max_width)
+
+
+def _status(status: Status, width: int) -> Group:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    for trial in status.running:
+        table.add_row(*_running(trial, max(8, width // 6)))
+    lines = [plain(counts(status))]
+    if status.best:
+        lines.append(plain(f"best so far: {status.best}", "green"))
+    return Group(plain(status.study, "bold"), table, *lines)
+
+
+def _running(trial: RunningTrial, bar_width: int) -> list[Text | ProgressBar]:
+    said = [] if trial.loss is None else [f"loss {f.fixed(trial.loss)}"]
+    said += [] if trial.grad_norm is None else [f"norm {f.number(trial.grad_norm)}"]
+    said.append(trial.doing if trial.doing != "training" else trial.verdict)
+    return [
+        plain(summary.short_settings(trial.number, trial.params)),
+        ProgressBar(total=max(trial.num_steps, 1), completed=trial.step, width=bar_width),
+        plain(f"{trial.step}/{trial.num_steps}"),
+        plain(", ".join(filter(None, said))),
+    ]

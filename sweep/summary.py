@@ -1,0 +1,141 @@
+"""What a study's document says, in sentences and short rows; how they are laid out is display's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweep import formats as f
+from sweep.progress import duration
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    direction = "higher" if document["direction"] == "maximize" else "lower"
+    return f"{document['study']}: {document['metric']}, {direction} is better"
+
+
+def standing(document: Mapping[str, Any]) -> str:
+    """How far the study is. Whether a driver is at work on it, the storage does not know."""
+    states = [trial["state"] for trial in document["trials"]]
+    audited = sum(f.is_audited(trial) for trial in document["trials"])
+    settled = [
+        f"{states.count('completed')} completed",
+        f"{states.count('pruned')} pruned",
+        f"{audited} audited",
+        f"{states.count('failed')} failed",
+    ]
+    num_settled = sum(states.count(state) for state in ("completed", "pruned", "failed"))
+    total = document["total"] or len(states)
+    line = f"{num_settled} of {_num(total, 'trial')} settled: {', '.join(settled)}"
+    going = [f"{states.count(s)} {s}" for s in ("running", "waiting") if s in states]
+    return "; ".join([line, *going])
+
+
+def fixed_parameters(document: Mapping[str, Any]) -> str:
+    """Those that no trial differs in; they are no columns."""
+    trials = document["trials"]
+    if not trials:
+        return ""
+    params, names = trials[0]["params"], f.varying(document)
+    same = {name: value for name, value in params.items() if name not in names}
+    return f.parameters(same)
+
+
+def settings(trial: Mapping[str, Any], names: list[str]) -> str:
+    """`trial 3 (learning_rate 2e-05, batch_size 64)`."""
+    inside = f.parameters(trial["params"], names)
+    return f"trial {trial['number']}" + (f" ({inside})" if inside else "")
+
+
+def short_settings(number: int, params: Mapping[str, Any]) -> str:
+    """`trial 3: 2e-05, 64`: for a line that is read many times."""
+    values = ", ".join(f.parameter(value) for value in params.values())
+    return f"trial {number}" + (f": {values}" if values else "")
+
+
+def failure(trial: Mapping[str, Any], names: list[str]) -> str:
+    error = trial["error"] or {"kind": "error", "message": "cause not recorded"}
+    times = f"{trial['failures']} of {_num(trial['attempts'], 'attempt')} failed"
+    outcome = "" if trial["state"] == "failed" else f"; now {trial['state']}"
+    message = str(error["message"]).strip() or "no message"
+    return f"{settings(trial, names)}: {error['kind']}: {message} ({times}{outcome})"
+
+
+def best_lines(document: Mapping[str, Any]) -> list[str]:
+    best = document["best"]
+    if best is None:
+        return ["no trial is completed so far"]
+    value = f.fixed(best["objective"], 4)
+    lines = [f"trial {best['number']}: {document['metric']} {value}"]
+    if improvement := f.gain(document):
+        lines[0] += f", {improvement}"
+    lines.append(f.parameters(best["params"]))
+    groups = _groups(_trial(document, best["number"])["measurements"], document["metric"])
+    base = _groups(document["base"]["measurements"], document["metric"])
+    if groups:
+        lines.append("by group: " + ", ".join(_beside(name, groups, base) for name in groups))
+    lines.append(f"model: {best['model_dir'] or 'not kept'}")
+    return lines
+
+
+def _trial(document: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    return next(trial for trial in document["trials"] if trial["number"] == number)
+
+
+def _groups(measurements: Mapping[str, Any], metric: str) -> dict[str, float]:
+    return measurements[metric]["groups"] if metric in measurements else {}
+
+
+def _beside(name: str, groups: Mapping[str, float], base: Mapping[str, float]) -> str:
+    before = f" (base {f.fixed(base[name])})" if name in base else ""
+    return f"{name} {f.fixed(groups[name])}{before}"
+
+
+def compute_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(what, how much, share of the plan and remarks); the savings add up to planned - used."""
+    c, audits = document["compute"], document["audits"]
+    planned: float = c["planned_flops"]
+    size, unit = f.flop_unit(max(planned, c["used_flops"]))
+
+    def row(what: str, count: float, remark: str = "") -> tuple[str, str, str]:
+        return what, f"{f.number(count / size)} {unit}", remark
+
+    def of_plan(count: float) -> str:
+        return f.share(count, planned)
+
+    saved = planned - c["used_flops"]
+    over = c["overhead"]
+    parts = (
+        ("early evaluations", over["early_evals"]),
+        ("done twice or off the plan", over["beyond_plan"]),
+        ("failed trials", over["failed"]),
+    )
+    shown = [f"{name} {f.number(count / size)}" for name, count in parts if count]
+    rows = [
+        row("planned", planned, "settled trials trained to their end, and the base model"),
+        row("used", c["used_flops"], f"{of_plan(c['used_flops'])} of the plan"),
+        row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
+        row("  by guards", c["saved_by_guards"], of_plan(c["saved_by_guards"])),
+        row("  by rank", c["saved_by_rank"], of_plan(c["saved_by_rank"])),
+        row("  by stopping", c["saved_by_stopping"], of_plan(c["saved_by_stopping"])),
+        row("  overhead", -c["overhead_flops"], ", ".join(shown)),
+    ]
+    if audits["num"]:
+        rows.append(row("audits", audits["beyond_flops"], _audits(audits, of_plan)))
+    if c["unsettled_flops"]:
+        rows.append(row("not settled", c["unsettled_flops"], "trials not ended; not counted above"))
+    rows.append(("time", duration(c["seconds"]), "of training and evaluating, all trials together"))
+    return rows
+
+
+def _audits(audits: Mapping[str, Any], of_plan: Any) -> str:
+    """A miss is told with its count: a few audits bound a miss rate only loosely."""
+    return (
+        f"{of_plan(audits['beyond_flops'])} more would have been saved without them; "
+        f"{_num(audits['num'], 'trial')} audited, {audits['finished']} finished, "
+        f"{audits['misses']} of these better than every trial that was not to be pruned"
+    )
+
+
+def _num(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
