@@ -1,0 +1,142 @@
+"""The README.md that goes with the best trial's model: what it is, and how it was chosen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from sweep import formats as f
+
+_SECTIONS = {  # of the study file: what makes up a training run, besides the searched parameters
+    "model": ("tuning", "lora", "dtype", "weights", "gradient_checkpointing"),
+    "data": ("format", "template", "max_length", "loss_on"),
+    "budget": ("samples", "epochs"),
+    "run": ("seed",),
+}
+_CODE = """\
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "."  # this folder
+model = AutoModelForCausalLM.from_pretrained(folder){remark}
+tokenizer = AutoTokenizer.from_pretrained(folder)
+```"""
+
+
+def model_card(
+    document: Mapping[str, Any], number: int, base: str, data_sources: Mapping[str, str]
+) -> str:
+    """Markdown with YAML front matter, for a folder with trial `number`'s model in it.
+
+    `document` is the study's, `base` a folder or Hub id, `data_sources` what each part of the
+    data (train, eval, ...) was read from. A base folder goes into the front matter by its name
+    alone: the Hub takes no paths there.
+    """
+    trial = next(trial for trial in document["trials"] if trial["number"] == number)
+    tuning = document["resolved"].get("model", {}).get("tuning", "full")
+    sections = [
+        _front_matter(base, tuning),
+        f"# {_escaped(document['study'])}, trial {number}",
+        _what(document, trial, base, tuning),
+        "## Data",
+        _table(("part", "source"), data_sources.items()),
+        "## Configuration",
+        _table(("parameter", "value"), _configuration(document, trial)),
+        "## How it was chosen",
+        _selection(document, number),
+        _trials_table(document),
+        "## Use",
+        _CODE.format(remark="  # needs peft: the folder holds an adapter" * (tuning == "lora")),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(base: str, tuning: str) -> str:
+    path = PurePath(base)
+    is_folder = path.is_absolute() or base.startswith((".", "~")) or len(path.parts) > 2
+    lines = [
+        "---",
+        f"base_model: {json.dumps(path.name if is_folder else base)}",  # JSON strings are YAML
+        f"library_name: {'peft' if tuning == 'lora' else 'transformers'}",
+        "pipeline_tag: text-generation",
+        "tags:",
+        "- sft-sweep",
+        "---",
+    ]
+    return "\n".join(lines)
+
+
+def _what(document: Mapping[str, Any], trial: Mapping[str, Any], base: str, tuning: str) -> str:
+    metric = document["metric"]
+    how = "with LoRA" if tuning == "lora" else "in all its weights"
+    before = document["base"]["objective"]
+    against = f"; the base model has {f.fixed(before, 4)}" if before is not None else ""
+    direction = "higher" if document["direction"] == "maximize" else "lower"
+    return (
+        f"`{base}`, fine-tuned {how} on instruction data by sft-sweep. "
+        f"Its {metric} is {f.fixed(trial['objective'], 4)}{against} ({direction} is better)."
+    )
+
+
+def _configuration(document: Mapping[str, Any], trial: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The trial's own parameters, then the study's sections that make up a training run."""
+    resolved: Mapping[str, Any] = document["resolved"]
+    rows = [(name, f.exact(value)) for name, value in trial["params"].items()]
+    rows += [("optimizer steps", str(trial["num_steps"]))]
+    for section, keys in _SECTIONS.items():
+        values: Mapping[str, Any] = resolved.get(section) or {}
+        rows += [(f"{section}.{k}", f.exact(values[k])) for k in keys if values.get(k) is not None]
+    return rows
+
+
+def _selection(document: Mapping[str, Any], number: int) -> str:
+    states = [trial["state"] for trial in document["trials"]]
+    completed = states.count("completed")
+    best = document["best"]
+    chosen = best is not None and best["number"] == number
+    rank = "the best" if chosen else "one"
+    return (
+        f"Trial {number} is {rank} of the {completed} trials that were trained to their end, "
+        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. Each was "
+        "trained once, with one seed, and measured on the same held-out set. So its "
+        f"{document['metric']} is "
+        "optimistic: part of what put it first is chance, the more so the more trials there are. "
+        "Measure it on data that the study has not seen before you rely on the number."
+    )
+
+
+def _trials_table(document: Mapping[str, Any]) -> str:
+    names = f.varying(document)
+    head = ["trial", *names, "state", "early loss", "grad norm", "noise-free", "early eval"]
+    rows = [["base", *[""] * (len(head) - 1), f.fixed(document["base"]["objective"], 4)]]
+    for trial in document["trials"]:
+        window: Mapping[str, Any] = trial["window"] or {}
+        state = trial["state"] + (", audited" if f.is_audited(trial) else "")
+        rows.append(
+            [
+                str(trial["number"]),
+                *(f.parameter(trial["params"].get(name)) for name in names),
+                state,
+                f.fixed(window.get("loss")),
+                f.number(window.get("grad_norm")),
+                f.number(window.get("grad_norm_noise_free")),
+                f.fixed(window.get("early_eval")),
+                f.fixed(trial["objective"], 4),
+            ]
+        )
+    return _table([*head, document["metric"]], rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """On one line, without what Markdown would take for its own in a table."""
+    flat = " ".join(str(text).split())
+    for mark in ("\\", "|", "<", "*", "`", "["):
+        flat = flat.replace(mark, "\\" + mark)
+    return flat

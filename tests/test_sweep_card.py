@@ -1,0 +1,89 @@
+"""The card that goes with a model: what the Hub reads, and what people must know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweep.card import model_card
+from sweep.inspect import study_document
+from sweep.paths import StudyPaths
+from tests.sweep_ledgers import document, fill, written
+
+
+def card(folder: Path, base: str = "org/tiny-base", number: int = 2, **model: Any) -> str:
+    with written(folder) as ledger:
+        fill(ledger)
+        resolved = document()
+        ledger.continue_as({**resolved, "model": {**resolved["model"], **model}}, "rank-1", [])
+        study = study_document(ledger, StudyPaths(folder))
+    return model_card(study, number, base, {"train": "train|all.jsonl", "eval": "eval.jsonl"})
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_the_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
+    found = front_matter(card(tmp_path))
+    assert found["base_model"] == "org/tiny-base"
+    assert found["library_name"] == "transformers"
+    assert "sft-sweep" in found["tags"]
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("org/model", "org/model"),
+        ("model", "model"),
+        ("/data/models/model", "model"),
+        ("./model", "model"),
+        ("models/v1/model", "model"),
+        ('we"ird: name', 'we"ird: name'),
+    ],
+)
+def test_a_base_folder_is_told_to_the_hub_by_its_name(tmp_path: Path, base: str, told: str) -> None:
+    assert front_matter(card(tmp_path, base))["base_model"] == told
+
+
+def test_an_adapter_says_that_it_is_one(tmp_path: Path) -> None:
+    text = card(tmp_path, tuning="lora")
+    assert front_matter(text)["library_name"] == "peft"
+    assert "needs peft" in text
+
+
+def test_the_card_says_what_the_model_is_and_what_it_was_before(tmp_path: Path) -> None:
+    text = card(tmp_path)
+    assert "choice_accuracy is 0.7400; the base model has 0.3000 (higher is better)" in text
+    assert "| train | train\\|all.jsonl |" in text
+    assert "| learning_rate | 4e-05 |" in text
+    assert "| run.seed | 0 |" in text
+
+
+def test_the_card_tells_how_the_model_was_chosen_with_all_trials(tmp_path: Path) -> None:
+    text = card(tmp_path)
+    assert "Trial 2 is the best of the 3 trials that were trained to their end, out of 8" in text
+    assert "| base |" in text
+    assert "| 2 | 4e-05 | 16 | completed, audited | 2.300 | 5.00 | 1.50 | 0.350 | 0.7400 |" in text
+    for number, state in ((3, "pruned"), (5, "failed"), (6, "running"), (7, "waiting")):
+        assert any(line.startswith(f"| {number} |") and state in line for line in text.splitlines())
+
+
+def test_the_card_warns_that_the_best_of_many_looks_better_than_it_is(tmp_path: Path) -> None:
+    text = card(tmp_path)
+    assert "one seed" in text
+    assert "optimistic" in text
+    assert "data that the study has not seen" in text
+
+
+def test_the_card_does_not_call_another_trial_the_best(tmp_path: Path) -> None:
+    assert "Trial 0 is one of the 3 trials" in card(tmp_path, number=0)
+
+
+def test_the_code_in_the_card_is_python(tmp_path: Path) -> None:
+    code = card(tmp_path, tuning="lora").split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+    assert "from_pretrained" in code
