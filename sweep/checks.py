@@ -1,0 +1,147 @@
+"""What is wrong with a study beyond its single keys: keys that do not go together, or not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sweep.complaints import Problem, show
+from sweep.entries import Space
+from sweep.study import LATER_METRIC, Budget, Data, Model, Objective, Pruning, Run, Search
+
+PARAMS = (  # the space's keys that a trial gets, in the order of every list of params
+    "learning_rate",
+    "batch_size",
+    "schedule",
+    "warmup_ratio",
+    "weight_decay",
+    "beta1",
+    "beta2",
+    "clip",
+    "epochs",
+    "lora_rank",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The sections that are right by themselves; None is one that is not."""
+
+    model: Model | None
+    data: Data | None
+    search: Search | None
+    objective: Objective | None
+    pruning: Pruning | None
+    run: Run | None
+    budget: Budget | None
+
+
+def searched_names(space: Space) -> list[str]:
+    """The keys with more than one value, in the order of PARAMS."""
+    options = {name: space.options(name) for name in PARAMS}
+    return [name for name, values in options.items() if values is None or len(values) > 1]
+
+
+def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Keys that are right by themselves and do not go together."""
+    if sections.search is not None:
+        yield from _space(sections.search, sections.model)
+    has_budget = document.get("budget") is not None
+    has_epochs = lookup(document, "search.space.epochs") is not None
+    if not has_budget and not has_epochs:
+        yield "budget", "missing; give {samples: N} or {epochs: N} (or search.space.epochs)"
+    if has_budget and has_epochs:
+        yield "budget", "must be absent where search.space.epochs is given; take one of them out"
+    if sections.data is not None and sections.objective is not None:
+        yield from _objective(sections.objective, sections.data)
+
+
+def _space(search: Search, model: Model | None) -> Iterator[Problem]:
+    space = search.space
+    names = searched_names(space)
+    if not names:
+        yield (
+            "search.space",
+            "nothing to search; give at least one key a range {low, high} or {choices: [...]}",
+        )
+    if search.sampler == "grid":
+        for name in names:
+            if space.options(name) is None:
+                yield (
+                    f"search.space.{name}",
+                    "a range has no grid; list its points as {choices: [...]} "
+                    "or take search.sampler tpe, random or qmc",
+                )
+    if space.lora_rank is not None and model is not None and model.tuning != "lora":
+        yield "search.space.lora_rank", "goes only with model.tuning lora"
+
+
+def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
+    metrics = (objective.metric, *objective.also)
+    if "eval_loss" in metrics and data.eval is None:
+        yield "data.eval", "missing; eval_loss is measured on it: give a file or a Hub id"
+    if "choice_accuracy" in metrics and objective.data is None and data.eval is None:
+        yield (
+            "objective.data",
+            "missing; choice_accuracy is measured on it (or on data.eval): give a file or a Hub id",
+        )
+    if "choice_accuracy" not in metrics and objective.data is not None:
+        yield (
+            "objective.data",
+            "is read by choice_accuracy alone; eval_loss is measured on data.eval",
+        )
+
+
+_BY_RANK = "this version prunes by rank, it states no risk; leave the key out"
+
+
+def _given(value: Any) -> bool:
+    return value is not None
+
+
+# path, which values are not yet, what is
+_LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("model.parallel", lambda value: value in ("ddp", "fsdp"), "allowed: none"),
+    ("model.compile", lambda value: value is True, "allowed: false"),
+    ("data.phases", bool, "allowed: []; put all of it into data.train"),
+    ("data.loss_on", lambda value: value == "assistant", "allowed: completion, all"),
+    ("pruning.risk", _given, _BY_RANK),
+    ("pruning.min_gain", _given, _BY_RANK),
+    ("pruning.max_expected_misses", _given, _BY_RANK),
+    ("pruning.prior_strength", _given, _BY_RANK),
+    ("pruning.history", bool, "allowed: []"),
+    (
+        "run.processes_per_trial",
+        lambda value: type(value) is int and value > 1,
+        "allowed: 1",
+    ),
+    ("run.confirm.top", lambda value: type(value) is int and value > 0, "allowed: 0"),
+)
+
+
+def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Keys of the file whose working comes with a later version: refused, never ignored."""
+    for path, is_later, instead in _LATER:
+        value = lookup(document, path)
+        if is_later(value):
+            if instead == _BY_RANK:
+                yield path, f"not yet: {instead}"
+            else:
+                yield path, f"{show(value)}: not yet (planned); {instead}"
+    strategy = lookup(document, "search.space.strategy")
+    if "phased" in show(strategy):
+        yield "search.space.strategy", "phased: not yet (planned); allowed: stacked"
+    for path in ("objective.metric", "objective.also"):
+        if LATER_METRIC in show(lookup(document, path)):
+            yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"
+
+
+def lookup(document: Mapping[str, Any], path: str) -> Any:
+    """The value at a key path; None where there is none."""
+    value: Any = document
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = cast("Mapping[str, Any]", value).get(key)
+    return value

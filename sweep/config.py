@@ -1,0 +1,200 @@
+"""From a study file to a checked study, each value with its origin. `sweep.study` has the keys."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ValidationError
+
+from sweep.budgets import window_samples
+from sweep.checks import Sections, disagreements, lookup, not_yet
+from sweep.complaints import Problem, complaints, show
+from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
+from sweep.yaml_file import override, read_mapping
+from trainer.spec import UserError
+
+__all__ = ["LoadedStudy", "Study", "differences", "load_study", "resolve_source", "shipped_studies"]
+
+Origin = Literal["file", "default", "--set"]
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "model": Model,
+    "data": Data,
+    "search": Search,
+    "objective": Objective,
+    "pruning": Pruning,
+    "run": Run,
+    "budget": Budget,
+}
+_MAY_CHANGE = (
+    "run.trials",
+    "run.workers",
+    "run.retries",
+    "run.max_hours",
+    "run.keep",
+    "run.silence_minutes",
+    "run.storage",
+    "pruning",
+)
+_DATA_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStudy:
+    study: Study
+    origins: dict[str, Origin]  # key path -> where its value comes from
+    folder: Path  # the study file's: relative paths start here
+    source: str  # the file or the shipped name, as it was asked for
+
+
+def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """`source` is a YAML file or a shipped study's name; `overrides` are key.path=value.
+
+    UserError with a line for each problem found.
+    """
+    path = _find(source)
+    document = read_mapping(path)
+    overridden = [override(document, text) for text in overrides]
+    folder = path.parent.absolute()
+    study, problems = _validate(document, folder)
+    problems += [each for each in not_yet(document) if each[0] not in dict(problems)]
+    if problems or study is None:
+        raise UserError("\n".join(f"{key}: {text}" for key, text in problems))
+    if study.budget is not None and study.budget.samples is not None:
+        window_samples(study, num_rows=0)  # no need to read the data first
+    return LoadedStudy(study, _origins(study, document, overridden), folder, str(source))
+
+
+def shipped_studies() -> list[tuple[str, str]]:
+    """Name and description (the file's first comment line) of each, by name."""
+    found: list[tuple[str, str]] = []
+    for path in sorted(_shipped_folder().glob("*.yaml")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
+        found.append((path.stem, next(comments, "")))
+    return found
+
+
+def resolve_source(text: str, folder: Path, path: str = "") -> str:
+    """A local file or folder as an absolute path, else the text itself where it may be a Hub id.
+
+    `path` is the key it stands at, for the UserError where it is neither.
+    """
+    local = Path(folder, Path(text).expanduser())
+    if local.exists():
+        return str(local.resolve())
+    where = f"{path}: " if path else ""
+    is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _DATA_SUFFIXES
+    if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^/]+)?", text):
+        raise UserError(f"{where}no such file or folder: {local}")
+    return text
+
+
+def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Between two `Study.to_document`s: what makes another study of it, and what may change."""
+    refused: list[str] = []
+    allowed: list[str] = []
+    for path, was, now in _changes(stored, new, ""):
+        may_change = any(path == key or path.startswith(f"{key}.") for key in _MAY_CHANGE)
+        (allowed if may_change else refused).append(f"{path}: was {was}, is {now}")
+    return refused, allowed
+
+
+def _changes(
+    stored: Mapping[str, Any], new: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, str, str]]:
+    for key in dict.fromkeys((*stored, *new)):
+        was, now = stored.get(key), new.get(key)
+        if isinstance(was, Mapping) and isinstance(now, Mapping) and set(was) & set(now):  # pyright: ignore[reportUnknownArgumentType]
+            inner = cast("tuple[Mapping[str, Any], Mapping[str, Any]]", (was, now))
+            yield from _changes(*inner, f"{prefix}{key}.")
+        elif was != now or (was is None) != (now is None):
+            yield f"{prefix}{key}", _shown(stored, key), _shown(new, key)
+
+
+def _shown(document: Mapping[str, Any], key: str) -> str:
+    return show(document[key]) if key in document else "not given"
+
+
+def _shipped_folder() -> Path:
+    return Path(str(files("studies") / "quickstart.yaml")).parent
+
+
+def _find(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    name = str(source)
+    shipped = [each for each, _ in shipped_studies()]
+    if name in shipped:
+        return _shipped_folder() / f"{name}.yaml"
+    close = difflib.get_close_matches(path.stem, shipped, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise UserError(
+        f"{name}: no such study file, and no shipped study{hint}; shipped: "
+        f"{', '.join(shipped) or 'none'}"
+    )
+
+
+def _validate(document: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[Problem]]:
+    """All that is wrong with the keys, and with how they go together as far as that can be told."""
+    study: Study | None = None
+    problems: list[Problem] = []
+    try:
+        study = Study.model_validate(document)
+    except ValidationError as error:
+        problems = complaints(error, Study)
+    right: dict[str, Any] = {}
+    for name, section in _SECTIONS.items():
+        try:
+            right[name] = section.model_validate(document.get(name, {}))
+        except ValidationError:
+            right[name] = None
+    sections = Sections(**right)
+    problems += [*disagreements(sections, document), *_missing_sources(sections, folder)]
+    return study, problems
+
+
+def _missing_sources(sections: Sections, folder: Path) -> Iterator[Problem]:
+    model, data, objective = sections.model, sections.data, sections.objective
+    sources = {
+        "model.base": model and model.base,
+        "data.train": data and data.train,
+        "data.eval": data and data.eval,
+        "objective.data": objective and objective.data,
+    }
+    for key, text in sources.items():
+        if text is not None:
+            try:
+                resolve_source(text, folder)
+            except UserError as error:
+                yield key, str(error)
+
+
+def _origins(
+    study: Study, document: Mapping[str, Any], overridden: Sequence[str]
+) -> dict[str, Origin]:
+    def origin(path: str) -> Origin:
+        *parents, last = path.split(".")
+        owner = lookup(document, ".".join(parents)) if parents else document
+        if not isinstance(owner, Mapping) or last not in owner:
+            return "default"
+        is_set = any(path == key or path.startswith(f"{key}.") for key in overridden)
+        return "--set" if is_set else "file"
+
+    return {path: origin(path) for path, _ in leaves(study.to_document())}
+
+
+def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Key path and value of everything that is not a mapping itself."""
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(cast("Mapping[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,262 @@
+"""The study file as types: every key, its unit, its default. `sweep.config` reads one."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
+
+from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space
+
+METRICS = ("eval_loss", "choice_accuracy")
+LATER_METRIC = "lm_eval:"
+
+
+def _auto_or_count(value: Any) -> int | Literal["auto"]:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("must be auto or a whole number of at least 1")
+
+
+def _lora_targets(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list | tuple) and value:
+        items = cast("list[Any]", value)
+        if all(isinstance(item, str) and item for item in items):
+            return tuple(items)
+    raise ValueError("must be all-linear or a list of module names")
+
+
+def _template(value: str) -> str:
+    if value == "auto" or "{prompt}" in value:
+        return value
+    raise ValueError("must be auto or hold {prompt}, as 'Q: {prompt} A:'")
+
+
+def _metric(value: str) -> str:
+    if value in METRICS or value.startswith(LATER_METRIC):
+        return value
+    raise ValueError("allowed: " + ", ".join(METRICS))
+
+
+AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+LoraTargets = Annotated[str | tuple[str, ...], PlainValidator(_lora_targets)]
+Metric = Annotated[str, AfterValidator(_metric)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Strict(False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Lora(Part):
+    """The adapter, where model.tuning is lora."""
+
+    rank: Count = 16
+    """rank of the adapter; search.space.lora_rank replaces it"""
+    alpha: Above0 = 32
+    """scale of the adapter: alpha / rank"""
+    dropout: Below1 = 0.0
+    """share of the adapter's inputs dropped in training"""
+    targets: LoraTargets = "all-linear"
+    """all-linear or a list of module names"""
+
+
+class Model(Part):
+    """The base model and how it is tuned."""
+
+    base: Text
+    """a local folder or a Hub id"""
+    tuning: Literal["full", "lora"] = "full"
+    """all weights, or a LoRA adapter"""
+    lora: Lora = Lora()
+    """the adapter, with tuning lora"""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """what is computed in (autocast)"""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """what the weights are held in"""
+    gradient_checkpointing: bool = False
+    """recompute activations: less memory"""
+    compile: bool = False
+    """torch.compile; not yet"""
+    micro_batch: AutoOrCount = "auto"
+    """most samples in memory at once, or auto"""
+    parallel: Literal["none", "ddp", "fsdp"] = "none"
+    """none; the rest not yet"""
+    trust_remote_code: bool = False
+    """run code that comes with the model"""
+
+
+class Data(Part):
+    """Where the samples come from and how they become text."""
+
+    train: Text
+    """a file (.jsonl, .json, .csv, .parquet) or a Hub id[:split]"""
+    eval: Text | None = None
+    """held-out samples, for eval_loss"""
+    phases: Texts = ()
+    """files trained on in this order; not yet"""
+    format: Literal[
+        "auto", "choices", "messages", "prompt-completion", "question-answer", "alpaca"
+    ] = "auto"
+    """how the rows are laid out; auto tells by their columns"""
+    template: Annotated[Text, AfterValidator(_template)] = "auto"
+    """what stands before the completion, with {prompt} in it; auto: the chat template for chats,
+    else Question: {prompt} / Answer:"""
+    max_length: Count = 1024
+    """longest sample, in tokens; the rest is cut"""
+    loss_on: Literal["completion", "assistant", "all"] = "completion"
+    """the tokens that carry loss; assistant: not yet"""
+
+
+class Budget(Part):
+    """What each trial is trained on: samples or epochs, one of the two."""
+
+    samples: Count | None = None
+    """samples per trial, repeats counted"""
+    epochs: Above0 | None = None
+    """times the training data, fractions allowed"""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Budget:
+        if (self.samples is None) == (self.epochs is None):
+            raise ValueError("must be exactly one of {samples: N} and {epochs: N}")
+        return self
+
+
+class Search(Part):
+    """What is tried, and who chooses."""
+
+    sampler: Literal["tpe", "random", "grid", "qmc"] = "tpe"
+    """who chooses"""
+    recipes: Annotated[tuple[Literal["lab", "tulu"], ...], Strict(False)] = ("lab", "tulu")
+    """published configurations tried first"""
+    space: Space
+    """the hyperparameters"""
+
+
+class Objective(Part):
+    """What is optimised, and what else is measured."""
+
+    metric: Metric = "eval_loss"
+    """eval_loss (nats per token) or choice_accuracy"""
+    data: Text | None = None
+    """multiple choice rows; data.eval where not given"""
+    also: Annotated[tuple[Metric, ...], Strict(False)] = ()
+    """measured as well"""
+
+
+class Pruning(Part):
+    """When a trial is stopped early."""
+
+    enabled: bool = True
+    """stop trials that do badly in their early window"""
+    window: Annotated[float, Field(gt=0, le=0.25)] = 0.1
+    """share of the smallest budget that the early window takes"""
+    min_steps: Count = 8
+    """fewest optimizer steps in the window"""
+    startup: Count = 3
+    """trials trained to the end before any is pruned by rank"""
+    risk: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """not yet"""
+    min_gain: AtLeast0 = 0.05
+    """not yet"""
+    max_expected_misses: AtLeast0 = 0.3
+    """not yet"""
+    audit: Share = 0.1
+    """share of the prunes that go on to the end, as a check"""
+    early_eval: Annotated[int, Field(ge=0)] = 64
+    """samples of the objective evaluated at the window; 0: none"""
+    prior_strength: AtLeast0 = 1.0
+    """not yet"""
+    history: Texts = ()
+    """past studies to learn from; not yet"""
+    guards: bool = True
+    """stop trials whose loss diverges"""
+
+
+class Confirm(Part):
+    """Repeats of the best trials with other seeds; not yet."""
+
+    top: Annotated[int, Field(ge=0)] = 0
+    """trials repeated; 0: none"""
+    seeds: Count = 2
+    """further seeds each"""
+
+
+def _storage(value: str) -> str:
+    if value == "auto" or re.match(r"[a-z][a-z0-9+]*://", value):
+        return value
+    raise ValueError("must be auto or a database URL, as postgresql+psycopg://USER@HOST/DATABASE")
+
+
+class Run(Part):
+    """How much, on what, and what is kept."""
+
+    trials: Count = 16
+    """trials in total, over all runs of the study"""
+    workers: AutoOrCount = "auto"
+    """trials at a time; auto: one per GPU, else 1"""
+    processes_per_trial: Count = 1
+    """1; more: not yet"""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """of draws, data order and audits"""
+    retries: Annotated[int, Field(ge=0)] = 1
+    """further tries of a failed trial"""
+    max_hours: Above0 | None = None
+    """no trial starts after this many hours"""
+    confirm: Confirm = Confirm()
+    """repeats of the best; not yet"""
+    keep: Literal["best", "all", "none"] = "best"
+    """whose weights are kept"""
+    storage: Annotated[str, AfterValidator(_storage)] = "auto"
+    """database URL; auto: study.db in the study's folder"""
+    silence_minutes: Above0 = 30
+    """a trial that sends nothing for so long is killed and counts as failed"""
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value) and value.strip("."):
+        return value
+    raise ValueError("a name is made of up to 100 letters, digits and . _ -, not of dots alone")
+
+
+class Study(Part):
+    """A study file, with its defaults filled in."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    """the study's name"""
+    model: Model
+    """the base model and how it is tuned"""
+    data: Data
+    """where the samples come from"""
+    budget: Budget | None = None
+    """{samples: N} or {epochs: N} per trial"""
+    search: Search
+    """what is tried"""
+    objective: Objective = Objective()
+    """what is optimised"""
+    pruning: Pruning = Pruning()
+    """when a trial is stopped early"""
+    run: Run = Run()
+    """how much, on what"""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that is measured, the objective first."""
+        return tuple(dict.fromkeys((self.objective.metric, *self.objective.also)))
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON values with the defaults; without passwords, keys that are null or not yet.
+
+        `Study.model_validate` takes it back.
+        """
+        not_yet = {"pruning": {"risk", "min_gain", "max_expected_misses", "prior_strength"}}
+        document = self.model_dump(mode="json", exclude=not_yet)
+        for part in (document, document["search"]["space"]):
+            for key in [key for key, value in part.items() if value is None]:
+                del part[key]
+        if self.budget is not None:
+            document["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
+        document["run"]["storage"] = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.run.storage)
+        return document
