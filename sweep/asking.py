@@ -6,6 +6,7 @@ The ledger is what counts; after a crash Optuna is brought in line with it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,16 +34,11 @@ class Asked:
 
 
 class Asker:
-    """`create=False` opens a study that must be there; UserError where a foreign one has its name."""
+    """Makes the Optuna study where it is not there yet, the recipes first in its queue."""
 
-    def __init__(self, study: Study, url: str, *, create: bool) -> None:
+    def __init__(self, study: Study, url: str) -> None:
         self.study = study
         self.storage = _storage(url)
-        if create and _has_study(self.storage, study.name):
-            raise UserError(
-                f"storage {url} holds an Optuna study {study.name!r} that sweep did not make: "
-                "give yours another name"
-            )
         higher = HIGHER_IS_BETTER[study.objective.metric]
         self.optuna = optuna.create_study(
             study_name=study.name,
@@ -50,10 +46,14 @@ class Asker:
             direction=StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE,
             load_if_exists=True,
         )
-        if create:
-            self.optuna.set_metric_names([study.objective.metric])
+        if not self.optuna.user_attrs.get("ready"):  # not yet, or killed while at it
+            with warnings.catch_warnings():  # experimental: the dashboard's axes get a name
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self.optuna.set_metric_names([study.objective.metric])
             for recipe in fit_recipes(study):
-                self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
+                attrs = {"recipe": recipe.name}
+                self.optuna.enqueue_trial(recipe.params, user_attrs=attrs, skip_if_exists=True)
+            self.optuna.set_user_attr("ready", True)
         self._grid = space.grid_points(study) if study.search.sampler == "grid" else []
 
     def ask(self, parallel: bool = False) -> Asked | None:
@@ -130,5 +130,13 @@ def _storage(url: str) -> RDBStorage:
     return storage
 
 
-def _has_study(storage: RDBStorage, name: str) -> bool:
-    return any(study.study_name == name for study in storage.get_all_studies())
+def refuse_foreign(url: str, name: str) -> None:
+    """UserError where a storage has an Optuna study of this name; asked before ours is made."""
+    storage = _storage(url)
+    names = [study.study_name for study in storage.get_all_studies()]
+    storage.engine.dispose()
+    if name in names:
+        raise UserError(
+            f"storage {url} holds an Optuna study {name!r} that sweep did not make: give yours "
+            "another name"
+        )

@@ -51,7 +51,6 @@ class Driver:
     executor: Executor
     slots: Sequence[Slot]
     view: View
-    entry: str = TRIAL_ENTRY
     interrupts: int = 0  # Ctrl-C so far, set from outside: one stops cleanly, two at once
     _in_slot: dict[int, int] = field(default_factory=dict[int, int])  # trial -> slot
     _ending: Outcome | None = None
@@ -88,7 +87,7 @@ class Driver:
             self.book.start(trial)
             self._in_slot[trial.number] = slot.index
             log = self.book.paths.trial_log(trial.number)
-            self.executor.start(Job(trial.number, self.entry, trial.spec, log), slot)
+            self.executor.start(Job(trial.number, TRIAL_ENTRY, trial.spec, log), slot)
         return bool(self._in_slot)
 
     def _next_trial(self) -> Trial | None:

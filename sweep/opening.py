@@ -1,0 +1,213 @@
+"""A study is made whole or not at all, and continued only as what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+
+from predictor.judge import PREDICTOR_VERSION
+from sweep.asking import Asker, refuse_foreign
+from sweep.book import Book
+from sweep.config import LoadedStudy, differences, resolve_source
+from sweep.executors import Executor, Slot
+from sweep.ledger import BASE, Cost, Ledger, StudyRow, make_engine, sqlite_file, study_names
+from sweep.lock import only_driver
+from sweep.paths import StudyPaths
+from sweep.preparing import prepare, prepare_spec
+from sweep.progress import View
+from sweep.space import check_rows
+from trainer.spec import UserError
+
+
+@contextmanager
+def opened(
+    loaded: LoadedStudy, paths: StudyPaths, url: str, executor: Executor, slot: Slot, view: View
+) -> Iterator[Book]:
+    """The study, made if it is not there yet, locked for this process while the context lasts.
+
+    UserError where it is another's, was changed, or cannot be made; then nothing is left behind.
+    """
+    row = _stored(loaded, url)
+    if row is None:
+        _make(loaded, paths, url, executor, slot, view)
+    with only_driver(url, loaded.study.name):
+        engine = make_engine(url)
+        ledger = Ledger(engine, loaded.study.name)
+        row = ledger.read_study()
+        assert row is not None
+        _continue(loaded, row, ledger, view)
+        facts = row.facts
+        if not (paths.data / "prepared.json").is_file():
+            facts = _prepare_again(loaded, paths, row, executor, slot, view)
+        asker = Asker(loaded.study, url)
+        try:
+            yield Book(loaded, facts, paths, ledger, asker)
+        finally:
+            asker.close()
+            engine.dispose()
+
+
+def _stored(loaded: LoadedStudy, url: str) -> StudyRow | None:
+    """The study as the storage has it. UserError for a storage that is another study's."""
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return None
+    engine = make_engine(url, read_only=True)
+    try:
+        row = Ledger(engine, loaded.study.name).read_study()
+        others = study_names(engine)
+    except sa.exc.DBAPIError as error:
+        raise UserError(f"storage {url} cannot be read: {error.orig}") from None
+    finally:
+        engine.dispose()
+    if row is None and others and file is not None:
+        raise UserError(
+            f"storage {url} holds another study, {others[0]!r}: give {loaded.study.name!r} a "
+            "folder of its own with --out, or a storage of its own with --storage"
+        )
+    return row
+
+
+def _make(
+    loaded: LoadedStudy,
+    paths: StudyPaths,
+    url: str,
+    executor: Executor,
+    slot: Slot,
+    view: View,
+) -> None:
+    """Everything is made in a folder beside OUT, which then takes OUT's name."""
+    with _folder_beside(paths.out) as beside:
+        new = StudyPaths(beside)
+        spec = prepare_spec(loaded, new.data, measure_base=True)
+        facts = prepare(spec, executor, slot, view, new.prepare_log)
+        check_rows(loaded.study, facts["train"]["rows"])
+        new.study_file.write_text(yaml.safe_dump(loaded.study.to_document(), sort_keys=False))
+        is_inside = url == paths.default_storage
+        _make_records(loaded, new.default_storage if is_inside else url, facts)
+        if paths.out.exists():
+            paths.out.rmdir()  # empty: checked before
+        beside.rename(paths.out)
+
+
+def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(url)
+    try:
+        refuse_foreign(url, loaded.study.name)
+        ledger = Ledger(engine, loaded.study.name)
+        measured = (facts["base_measurements"] or {}).values()
+        tokens = sum(one["input_tokens"] for one in measured)
+        seconds = sum(one["seconds"] for one in measured)
+        ledger.book(Cost(BASE, 0, "eval", tokens, seconds, 2.0 * facts["num_params"] * tokens))
+        document = loaded.study.to_document()
+        ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
+        Asker(loaded.study, url).close()
+    except sa.exc.DBAPIError as error:
+        raise UserError(f"storage {url} cannot be written: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) -> None:
+    """Refuse what would make it another study; note and say what may change."""
+    document = loaded.study.to_document()
+    refused, allowed = differences(row.document, document)
+    refused += _changed_files(loaded, row.facts)
+    if refused:
+        raise UserError(
+            f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
+            "changed study another name, or put these back"
+        )
+    if row.predictor != PREDICTOR_VERSION:
+        allowed.append(f"predictor: was {row.predictor}, is {PREDICTOR_VERSION}")
+    for change in allowed:
+        view.say(f"continued under another setting: {change}")
+    if allowed:
+        ledger.continue_as(document, PREDICTOR_VERSION, allowed)
+
+
+def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
+    """Sources whose rows are no longer those that the study was made with."""
+    study, changed = loaded.study, []
+    named = {
+        "train": ("data.train", study.data.train),
+        "eval": ("data.eval", study.data.eval),
+        "choices": ("objective.data", study.objective.data or study.data.eval),
+    }
+    for source, known in facts["sources"].items():
+        path, text = named[source]
+        if known is None or known["sha256"] is None or text is None:
+            continue
+        file = Path(resolve_source(text, loaded.folder, path))
+        if not file.is_file() or _sha256(file) != known["sha256"]:
+            changed.append(f"{path}: the rows of {file} are not those it was made with")
+    return changed
+
+
+def _prepare_again(
+    loaded: LoadedStudy,
+    paths: StudyPaths,
+    row: StudyRow,
+    executor: Executor,
+    slot: Slot,
+    view: View,
+) -> dict[str, Any]:
+    """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
+    with _folder_beside(paths.data) as beside:
+        spec = prepare_spec(loaded, beside / "data", measure_base=False)
+        facts = prepare(spec, executor, slot, view, beside / "prepare.log")
+        if facts["train"] != row.facts["train"]:
+            raise UserError(f"data.train: {loaded.study.data.train} gives other rows than before")
+        shutil.rmtree(paths.data, ignore_errors=True)
+        (beside / "data").rename(paths.data)
+    return {**facts, "base_measurements": row.facts["base_measurements"]}
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """An empty folder on the target's file system, gone afterwards with what was made for it."""
+    made = [parent for parent in target.parents if not parent.exists()]
+    beside = target.with_name(f".{target.name}.new-{os.getpid()}")
+    _sweep_up(target)
+    try:
+        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+            raise UserError(
+                f"{target} exists and holds something other than this study: choose another --out"
+            )
+        beside.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"{target} cannot be written ({error.strerror}): choose another --out"
+        ) from None
+    try:
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not target.exists():
+            for parent in made:
+                if parent.is_dir() and not any(parent.iterdir()):
+                    parent.rmdir()
+
+
+def _sweep_up(target: Path) -> None:
+    """Folders that drivers left beside the target when they were killed while making it."""
+    for left in target.parent.glob(f".{target.name}.new-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened_file:
+        return hashlib.file_digest(opened_file, "sha256").hexdigest()

@@ -1,0 +1,80 @@
+"""What needs torch before the study exists: checking the model, tokenising the data once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sweep.config import LoadedStudy, resolve_source
+from sweep.executors import Executor, Job, Slot
+from sweep.progress import View
+from sweep.space import model_spec
+from trainer.spec import (
+    PREPARE_ENTRY,
+    Alive,
+    DataSpec,
+    Failed,
+    Prepared,
+    PrepareSpec,
+    UserError,
+)
+
+
+class PreparationFailed(RuntimeError):
+    """Not the user's mistake as far as can be told; carries the other process's traceback."""
+
+
+def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> PrepareSpec:
+    """UserError where a source is plainly a file and is not there."""
+    study = loaded.study
+    metrics = (study.objective.metric, *study.objective.also)
+
+    def source(path: str, text: str | None) -> str | None:
+        return None if text is None else resolve_source(text, loaded.folder, path)
+
+    train = source("data.train", study.data.train)
+    assert train is not None
+    choices = None
+    if "choice_accuracy" in metrics:
+        choices = source("objective.data", study.objective.data)
+        choices = choices or source("data.eval", study.data.eval)
+    return PrepareSpec(
+        model=model_spec(loaded),
+        data=DataSpec(
+            train=train,
+            eval=source("data.eval", study.data.eval) if "eval_loss" in metrics else None,
+            choices=choices,
+            format=study.data.format,
+            template=study.data.template,
+            max_length=study.data.max_length,
+            loss_on="all" if study.data.loss_on == "all" else "completion",
+        ),
+        out_dir=str(out_dir),
+        metrics=metrics,
+        measure_base=measure_base,
+        seed=study.run.seed,
+    )
+
+
+def prepare(spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: Path) -> Any:
+    """The facts (see trainer/prepare.py). UserError with the other process's sentence."""
+    Path(spec.out_dir).mkdir(parents=True)
+    executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
+    said = ""
+    while True:
+        for _, event in executor.wait(1.0):
+            match event:
+                case Alive(doing) if doing != said:
+                    said = doing
+                    view.say(f"preparing: {doing}")
+                case Prepared(facts):
+                    return facts
+                case Failed("bad input" | "disk full", message):
+                    raise UserError(message)
+                case Failed():
+                    raise PreparationFailed(
+                        f"preparing the study failed ({event.kind}): {event.message}\n"
+                        f"{event.traceback}"
+                    )
+                case _:
+                    pass

@@ -1,0 +1,255 @@
+"""A study driven from end to end, with trials that need no torch (see tests/fakes.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from sweep.config import load_study
+from sweep.inspect import open_study, study_document
+from sweep.paths import StudyPaths
+from sweep.progress import PlainView, Status
+from sweep.running import sweep
+from tests.fakes import FakeTrials, final_loss
+
+STUDY = """
+name: fake
+model: {base: ./base}
+data: {train: ./train.jsonl, eval: ./eval.jsonl}
+budget: {samples: 320}
+search:
+  sampler: random
+  recipes: []
+  space:
+    learning_rate: {low: 1e-5, high: 1e-1, log: true}
+    batch_size: {choices: [4, 8]}
+pruning: {window: 0.1, min_steps: 2, audit: 0.0}
+run: {trials: 8, workers: 2}
+"""
+
+
+class Home:
+    """A folder with a study file, and the fake trials to run it with."""
+
+    def __init__(self, folder: Path, executor: FakeTrials) -> None:
+        self.folder, self.executor = folder, executor
+        for name in ("base", "runs"):
+            (folder / name).mkdir()
+        for name in ("train.jsonl", "eval.jsonl"):
+            (folder / name).touch()
+        self.file = folder / "fake.yaml"
+        self.file.write_text(STUDY)
+        self.out = folder / "runs" / "fake"
+        self.lines: list[str] = []
+        self.statuses: list[Status] = []
+
+    def script(self, trouble: dict[int, str]) -> None:
+        (self.folder / "runs" / "script.json").write_text(json.dumps(trouble))
+
+    def run(self, *overrides: str) -> int:
+        home = self
+
+        class View(PlainView):
+            def say(self, line: str) -> None:
+                home.lines.append(line)
+
+            def show(self, status: Status) -> None:
+                home.statuses.append(status)
+
+        return sweep(
+            load_study(str(self.file), overrides), StudyPaths(self.out), self.executor, View()
+        )
+
+    def document(self) -> dict[str, Any]:
+        return study_document(*open_study(str(self.out)))
+
+    def states(self) -> list[str]:
+        return [trial["state"] for trial in self.document()["trials"]]
+
+    def optuna_trials(self) -> Sequence[optuna.trial.FrozenTrial]:
+        return optuna.load_study(
+            study_name="fake", storage=f"sqlite:///{self.out / 'study.db'}"
+        ).trials
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[FakeTrials]:
+    executor = FakeTrials()
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, executor: FakeTrials) -> Home:
+    return Home(tmp_path, executor)
+
+
+def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:
+    assert home.run() == 0
+    document = home.document()
+    assert set(home.states()) == {"completed", "pruned"}
+    assert len(document["trials"]) == 8
+    best = document["best"]
+    assert best["objective"] == min(t["objective"] for t in document["trials"] if t["objective"])
+    assert (home.out / "best" / "model.safetensors").read_text() == str(best["number"])
+    assert "model_dir" in best
+    assert not list(home.out.glob("trials/*/model"))
+
+
+def test_a_pruned_trial_stops_at_its_window_and_says_why(home: Home) -> None:
+    home.run()
+    pruned = [t for t in home.document()["trials"] if t["state"] == "pruned"]
+    assert pruned
+    for trial in pruned:
+        assert trial["verdict"]["kind"] == "rank"
+        assert "at the window" in trial["verdict"]["reason"]
+        assert trial["window"]["samples"] == 32
+        assert trial["compute"]["input_tokens"] < 320 * 10
+        assert trial["objective"] is None
+        observed = home_observations(home, trial["number"])
+        assert observed == 32 / trial["params"]["batch_size"]
+
+
+def home_observations(home: Home, number: int) -> int:
+    ledger, _ = open_study(str(home.out))
+    return len(ledger.read_observations(number))
+
+
+def test_optuna_sees_states_and_evaluations_of_the_objective_alone(home: Home) -> None:
+    home.run()
+    ours = home.document()["trials"]
+    for trial, theirs in zip(ours, home.optuna_trials(), strict=True):
+        early = trial["window"]["early_eval"]
+        assert theirs.intermediate_values == {32: early}
+        if trial["state"] == "completed":
+            assert theirs.state == optuna.trial.TrialState.COMPLETE
+            assert theirs.value == pytest.approx(final_loss(trial["params"]["learning_rate"]))
+        else:
+            assert theirs.state == optuna.trial.TrialState.PRUNED
+            assert theirs.value == early
+
+
+def test_nothing_is_pruned_when_pruning_is_off(home: Home) -> None:
+    assert home.run("pruning.enabled=false") == 0
+    assert home.states() == ["completed"] * 8
+
+
+def test_audited_trials_go_on_to_the_end(home: Home) -> None:
+    assert home.run("pruning.audit=1.0") == 0
+    assert home.states() == ["completed"] * 8
+    audited = [t for t in home.document()["trials"] if t["verdict"]["audited"]]
+    assert audited
+    assert all("would have been pruned" in t["verdict"]["reason"] for t in audited)
+
+
+def test_the_same_command_goes_on_with_more_trials(home: Home) -> None:
+    home.run("run.trials=3")
+    first = home.document()["trials"]
+    assert home.run("run.trials=5") == 0
+    document = home.document()
+    assert document["trials"][:3] == first
+    assert len(document["trials"]) == 5
+    assert any("run.trials: was 3, is 5" in line for line in home.lines)
+
+
+def test_a_finished_study_run_again_changes_nothing(home: Home) -> None:
+    home.run()
+    before = home.document()
+    assert home.run() == 0
+    assert home.document() == before
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        ("kill", "killed"),
+        ("oom", "out of memory"),
+        ("raise", "error"),
+        ("exit", "lost"),
+    ],
+)
+def test_a_trial_that_fails_is_tried_again(home: Home, trouble: str, kind: str) -> None:
+    home.script({0: trouble, 1: f"always {trouble}"})
+    assert home.run("run.trials=4", "pruning.enabled=false") == 0
+    trials = home.document()["trials"]
+    assert [t["state"] for t in trials] == ["completed", "failed", "completed", "completed"]
+    assert [t["attempts"] for t in trials] == [2, 2, 1, 1]
+    assert trials[1]["error"]["kind"] == kind
+    assert home.optuna_trials()[1].state == optuna.trial.TrialState.FAIL
+
+
+def test_a_trial_that_says_nothing_is_ended(home: Home) -> None:
+    home.script({0: "always silent"})
+    overrides = ("run.silence_minutes=0.02", "run.retries=0", "run.trials=2")
+    assert home.run(*overrides) == 0
+    trial = home.document()["trials"][0]
+    assert trial["state"] == "failed"
+    assert trial["error"]["kind"] == "silent"
+    assert "run.silence_minutes" in trial["error"]["message"]
+
+
+@pytest.mark.parametrize("trouble", ["nan", "diverge"])
+def test_guards_end_a_trial_that_cannot_recover(home: Home, trouble: str) -> None:
+    home.script({0: f"always {trouble}"})
+    # long enough for a verdict that the trial does not wait for
+    assert home.run("run.trials=2", "budget.samples=3200", "pruning.min_steps=32") == 0
+    trial = home.document()["trials"][0]
+    assert trial["state"] == "pruned"
+    assert trial["verdict"]["kind"] == "guard"
+    assert trial["attempts"] == 1
+
+
+def test_a_full_disk_in_a_trial_stops_the_study_and_loses_nothing(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.script({2: "disk full"})
+    assert home.run("run.workers=1", "pruning.enabled=false") == 1
+    assert "make room and run the same command again" in " ".join(capsys.readouterr().out.split())
+    assert home.run("run.workers=1", "pruning.enabled=false") == 0
+    assert home.states() == ["completed"] * 8
+    assert all(t["error"] is None for t in home.document()["trials"])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "qmc"])
+def test_every_sampler_runs(home: Home, sampler: str) -> None:
+    space = "search.space.learning_rate={choices: [1e-4, 1e-3, 1e-2]}"
+    assert home.run(f"search.sampler={sampler}", space, "run.trials=7") == 0
+    tried = [tuple(t["params"].values()) for t in home.document()["trials"]]
+    assert len(tried) == (6 if sampler == "grid" else 7)
+    if sampler == "grid":
+        assert len(set(tried)) == 6
+
+
+def test_recipes_come_first(home: Home) -> None:
+    assert home.run("search.recipes=[lab, tulu]", "run.trials=3") == 0
+    recipes = [t["recipe"] for t in home.document()["trials"]]
+    assert recipes[2] is None
+    assert recipes[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("keep", "models"), [("best", {"best"}), ("all", {"best", "trials"}), ("none", set())]
+)
+def test_only_the_models_asked_for_stay(home: Home, keep: str, models: set[str]) -> None:
+    home.run(f"run.keep={keep}", "run.trials=3", "pruning.enabled=false")
+    left = {path.relative_to(home.out).parts[0] for path in home.out.rglob("model.safetensors")}
+    assert left == models
+
+
+def test_time_runs_out(home: Home) -> None:
+    assert home.run("run.max_hours=1e-9") == 0
+    assert home.run() == 0
+    assert len(home.states()) == 8
+
+
+def test_the_status_counts_what_is_settled(home: Home) -> None:
+    home.run()
+    last = home.statuses[-1]
+    assert last.total == 8
+    assert last.completed + last.pruned + last.failed <= 8
+    assert last.best.startswith("trial ")
