@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -18,6 +17,7 @@ from sweep import formats as f
 from sweep import summary, trial_summary
 from sweep.paths import StudyPaths
 from sweep.progress import RunningTrial, Status, counts, duration
+from sweep.text_table import Column, table_lines, table_width
 
 _REASON = 50  # columns that a reason needs beside its trial's numbers
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -65,7 +65,7 @@ def print_study(
     _print_trials(document, completed, names, console)
     if audited := [trial for trial in completed if f.is_audited(trial)]:
         console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
-        console.print(_reasons(audited))
+        _print_reasons(console, audited)
     _heading(console, "Pruned")
     _print_trials(document, pruned, names, console, with_reasons=True)
 
@@ -80,20 +80,12 @@ def print_study(
     _heading(console, "Best")
     print_lines(summary.best_lines(document), console)
     _heading(console, "Compute")
-    console.print(_rows(summary.compute_rows(document)))
+    _print_rows(console, summary.compute_rows(document))
     console.print(plain(f"\nall of it is in {paths.out}", "dim"))
 
 
 def _heading(console: Console, text: str) -> None:
     console.print(plain(f"\n{text}", "bold"))
-
-
-def _grid(*columns: Literal["left", "right"]) -> Table:
-    """A table without lines, its columns "left" or "right"."""
-    table = Table.grid(padding=(0, 2))
-    for justify in columns:
-        table.add_column(justify=justify)
-    return table
 
 
 def _print_trials(
@@ -115,44 +107,43 @@ def _print_trials(
     signals = [title for _, title, _ in _SIGNALS]
     head = ["trial", *names, *signals, document["metric"], unit, "time"]
     # a title on as many lines as it has words: the numbers set the width
-    words = [re.split("[ _]", title) for title in head]
-    lines = max(map(len, words))
-    head = ["\n" * (lines - len(title)) + "\n".join(title) for title in words]
-    newlines = "\n" * (lines - 1)
+    columns = [Column("\n".join(re.split("[ _]", title))) for title in head]
     rows = [["base", *[""] * (len(names) + len(signals)), *_end(base, size)]]
     rows += [_trial_row(trial, names, size) for trial in trials]
-    room = console.width - _width(head, rows)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    room = console.width - table_width(columns, rows)
     together = room < 0 and len(names) > 1
+    beside = with_reasons and room >= _REASON
     if together:
-        for row in (head, *rows):
-            del row[1 : 1 + len(names)]
-    for title in head:
-        table.add_column(plain(title), justify="right", no_wrap=True)
-    beside = with_reasons and room >= _REASON and not together
-    if together:
-        table.add_column(plain(newlines + "configuration"), overflow="fold")
+        columns = [columns[0], *columns[1 + len(names) :], Column("configuration", False, True)]
+        settings = ["", *(f.parameters(trial["params"], names) for trial in trials)]
+        rows = [
+            [row[0], *row[1 + len(names) :], setting]
+            for row, setting in zip(rows, settings, strict=True)
+        ]
     if beside:
-        table.add_column(plain(newlines + "by"))
-        table.add_column(plain(newlines + "because"), overflow="fold")
-    for row, one in zip(rows, (base, *trials), strict=True):
-        if together:
-            row.append(f.parameters(one["params"], names) if one is not base else "")
-        if beside:
-            row += _reason(one) if one is not base else ["", ""]
-        style = "bold green" if one.get("number", -1) == best else ""
-        table.add_row(*(plain(cell) for cell in row), style=style)
-    console.print(table)
+        columns += [Column("by", False), Column("because", False, True)]
+        reasons = [["", ""], *(_reason(trial) for trial in trials)]
+        rows = [[*row, *reason] for row, reason in zip(rows, reasons, strict=True)]
+    shown = next((at for at, one in enumerate(trials, 1) if one["number"] == best), None)
+    _print_table(console, columns, rows, highlight=shown)
     if with_reasons and trials and not beside:
-        console.print(_reasons(trials))
+        _print_reasons(console, trials)
 
 
-def _width(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Of a table, two columns of space between its own."""
-    widths = [max(map(len, title.split("\n"))) for title in head]
-    for row in rows:
-        widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
-    return sum(widths) + 2 * (len(widths) - 1)
+def _print_table(
+    console: Console,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    highlight: int | None = None,
+) -> None:
+    text = Text()
+    clean = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
+    for index, line in table_lines(columns, clean, console.width):
+        style = "bold green" if index is not None and index == highlight else ""
+        text.append(line + "\n", style=style)
+    text.rstrip()
+    console.print(text, soft_wrap=True)
 
 
 def _trial_row(trial: Mapping[str, Any], names: Sequence[str], size: float) -> list[str]:
@@ -176,11 +167,9 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
 
 
-def _reasons(trials: Iterable[Mapping[str, Any]]) -> Table:
-    table = _grid("right", "left", "left")
-    for trial in trials:
-        table.add_row(*(plain(cell) for cell in (trial["number"], *_reason(trial))))
-    return table
+def _print_reasons(console: Console, trials: Iterable[Mapping[str, Any]]) -> None:
+    columns = [Column(""), Column("", False), Column("", False, True)]
+    _print_table(console, columns, [[str(trial["number"]), *_reason(trial)] for trial in trials])
 
 
 def _reason(trial: Mapping[str, Any]) -> list[str]:
@@ -188,13 +177,10 @@ def _reason(trial: Mapping[str, Any]) -> list[str]:
     return [verdict["kind"], verdict["reason"]]
 
 
-def _rows(rows: Iterable[Sequence[str]]) -> Table:
-    """What, value; or what, how much, remarks."""
-    rows = list(rows)
-    table = _grid("left", "right", "left") if rows and len(rows[0]) == 3 else _grid("left", "left")
-    for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    return table
+def _print_rows(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """What and its value; or what, how much and remarks."""
+    amount = [Column("")] if rows and len(rows[0]) == 3 else []
+    _print_table(console, [Column("", False), *amount, Column("", False, True)], rows)
 
 
 def _going(trial: Mapping[str, Any], names: list[str]) -> str:
@@ -210,7 +196,7 @@ def print_trial(document: Mapping[str, Any], console: Console | None = None) -> 
     """`document` as `trial_document` gives it."""
     console = console or make_console()
     console.print(plain(trial_summary.trial_headline(document), "bold"))
-    console.print(_rows(trial_summary.trial_rows(document)))
+    _print_rows(console, trial_summary.trial_rows(document))
     console.print()
     for line in trial_summary.trial_curves(document, min(console.width, 120)):
         console.print(plain(line))
@@ -218,7 +204,7 @@ def print_trial(document: Mapping[str, Any], console: Console | None = None) -> 
     for decision in document["decisions"]:
         print_lines(trial_summary.decision_lines(decision), console)
     _heading(console, "Compute, by attempt")
-    console.print(_rows(trial_summary.cost_rows(document["costs"])))
+    _print_rows(console, trial_summary.cost_rows(document["costs"]))
     if error := document["error"]:
         _heading(console, "Last failure")
         print_lines([f"{error['kind']}: {error['message']}"], console)

@@ -17,6 +17,7 @@ from sweep.display import LiveView, print_lines, print_study, print_trial
 from sweep.inspect import study_document, trial_document
 from sweep.paths import StudyPaths
 from sweep.progress import RunningTrial, Status
+from sweep.text_table import Column, table_lines, table_width
 from tests.sweep_ledgers import completed, fill, trial, written
 
 WIDTHS = pytest.mark.parametrize("width", [80, 140])
@@ -186,6 +187,27 @@ def test_steps_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     text = one_trial(tmp_path, 4, 80)
     assert "loss (2 of 3 steps not finite)" in text
     assert "no finite value" in text  # of the gradient norm
+
+
+# --- tables
+
+
+def test_a_tables_last_column_wraps_in_the_room_that_the_others_leave() -> None:
+    columns = [Column("two\nwords"), Column("why", right=False, wraps=True)]
+    rows = [["1", "because of a reason"], ["22", ""]]
+    assert table_lines(columns, rows, width=22) == [
+        (None, "  two"),
+        (None, "words  why"),
+        (None, "─" * 22),
+        (0, "    1  because of a"),
+        (0, "       reason"),
+        (1, "   22"),
+    ]
+    assert table_width(columns, rows) == 5 + 2 + len("because of a reason")
+
+
+def test_a_table_without_titles_has_no_header() -> None:
+    assert table_lines([Column(""), Column("")], [["a", "b"]], width=9) == [(0, "a  b")]
 
 
 # --- curves

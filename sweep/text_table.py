@@ -1,0 +1,68 @@
+"""Tables as lines of text. For a thousand rows many times faster than a terminal library's."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_GAP = 2  # columns between two of the table's own
+_LEAST = 12  # what a column that wraps gets, however narrow the whole is
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`title` may have several lines. A column that wraps takes the room that the others leave."""
+
+    title: str
+    right: bool = True
+    wraps: bool = False
+
+
+def table_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
+    """Of the table with nothing wrapped."""
+    return sum(_widths(columns, rows)) + _GAP * (len(columns) - 1)
+
+
+def table_lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
+) -> list[tuple[int | None, str]]:
+    """(the row's index, line), without trailing spaces; the header's index is None.
+
+    No header where no column has a title. At most one column may wrap, the last.
+    """
+    widths = _widths(columns, rows)
+    if columns[-1].wraps:
+        room = width - sum(widths[:-1]) - _GAP * (len(columns) - 1)
+        widths[-1] = min(widths[-1], max(room, _LEAST))
+    lines: list[tuple[int | None, str]] = []
+    titles = [column.title.split("\n") for column in columns]
+    if any(column.title for column in columns):
+        height = max(map(len, titles))
+        padded = [[""] * (height - len(title)) + title for title in titles]
+        lines += [(None, _line(columns, widths, cells)) for cells in zip(*padded, strict=True)]
+        lines.append((None, "─" * (sum(widths) + _GAP * (len(columns) - 1))))
+    for index, row in enumerate(rows):
+        last = [row[-1]]
+        if columns[-1].wraps:
+            last = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) or [""]
+        blank = [""] * (len(columns) - 1)
+        for number, piece in enumerate(last):
+            cells = [*(blank if number else row[:-1]), piece]
+            lines.append((index, _line(columns, widths, cells)))
+    return lines
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    widths = [max(map(len, column.title.split("\n"))) for column in columns]
+    for row in rows:
+        widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
+    return widths
+
+
+def _line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
+    parts = (
+        cell.rjust(width) if column.right else cell.ljust(width)
+        for column, width, cell in zip(columns, widths, cells, strict=True)
+    )
+    return (" " * _GAP).join(parts).rstrip()
