@@ -1,0 +1,91 @@
+"""What a trial's weights, gradients and optimizer states take, in memory and on disk.
+
+All in GB of 10^9 bytes. Activations come on top and are not estimated: they grow with the
+micro-batch and the longest sample. So do the half-precision copies that autocast makes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+GB = 1e9
+Tuning = Literal["full", "lora"]
+Dtype = Literal["float32", "bfloat16"]
+_BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
+
+
+def lora_params(num_params: int, rank: int) -> int:
+    """A rough count of the adapter's parameters, all linear layers adapted.
+
+    A Llama-like model of width d has about 12 d^2 parameters a layer and its adapter about 19 d r,
+    with d near 2 N^(1/3): within a factor of two from 0.1 to 70 billion parameters, embeddings
+    apart.
+    """
+    width = 2 * num_params ** (1 / 3)
+    return math.ceil(num_params * min(1.0, 19 / 12 * rank / width))
+
+
+def memory_gb(
+    num_params: int, tuning: Tuning, weights: Dtype, num_adapter: int = 0
+) -> dict[str, float]:
+    """`weights`, `gradients`, `moments` and `total` of one process.
+
+    AdamW keeps two moments in the type of what it trains: 16 bytes a parameter in float32, so a
+    model of 7e9 parameters takes 112 GB, and 8 in bfloat16. Adapters are trained in float32; the
+    base model under them has weights alone.
+    """
+    held = _BYTES[weights] * num_params
+    trained = held if tuning == "full" else 4 * num_adapter
+    parts = {
+        "weights": held if tuning == "full" else held + trained,
+        "gradients": trained,
+        "moments": 2 * trained,
+    }
+    sizes = {name: size / GB for name, size in parts.items()}
+    return {**sizes, "total": sum(sizes.values())}
+
+
+def disk_gb(
+    num_params: int,
+    tuning: Tuning,
+    weights: Dtype,
+    num_adapter: int,
+    workers: int,
+    kept_models: int,
+) -> dict[str, float]:
+    """`checkpoints`, `models` and `total`, at the most full moment.
+
+    Each running trial has two checkpoints (the newest, and the one being written) of weights and
+    both moments; models are the kept ones and one for each trial that is about to end.
+    """
+    saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
+    sizes = {"checkpoints": workers * 2 * 3 * saved, "models": (kept_models + workers) * saved}
+    return {**sizes, "total": sum(sizes.values())}
+
+
+def what_fits(num_params: int, available_bytes: float, lora_rank: int = 16) -> str:
+    """A sentence on what would fit into `available_bytes`, before activations."""
+    num_adapter = lora_params(num_params, lora_rank)
+    ways: tuple[tuple[str, Tuning, Dtype], ...] = (
+        ("full fine-tuning in float32", "full", "float32"),
+        ("model.weights: bfloat16", "full", "bfloat16"),
+        ("model.tuning: lora", "lora", "float32"),
+        ("both", "lora", "bfloat16"),
+    )
+    sizes = {
+        name: memory_gb(num_params, tuning, weights, num_adapter)["total"]
+        for name, tuning, weights in ways
+    }
+    available = available_bytes / GB
+    fitting = [f"{name} ({size:.3g} GB)" for name, size in sizes.items() if size <= available]
+    largest = f"{available_bytes / 16 / 1e9:.2g} billion parameters"
+    if not fitting:
+        return (
+            f"Nothing fits {available:.3g} GB: LoRA over bfloat16 weights takes "
+            f"{sizes['both']:.3g} GB; take a smaller model (in full in float32: up to {largest})"
+        )
+    return (
+        f"What fits {available:.3g} GB: {', '.join(fitting)}; or, trained in full in float32, "
+        f"a model of up to {largest}"
+    )

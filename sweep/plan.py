@@ -1,0 +1,174 @@
+"""What a study would do and need, before it is made: `sweep run --dry-run`. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.budgets import budget_extremes, check_rows, samples_of_epochs, window_samples
+from sweep.checks import searched_names
+from sweep.config import LoadedStudy, leaves
+from sweep.memory import GB, disk_gb, lora_params, memory_gb, what_fits
+from sweep.plan_text import plan_lines
+from sweep.recipes import fit_recipes
+from sweep.study import Study
+
+__all__ = ["disk_gb", "memory_gb", "plan_document", "plan_lines", "what_fits"]
+
+GIB = 2**30
+_SOURCES = {
+    "eval_loss": "eval",
+    "choice_accuracy": "choices",
+}  # where facts tell of a metric's data
+
+
+def plan_document(
+    loaded: LoadedStudy, facts: Mapping[str, Any], num_workers: int | None = None
+) -> dict[str, Any]:
+    """JSON values; `facts` as trainer/prepare.py writes them. UserError as `check_rows`."""
+    study = loaded.study
+    machine = facts["machine"]
+    workers = num_workers or _workers(study, machine)
+    points = _num_points(study)
+    trials = study.run.trials
+    if study.search.sampler == "grid" and points is not None:
+        trials = min(trials, points)
+    return {
+        "study": study.name,
+        "source": loaded.source,
+        "values": [
+            {"path": path, "value": value, "origin": loaded.origins[path]}
+            for path, value in leaves(study.to_document())
+        ],
+        "num_params": facts["num_params"],
+        "data": {name: facts[name] for name in ("train", "eval", "choices", "duplicates")},
+        "trials": trials,
+        "workers": workers,
+        "space": {"searched": searched_names(study.search.space), "points": points},
+        "recipes": [
+            {"name": each.name, "params": each.params, "moved": each.moved}
+            for each in fit_recipes(study)
+        ],
+        **_training(study, facts, trials),
+        "memory": _memory(study, facts, workers),
+        "disk_gb": _disk(study, facts, workers, trials),
+        "machine": dict(machine),
+    }
+
+
+def _workers(study: Study, machine: Mapping[str, Any]) -> int:
+    if study.run.workers != "auto":
+        return study.run.workers
+    return max(1, machine["num_devices"])
+
+
+def _num_points(study: Study) -> int | None:
+    """How many configurations the space holds; None where a range makes them countless."""
+    space = study.search.space
+    options = [space.options(name) for name in searched_names(space)]
+    if any(each is None for each in options):
+        return None
+    return math.prod(len(each) for each in options if each is not None)
+
+
+def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, Any]:
+    """Budget, window, steps, tokens and FLOPs: 6 N a training token (LoRA: 4 N), 2 N else."""
+    train, num_params = facts["train"], facts["num_params"]
+    rows = train["rows"]
+    check_rows(study, rows)
+    smallest, largest = budget_extremes(study, rows)
+    window = window_samples(study, rows)
+    batches = _batch_sizes(study)
+    expected = _expected_budget(study, rows)
+    tokens = expected * train["input_tokens"] / rows
+    per_token = 4 if study.model.tuning == "lora" else 6
+    measured, early = _evaluation_tokens(study, facts)
+    flops = {
+        "training": trials * per_token * num_params * tokens,
+        "evaluations": (trials + 1) * 2 * num_params * measured,  # of the base model as well
+        "early_evaluations": trials * 2 * num_params * early,
+    }
+    return {
+        "budget": {"smallest_samples": smallest, "largest_samples": largest},
+        "window": {"samples": window, "share": window / smallest},
+        "steps": [
+            {
+                "batch_size": batch,
+                "fewest": math.ceil(smallest / batch),
+                "most": math.ceil(largest / batch),
+                "window": math.ceil(window / batch),
+            }
+            for batch in batches
+        ],
+        "tokens": {"per_trial": round(tokens), "total": round(trials * tokens)},
+        "flops": {**flops, "total": sum(flops.values())},
+    }
+
+
+def _batch_sizes(study: Study) -> list[int]:
+    return sorted(study.search.space.options("batch_size") or ())
+
+
+def _expected_budget(study: Study, rows: int) -> float:
+    """Samples of a trial, over budgets and batches drawn evenly; whole steps, so a little more."""
+    space = study.search.space
+    smallest, largest = budget_extremes(study, rows)
+    if study.budget is not None:
+        budgets = [float(smallest)]
+    elif options := space.options("epochs"):
+        budgets = [float(samples_of_epochs(epochs, rows)) for epochs in options]
+    else:
+        is_log = space.entry("epochs").log
+        even = (largest - smallest) / math.log(largest / smallest) if is_log else None
+        budgets = [even or (smallest + largest) / 2]
+    rounded = [
+        math.ceil(samples / batch) * batch for samples in budgets for batch in _batch_sizes(study)
+    ]
+    return sum(rounded) / len(rounded)
+
+
+def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, float]:
+    """Of all the metrics at a trial's end, and of its early evaluation."""
+    measured = sum(facts[_SOURCES[metric]]["input_tokens"] for metric in study.metrics)
+    source = _SOURCES[study.objective.metric]
+    whole = facts[source]
+    num = whole["questions" if source == "choices" else "rows"]
+    return measured, whole["input_tokens"] * min(1.0, study.pruning.early_eval / num)
+
+
+def _adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
+    """Of the largest rank in the space; estimated where the facts do not have it."""
+    if study.model.tuning == "full":
+        return 0
+    rank = study.model.lora.rank
+    largest = rank
+    if study.search.space.lora_rank is not None:
+        largest = int(study.search.space.extremes("lora_rank")[1])
+    known = facts.get("num_trainable")
+    return known * largest // rank if known else lora_params(facts["num_params"], largest)
+
+
+def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, Any]:
+    model, machine, num_params = study.model, facts["machine"], facts["num_params"]
+    needed = memory_gb(num_params, model.tuning, model.weights, _adapter_params(study, facts))
+    has_device = machine["device_gib"] is not None
+    sharing = math.ceil(workers / max(1, machine["num_devices"])) if has_device else workers
+    gib = machine["device_gib"] if has_device else machine["memory_gib"]
+    available = gib * GIB / sharing
+    fits = needed["total"] * GB <= available
+    return {
+        "needed_gb": needed,
+        "available_gb": available / GB,
+        "of": "one GPU" if has_device else "this machine",
+        "sharing": sharing,
+        "fits": fits,
+        "advice": None if fits else what_fits(num_params, available, model.lora.rank),
+    }
+
+
+def _disk(study: Study, facts: Mapping[str, Any], workers: int, trials: int) -> dict[str, float]:
+    model = study.model
+    kept = {"best": 1, "all": trials, "none": 0}[study.run.keep]
+    adapter = _adapter_params(study, facts)
+    return disk_gb(facts["num_params"], model.tuning, model.weights, adapter, workers, kept)
