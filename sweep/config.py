@@ -86,14 +86,28 @@ def resolve_source(text: str, folder: Path, path: str = "") -> str:
 
     `path` is the key it stands at, for the UserError where it is neither.
     """
-    local = Path(folder, Path(text).expanduser())
-    if local.exists():
+    local = Path(folder, _at_home(text))
+    if _exists(local):
         return str(local.resolve())
     where = f"{path}: " if path else ""
     is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _DATA_SUFFIXES
     if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^/]+)?", text):
         raise UserError(f"{where}no such file or folder: {local}")
     return text
+
+
+def _at_home(text: str | Path) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user that is not there
+        return Path(text)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a name, or holds a NUL
+        return False
 
 
 def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -127,8 +141,8 @@ def _shipped_folder() -> Path:
 
 
 def _find(source: str | Path) -> Path:
-    path = Path(source).expanduser()
-    if path.is_file():
+    path = _at_home(source)
+    if _exists(path) and path.is_file():
         return path
     name = str(source)
     shipped = [each for each, _ in shipped_studies()]

@@ -82,6 +82,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     # overrides, the path that the sentence starts with, words in it
     (["modle.base=x"], "modle", ["unknown key", "did you mean model"]),
     (["run.trails=3"], "run.trails", ["unknown key", "did you mean trials"]),
+    (["foo.bar=3"], "foo", ["unknown key", "allowed: name, model, data"]),
     (["trials=3"], "trials", ["unknown key", "did you mean run.trials"]),
     (["model.lora.rnak=3"], "model.lora.rnak", ["did you mean rank"]),
     ([f"{RANGE_RATE}.hihg=3"], f"{RANGE_RATE}.hihg", ["did you mean high", "low, high, log"]),
@@ -283,7 +284,18 @@ def test_sources(tmp_path: Path) -> None:
     assert resolve_source(str(tmp_path), Path("/")) == str(tmp_path)
     for hub_id in ("gpt2", "org/name-1.5B", "openai/gsm8k:test", "openai/gsm8k:main:test"):
         assert resolve_source(hub_id, tmp_path) == hub_id
-    for missing in ("./gpt2", "../gpt2", "/gpt2", "~/gpt2", "rows.jsonl", "org/rows.csv", "a/b/c"):
+    for missing in (
+        "~nobody-here/a",
+        "x" * 300 + ".csv",
+        "a\0b.csv",
+        "./gpt2",
+        "../gpt2",
+        "/gpt2",
+        "~/gpt2",
+        "rows.jsonl",
+        "org/rows.csv",
+        "a/b/c",
+    ):
         with pytest.raises(UserError, match=r"^data.train: no such file"):
             resolve_source(missing, tmp_path, "data.train")
 
