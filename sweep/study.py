@@ -227,13 +227,13 @@ class Study(Part):
     name: Annotated[str, AfterValidator(_name)]
     """the study's name"""
     model: Model
-    """the base model and how it is tuned"""
+    """the base model and how it is tuned, as {base: FOLDER_OR_HUB_ID}"""
     data: Data
-    """where the samples come from"""
+    """the samples, as {train: FILE, eval: FILE}"""
     budget: Budget | None = None
     """{samples: N} or {epochs: N} per trial"""
     search: Search
-    """what is tried"""
+    """what is tried, as {space: {learning_rate: ..., batch_size: ...}}"""
     objective: Objective = Objective()
     """what is optimised"""
     pruning: Pruning = Pruning()
