@@ -1,20 +1,32 @@
-"""Fixtures that several packages' tests share: a tiny Llama and its byte-level tokenizer."""
+"""Fixtures that several test modules share: a tiny model, small data, and a driver's end."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import multiprocessing
+import random
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from predictor.types import Verdict
+from trainer.spec import VerdictWanted
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random Llama of about 40,000 parameters. One token per byte, no pad token."""
     import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     torch.set_num_threads(1)
+    transformers.logging.disable_progress_bar()
     folder = tmp_path_factory.mktemp("tiny-model")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {"<|end|>": 0, **{byte: index + 1 for index, byte in enumerate(alphabet)}}
@@ -37,3 +49,67 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small files of sums: train (100 rows, ragged), eval (30 rows) and choices (20 questions)."""
+    rng = random.Random(0)
+    folder = tmp_path_factory.mktemp("sums")
+
+    def write(name: str, rows: list[dict[str, object]]) -> Path:
+        path = folder / f"{name}.jsonl"
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+        return path
+
+    def row() -> dict[str, object]:
+        a, b = rng.randrange(100), rng.randrange(100)
+        return {"prompt": f"{a}+{b}", "completion": str(a + b) * rng.randint(1, 5)}
+
+    def question() -> dict[str, object]:
+        a = rng.randrange(50)
+        choices, group = [str(a), str(2 * a + 1), "many"], "odd" if a % 2 else "even"
+        return {"prompt": f"{a}+0", "choices": choices, "answer": 0, "group": group}
+
+    return {
+        "train": write("train", [row() for _ in range(100)]),
+        "eval": write("eval", [row() for _ in range(30)]),
+        "choices": write("choices", [question() for _ in range(20)]),
+    }
+
+
+Drive = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def drive() -> Drive:
+    """Run an entry point of trainer.worker here, with a driver in a thread; the events it sent.
+
+    `answer(event)` gives what the driver sends back: a message, or None for nothing. It raises
+    EOFError to hang up.
+    """
+
+    def run(entry: Callable[..., None], spec: Any, answer: Callable[[Any], Any] = _go_on) -> list:
+        ours, theirs = multiprocessing.Pipe()
+        events: list[Any] = []
+
+        def listen() -> None:
+            with contextlib.suppress(EOFError):
+                while True:
+                    events.append(ours.recv())
+                    message = answer(events[-1])
+                    if message is not None:
+                        ours.send(message)
+            ours.close()
+
+        driver = threading.Thread(target=listen)
+        driver.start()
+        entry(spec, theirs)
+        driver.join()
+        return events
+
+    return run
+
+
+def _go_on(event: Any) -> Any:
+    return Verdict("continue", "none", "a test") if isinstance(event, VerdictWanted) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from trainer.measure import pad_rows
+from trainer.store import list_column, open_table
 
 DEFAULT_MICRO_BATCH = 8
 MIN_MICRO_BATCHES = 4  # per step inside the window, where the batch allows it
@@ -57,27 +57,15 @@ class Rows(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
     """The prepared rows, memory-mapped: (input_ids, labels), each (length,) int32."""
 
     def __init__(self, folder: Path) -> None:
-        columns = read_columns(folder, ("input_ids", "labels"))
-        self._input_ids, self._labels = columns["input_ids"], columns["labels"]
+        table = open_table(folder)
+        self._input_ids = list_column(table, "input_ids")
+        self._labels = list_column(table, "labels")
 
     def __len__(self) -> int:
         return len(self._input_ids)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self._input_ids[index], self._labels[index]
-
-
-def read_columns(folder: Path, names: tuple[str, ...]) -> dict[str, list[np.ndarray]]:
-    """List columns as views of the file, one array per row."""
-    import datasets
-
-    table = datasets.load_from_disk(str(folder)).data
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for name in names:
-        for chunk in table.column(name).chunks:
-            values, offsets = chunk.values.to_numpy(), chunk.offsets.to_numpy()
-            columns[name] += [values[a:b] for a, b in pairwise(offsets)]
-    return columns
 
 
 def collate(rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ import torch
 from trl.trainer.utils import add_fused_lm_head
 
 from trainer.spec import Measurement
+from trainer.store import list_column, open_table
 from trainer.tokenise import IGNORED
 
 SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
@@ -51,22 +52,19 @@ class Scored:
 
 def load_scored(data_dir: Path, metric: str) -> Scored:
     """The full set of a metric, from what `prepare` wrote."""
-    import datasets
-
     folder = data_dir / ("eval" if metric == "eval_loss" else "choices")
-    table = datasets.load_from_disk(str(folder)).with_format("numpy")
-    ids = list(table["input_ids"])
+    table = open_table(folder)
+    ids = list_column(table, "input_ids")
     if metric == "eval_loss":
-        return Scored(ids, list(table["labels"]), np.arange(len(ids)))
+        return Scored(ids, list_column(table, "labels"), np.arange(len(ids)))
     labels = [row.copy() for row in ids]
-    for row, num_scored in zip(labels, table["num_scored"], strict=True):
+    for row, num_scored in zip(labels, table["num_scored"].to_numpy(), strict=True):
         row[: len(row) - num_scored] = IGNORED
-    unit = np.asarray(table["question"])
+    unit = table["question"].to_numpy()
+    groups = table["group"].to_pylist()
     first = np.flatnonzero(np.diff(unit, prepend=-1))
-    groups = table["group"]
-    return Scored(
-        ids, labels, unit, np.asarray(table["is_answer"]), [str(groups[int(row)]) for row in first]
-    )
+    is_answer = table["is_answer"].to_numpy(zero_copy_only=False)
+    return Scored(ids, labels, unit, is_answer, [groups[row] for row in first])
 
 
 def measure(

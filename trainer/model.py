@@ -22,6 +22,7 @@ class CheckedModel:
     folder: Path
     tokenizer: Any
     num_params: int  # tied weights counted once
+    num_trainable: int
 
 
 def find_model(model: ModelSpec, offline: bool = False) -> Path:
@@ -62,6 +63,7 @@ def _download(base: str, code: bool, offline: bool) -> Path:
 
 def check_model(model: ModelSpec) -> CheckedModel:
     """All that can be known about the model without loading its weights. Raises UserError."""
+    check_dtype(model, best_device())
     folder = find_model(model)
     if not (folder / "config.json").is_file():
         adapter = (folder / "adapter_config.json").is_file()
@@ -90,9 +92,39 @@ def check_model(model: ModelSpec) -> CheckedModel:
         raise UserError(
             f"model.base: {folder} is no causal language model: {reason[:300]}"
         ) from None
-    rows = skeleton.get_input_embeddings().weight.shape[0]
-    _check_tokenizer(folder, tokenizer, rows)
-    return CheckedModel(folder, tokenizer, sum(p.numel() for p in skeleton.parameters()))
+    _check_tokenizer(folder, tokenizer, skeleton.get_input_embeddings().weight.shape[0])
+    num_params = num_trainable = sum(p.numel() for p in skeleton.parameters())
+    if model.tuning == "lora":
+        num_trainable = _count_adapter(skeleton, model)
+    return CheckedModel(folder, tokenizer, num_params, num_trainable)
+
+
+def _count_adapter(skeleton: Any, model: ModelSpec) -> int:
+    from peft import get_peft_model
+
+    targets = model.lora.targets
+    if not isinstance(targets, str) and any(name.endswith("lm_head") for name in targets):
+        raise UserError("model.lora.targets: lm_head cannot carry an adapter, its loss is fused")
+    try:
+        with torch.device("meta"):
+            adapted = get_peft_model(skeleton, lora_config(model))
+    except ValueError as error:  # no such module in this model
+        reason = " ".join(str(error).split())
+        raise UserError(f"model.lora: {reason[:300]}") from None
+    return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+
+
+def lora_config(model: ModelSpec) -> Any:
+    from peft import LoraConfig
+
+    lora = model.lora
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]  any number will do
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        task_type="CAUSAL_LM",
+    )
 
 
 def _check_weights(folder: Path) -> None:
@@ -141,14 +173,16 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
 
     Raises UserError if the weights do not fill the model (the library would invent the rest).
     """
+    check_dtype(model, device)
     folder = find_model(model, offline=True)
-    loaded, report = AutoModelForCausalLM.from_pretrained(
+    found: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, model.weights),
         use_safetensors=True,
         trust_remote_code=model.trust_remote_code,
         output_loading_info=True,
     )
+    loaded, report = found
     if report["missing_keys"]:
         names = sorted(report["missing_keys"])
         raise UserError(
@@ -160,6 +194,17 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     loaded.config._name_or_path = str(folder.resolve()) if is_local else model.base
     loaded.name_or_path = loaded.config._name_or_path
     return loaded.to(device)
+
+
+def check_dtype(model: ModelSpec, device: torch.device) -> None:
+    """Raises UserError where the device cannot compute in `model.dtype`."""
+    if model.dtype == "float16" and device.type != "cuda":
+        raise UserError(
+            f"model.dtype: float16 needs a CUDA GPU, and this is {device.type}; "
+            "bfloat16 or float32 will do"
+        )
+    if model.dtype == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise UserError("model.dtype: this GPU has no bfloat16; float16 or float32 will do")
 
 
 def best_device() -> torch.device:

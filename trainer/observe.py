@@ -35,6 +35,11 @@ def squared_norm(tensor: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(tensor, dim=-1, dtype=torch.float32).square().sum()
 
 
+def total_squared_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
+    """Of all gradients together."""
+    return torch.stack([squared_norm(p.grad) for p in parameters if p.grad is not None]).sum()
+
+
 class GradientMeter:
     """Sums |h_i|^2 over the backward passes of a step, through hooks on the trainable parameters.
 
@@ -65,10 +70,7 @@ class GradientMeter:
 
     def read(self) -> tuple[float, float]:
         """(|sum h_i|^2, sum |h_i|^2), before the gradients are clipped. Waits for the device."""
-        total = torch.zeros_like(self._sum)
-        for parameter in self._parameters:
-            if parameter.grad is not None:
-                total += squared_norm(parameter.grad)
+        total = total_squared_norm(self._parameters)
         both = torch.stack([total, self._sum]).tolist()
         return both[0], both[1]
 

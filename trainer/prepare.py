@@ -3,7 +3,9 @@
 Written below `out_dir`: train/, eval/, choices/ (Arrow, through datasets), tokenizer/, and last of
 all prepared.json, whose keys are
 
-    version, num_params, base, max_length
+    version, base, max_length
+    num_params         tied weights counted once
+    num_trainable      of these (full), or of the adapter's own (LoRA)
     tokenizer          {"class", "vocab_size", "chat_template": bool, "eos", "pad"}
     train, eval        {"rows", "rows_read", "dropped_no_completion", "truncated", "input_tokens",
                         "loss_tokens", "longest"}; eval is null where none was asked for
@@ -26,9 +28,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import datasets
+import datasets.config
 import psutil
-import pyarrow as pa
 import torch
 
 from trainer.files import write_json
@@ -38,6 +39,7 @@ from trainer.model import CheckedModel, best_device, check_model, load_model
 from trainer.render import check_template, render_questions, render_texts
 from trainer.rows import Source, read_source
 from trainer.spec import Alive, DataSpec, Prepared, PrepareSpec, UserError
+from trainer.store import save_table
 from trainer.tokenise import ChoiceTable, TextTable, to_choice_table, to_table, tokenise
 
 VERSION = 1
@@ -49,12 +51,12 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     """Write `out_dir` and send Prepared. Raises one UserError with a line for each mistake."""
     out_dir = Path(spec.out_dir)
     cache_dir = out_dir / ".cache"
-    datasets.config.HF_DATASETS_CACHE = cache_dir
+    datasets.config.HF_DATASETS_CACHE = cache_dir  # read at import from the environment
     link.send(Alive("reading the data"))
     try:
         checked, tables, sources = _check(spec, link, cache_dir)
         for name, table in tables.items():
-            _save(table.to_arrow(), out_dir / name)
+            save_table(table.to_arrow(), out_dir / name)
         checked.tokenizer.save_pretrained(out_dir / "tokenizer")
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
@@ -109,7 +111,7 @@ def _text_table(source: Source, data: DataSpec, checked: CheckedModel, link: Lin
     table = to_table(pairs, texts, eos, data.max_length, data.loss_on)
     if not table.input_ids:
         raise UserError(
-            f"{source.name}: none of the {table.rows_read} rows has anything left of its completion "
+            f"{source.name}: none of the {table.rows_read} rows keeps anything of its completion "
             f"within max_length = {data.max_length} tokens (the shortest prompt has "
             f"{min(len(pair.prompt) for pair in pairs)})"
         )
@@ -134,10 +136,6 @@ def _choice_table(source: Source, data: DataSpec, checked: CheckedModel, link: L
     return table
 
 
-def _save(table: pa.Table, folder: Path) -> None:
-    datasets.Dataset(datasets.table.InMemoryTable(table)).save_to_disk(str(folder))
-
-
 def _facts(
     spec: PrepareSpec,
     checked: CheckedModel,
@@ -148,6 +146,7 @@ def _facts(
     return {
         "version": VERSION,
         "num_params": checked.num_params,
+        "num_trainable": checked.num_trainable,
         "base": spec.model.base,
         "tokenizer": {
             "class": type(tokenizer).__name__,

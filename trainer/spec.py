@@ -24,7 +24,7 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {"eval_loss": False, "choice_accuracy": T
 
 
 class UserError(ValueError):
-    """Something only the user can mend: one sentence that says what, where, and what would be right."""
+    """Something only the user can mend: a sentence that says what, where, and what is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Ended because it was told to, by a verdict or a Stop; a checkpoint at `step` if Stop asked for one."""
+    """Ended as it was told, by a verdict or a Stop; a checkpoint at `step` if Stop asked for it."""
 
     step: int
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainer.render import Question, Text
+from trainer.store import list_array
 
 IGNORED = -100  # a label that carries no loss
 CHUNK = 1000  # rows tokenised at once
@@ -44,7 +45,7 @@ class TextTable:
 
     def to_arrow(self) -> pa.Table:
         return pa.table(
-            {"input_ids": _list_array(self.input_ids), "labels": _list_array(self.labels)}
+            {"input_ids": list_array(self.input_ids), "labels": list_array(self.labels)}
         )
 
 
@@ -129,7 +130,7 @@ class ChoiceTable:
     def to_arrow(self) -> pa.Table:
         return pa.table(
             {
-                "input_ids": _list_array(self.input_ids),
+                "input_ids": list_array(self.input_ids),
                 "num_scored": pa.array(self.num_scored, pa.int32()),
                 "question": pa.array(self.question, pa.int32()),
                 "is_answer": pa.array(self.is_answer, pa.bool_()),
@@ -154,9 +155,3 @@ def to_choice_table(
             table.is_answer.append(index == question.answer)
         table.groups.append(question.group)
     return table
-
-
-def _list_array(rows: Sequence[np.ndarray]) -> pa.Array:
-    offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
-    values = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
-    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, pa.int32()))

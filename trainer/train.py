@@ -30,7 +30,7 @@ from trainer.batches import (
     split,
 )
 from trainer.checkpoint import Progress
-from trainer.observe import GradientMeter, noise_free_sq
+from trainer.observe import GradientMeter, noise_free_sq, total_squared_norm
 from trainer.spec import TrialSpec
 from trainer.tokenise import IGNORED
 
@@ -110,6 +110,9 @@ class ObservedTrainer(SFTTrainer):
         self._spec, self._rows, self._hooks, self._progress = spec, rows, hooks, progress
         self._first_step = first_step
         self._largest_micro_batch = spec.micro_batch or DEFAULT_MICRO_BATCH
+        # TRL's loss takes the number of tokens whatever the model's own forward takes.
+        self.model_accepts_loss_kwargs = True
+        assert self.model is not None
         self._meter = GradientMeter(self.model.parameters())
         self._micro_sq: tuple[float, float] | None = None  # noise-free and noise part of |g_B|^2
         self._step_began = 0.0
@@ -203,11 +206,25 @@ class ObservedTrainer(SFTTrainer):
         skipped = self.accelerator.optimizer_step_was_skipped
         return bool(skipped) and math.isfinite(observation.loss)
 
+    def _clip_grad_norm(self, model: Any) -> Any:
+        if self.args.device.type != "cpu":
+            return super()._clip_grad_norm(model)
+        norm = self._get_grad_norm(model)
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), self.args.max_grad_norm, norm)
+        return norm
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        # On the CPU torch's own norm of a large tensor is 0.1 % off; see squared_norm.
+        if grad_norm is not None or self.args.device.type != "cpu":
+            return super()._get_grad_norm(model, grad_norm)
+        return total_squared_norm(model.parameters()).sqrt()
+
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # compute is counted in tokens by whoever reads the observations
 
     def save_checkpoint(self) -> None:
         """Everything to go on from, into output_dir/checkpoint-STEP, without TRL's model card."""
+        assert self.model is not None
         Trainer._save_checkpoint(self, self.model, trial=None)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:

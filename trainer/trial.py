@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import datasets
 import torch
@@ -17,7 +16,7 @@ from trainer.batches import Rows
 from trainer.files import remove_tree, sync_tree
 from trainer.link import Halted, Link
 from trainer.measure import Scored, load_scored, measure
-from trainer.model import best_device, load_model
+from trainer.model import best_device, load_model, lora_config
 from trainer.prepare import read_prepared
 from trainer.spec import (
     Alive,
@@ -29,7 +28,6 @@ from trainer.spec import (
     Stop,
     Stopped,
     TrialSpec,
-    UserError,
     VerdictWanted,
 )
 from trainer.train import Hooks, ObservedTrainer, blank_tokenizer, save_weights, sft_config
@@ -84,7 +82,7 @@ class Trial:
             args=sft_config(self.spec, self.checkpoints, device),
             train_dataset=datasets.load_from_disk(str(self.data_dir / "train")),
             processing_class=blank_tokenizer(),
-            peft_config=_lora_config(self.spec) if self.spec.model.tuning == "lora" else None,
+            peft_config=lora_config(self.spec.model) if self.spec.model.tuning == "lora" else None,
         )
 
     def train(self) -> None:
@@ -177,21 +175,3 @@ class Trial:
         remove_tree(target)
         beside.replace(target)
         return str(target)
-
-
-def _lora_config(spec: TrialSpec) -> Any:
-    from peft import LoraConfig
-
-    lora = spec.model.lora
-    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
-    if targets != "all-linear" and any(name.endswith("lm_head") for name in targets):
-        raise UserError(
-            "model.lora.targets: lm_head cannot carry an adapter in supervised fine-tuning"
-        )
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )

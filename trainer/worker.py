@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Literal
@@ -81,6 +82,8 @@ def _quieten(num_threads: int) -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(num_threads or cores or 1)
+    # peft asks transformers by the old name; nothing that a user could mend.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.logging.set_verbosity_error()
@@ -92,7 +95,11 @@ def describe_failure(error: Exception) -> Failed:
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UserError):
         return Failed("bad input", str(error))
-    return Failed(_kind(error), f"{type(error).__name__}: {message}", "".join(_lines(error)))
+    return Failed(
+        _kind(error),
+        f"{type(error).__name__}: {message}",
+        "".join(traceback.format_exception(error)),
+    )
 
 
 def _kind(error: Exception) -> Literal["out of memory", "disk full", "error"]:
@@ -106,7 +113,3 @@ def _kind(error: Exception) -> Literal["out of memory", "disk full", "error"]:
     if full or "No space left on device" in text or "PytorchStreamWriter failed" in text:
         return "disk full"
     return "error"
-
-
-def _lines(error: Exception) -> list[str]:
-    return traceback.format_exception(error)

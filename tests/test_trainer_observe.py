@@ -1,0 +1,133 @@
+"""The noise-free norm against direct per-sample gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.observe import GradientMeter, noise_free_sq, squared_norm
+
+
+def test_two_equal_micro_batches_give_their_inner_product() -> None:
+    h = np.array([[3.0, 1.0], [1.0, 2.0]]) / 2
+    total, parts = float((h.sum(0) ** 2).sum()), float((h**2).sum())
+    assert noise_free_sq(total, parts, [0.5, 0.5]) == pytest.approx(3 * 1 + 1 * 2)
+
+
+def test_no_noise_leaves_the_whole_norm() -> None:
+    shares, gradient = [0.1, 0.2, 0.7], np.array([2.0, -1.0])
+    h = [share * gradient for share in shares]
+    parts = float(sum((part**2).sum() for part in h))
+    assert noise_free_sq(5.0, parts, shares) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0], [0.0, 1.0]])
+def test_one_micro_batch_tells_nothing(shares: list[float]) -> None:
+    assert noise_free_sq(1.0, 1.0, shares) is None
+
+
+def test_squared_norm_is_exact_where_torchs_own_is_not() -> None:
+    # 16 M elements whose squares span many orders of magnitude, as in an embedding's gradient.
+    torch.manual_seed(0)
+    tensor = torch.randn(32768, 512) * torch.rand(32768, 512).pow(6)
+    exact = float(tensor.double().square().sum())
+    assert float(squared_norm(tensor)) == pytest.approx(exact, rel=1e-5)
+    assert float(squared_norm(torch.ones(8, dtype=torch.bfloat16))) == pytest.approx(8)
+    assert float(squared_norm(torch.tensor(3.0))) == pytest.approx(9)
+
+
+@pytest.fixture(scope="module")
+def per_sample(tiny_model: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of each sample's summed token loss (num_samples, num_params), and its tokens."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    rng = np.random.default_rng(0)
+    gradients, counts = [], []
+    for _ in range(48):
+        length = int(rng.integers(3, 24))  # ragged on purpose
+        ids = torch.from_numpy(rng.integers(1, 257, (1, length)))
+        ids[:, ::2] = 7  # something to agree on, so that |G|^2 is not all noise
+        model.zero_grad()
+        (model(input_ids=ids, labels=ids).loss * (length - 1)).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]).numpy())
+        counts.append(length - 1)
+    return np.stack(gradients).astype(np.float64), np.array(counts)
+
+
+def estimate(gradients: np.ndarray, counts: np.ndarray, rows: np.ndarray, size: int) -> float:
+    """The estimator on one batch (`rows`), split in the given order."""
+    total_tokens = counts[rows].sum()
+    parts = rows.reshape(-1, size)
+    h = gradients[parts].sum(1) / total_tokens  # (num_micro_batches, num_params)
+    shares = counts[parts].sum(1) / total_tokens
+    found = noise_free_sq(float((h.sum(0) ** 2).sum()), float((h**2).sum()), shares.tolist())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("batch", "size"), [(8, 1), (8, 2), (16, 1), (16, 4)])
+def test_it_is_unbiased_over_batches(
+    per_sample: tuple[np.ndarray, np.ndarray], batch: int, size: int
+) -> None:
+    gradients, counts = per_sample
+    # Projecting keeps every inner product's expectation and makes many draws cheap.
+    rng = np.random.default_rng(1)
+    projection = rng.standard_normal((gradients.shape[1], 64)) / 8
+    gradients = gradients @ projection
+    truth = float(((gradients.sum(0) / counts.sum()) ** 2).sum())
+    raw, found = [], []
+    for _ in range(3000):
+        rows = rng.integers(0, len(counts), batch)
+        found.append(estimate(gradients, counts, rows, size))
+        raw.append(float(((gradients[rows].sum(0) / counts[rows].sum()) ** 2).sum()))
+    error = np.std(found) / np.sqrt(len(found))
+    # A ragged batch is a ratio estimate, biased by about 1 / batch of the noise that is left.
+    assert abs(np.mean(found) - truth) < 3 * error + 0.02 * truth
+    assert np.mean(raw) - truth > 10 * error  # what the raw norm reads out instead
+
+
+def test_any_random_split_of_one_batch_agrees_with_the_split_into_samples(
+    per_sample: tuple[np.ndarray, np.ndarray],
+) -> None:
+    gradients, counts = per_sample
+    rng = np.random.default_rng(2)
+    finest = estimate(gradients, counts, np.arange(32), 1)
+    for size in (2, 4, 8):
+        found = [estimate(gradients, counts, rng.permutation(32), size) for _ in range(200)]
+        error = np.std(found) / np.sqrt(len(found))
+        assert abs(np.mean(found) - finest) < 4 * error + 0.01 * abs(finest)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_hooks_see_each_backward_alone_tied_weights_once(
+    tiny_model: Path, dtype: torch.dtype
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
+    assert model.config.tie_word_embeddings
+    batches = [
+        torch.randint(1, 257, (2, 9), generator=torch.Generator().manual_seed(i)) for i in (0, 1)
+    ]
+    alone = []
+    for ids in batches:
+        model.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        alone.append(sum(float(p.grad.double().square().sum()) for p in model.parameters()))
+    model.zero_grad()
+    meter = GradientMeter(model.parameters())
+    meter.attach()
+    for ids in batches:
+        model(input_ids=ids, labels=ids).loss.backward()
+    total, parts = meter.read()
+    assert parts == pytest.approx(sum(alone), rel=1e-5)
+    direct = sum(float(p.grad.double().square().sum()) for p in model.parameters())
+    assert total == pytest.approx(direct, rel=1e-5)
+    meter.detach()
+    meter.reset()
+    model(input_ids=batches[0], labels=batches[0]).loss.backward()
+    assert meter.read()[1] == 0.0
