@@ -12,6 +12,7 @@ from typing import Any
 
 from trainer.spec import UserError
 
+HUB_TIMEOUT_S = 20.0
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 _HUB = re.compile(r"^[\w.-]+(/[\w.-]+)?(:[\w.-]+){0,2}$")
 
@@ -120,11 +121,14 @@ def _read_csv(path: Path) -> list[tuple[int, Any]]:
 
 def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
     import datasets
+    from huggingface_hub import HfApi
 
     name, *rest = source.split(":")
     config = rest[0] if len(rest) == 2 else None
     split = rest[-1] if rest else default_split
     try:
+        # One plain question first: load_dataset tries an unreachable Hub for half a minute.
+        HfApi().dataset_info(name, timeout=HUB_TIMEOUT_S)
         rows = datasets.load_dataset(name, config, split=split, cache_dir=str(cache_dir)).to_list()
     except Exception as error:  # the Hub's clients raise a dozen kinds
         raise UserError(

@@ -77,6 +77,7 @@ def _settle_in() -> None:
 def _quieten(num_threads: int) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import datasets
+    import huggingface_hub
     import torch
     import transformers
 
@@ -87,6 +88,8 @@ def _quieten(num_threads: int) -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.logging.set_verbosity_error()
+    huggingface_hub.logging.set_verbosity_error()
+    huggingface_hub.utils.disable_progress_bars()
     datasets.disable_progress_bars()
 
 

@@ -1,0 +1,96 @@
+"""Which checkpoints are whole, which is gone on from, and when the next one is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trainer.checkpoint import (
+    Clock,
+    Progress,
+    is_complete,
+    keep_newest,
+    mark_complete,
+    newest_complete,
+    read_progress,
+    write_progress,
+)
+from trainer.files import write_json
+
+
+def write(folder: Path, step: int) -> Path:
+    checkpoint = folder / f"checkpoint-{step}"
+    checkpoint.mkdir(parents=True)
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "model"):
+        (checkpoint / name).write_bytes(b"x" * 100)
+    write_progress(checkpoint, Progress(step, 2 * step, True))
+    mark_complete(checkpoint)
+    return checkpoint
+
+
+def test_a_whole_one_is_found_with_what_it_remembers(tmp_path: Path) -> None:
+    checkpoint = write(tmp_path, 7)
+    assert newest_complete(tmp_path) == (checkpoint, 7)
+    assert read_progress(checkpoint) == Progress(7, 14, True)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda c: (c / "complete.json").unlink(),
+        lambda c: (c / "complete.json").write_text('{"optim'),
+        lambda c: (c / "model").write_bytes(b"x" * 99),
+        lambda c: (c / "optimizer.pt").unlink(),
+        lambda c: (c / "scheduler.pt").unlink(),
+        lambda c: write_json(c / "complete.json", {"model": 100}),
+    ],
+    ids=[
+        "no marker",
+        "torn marker",
+        "cut file",
+        "no optimizer",
+        "no schedule",
+        "marker of too few",
+    ],
+)
+def test_a_torn_one_is_deleted_and_the_one_before_used(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    good, torn = write(tmp_path, 5), write(tmp_path, 10)
+    harm(torn)
+    assert not is_complete(torn)
+    assert newest_complete(tmp_path) == (good, 5)
+    assert not torn.exists()
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert newest_complete(tmp_path / "never") is None
+    (tmp_path / "checkpoint-3.removing").mkdir()
+    assert newest_complete(tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_newest_are_kept_by_number(tmp_path: Path) -> None:
+    for step in (9, 10, 100):
+        write(tmp_path, step)
+    keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-100"]
+
+
+@pytest.mark.parametrize(
+    ("every_s", "took_s", "waited_s", "due"),
+    [
+        (120, 0, 119, False),
+        (120, 0, 120, True),
+        (120, 6, 120, True),  # 5 % of the time
+        (120, 12, 239, False),
+        (120, 12, 240, True),
+        (0, 0, 0, True),
+    ],
+)
+def test_when_the_next_is_due(every_s: float, took_s: float, waited_s: float, due: bool) -> None:
+    clock = Clock(every_s, last_end=0.0)
+    clock.saved(began=1000.0, ended=1000.0 + took_s)
+    assert clock.due(1000.0 + took_s + waited_s) is due

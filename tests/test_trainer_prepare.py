@@ -1,0 +1,388 @@
+"""What is read, how it is rendered and tokenised, and what is refused in which words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trainer.spec import DataSpec, Failed, LoraSpec, ModelSpec, Prepared, PrepareSpec
+from trainer.store import list_column, open_table
+from trainer.worker import run_prepare
+
+Drive = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def spec(tiny_model: Path, sums: dict[str, Path], tmp_path: Path) -> PrepareSpec:
+    out_dir = tmp_path / "out"
+    out_dir.mkdir()
+    return PrepareSpec(
+        ModelSpec(str(tiny_model), dtype="float32"),
+        DataSpec(str(sums["train"]), str(sums["eval"]), str(sums["choices"]), max_length=64),
+        str(out_dir),
+        ("eval_loss",),
+        measure_base=False,
+        num_threads=1,
+    )
+
+
+def with_train(
+    spec: PrepareSpec, rows: list[Any] | str, suffix: str = ".jsonl", **data: Any
+) -> Any:
+    """The spec with these rows as training data, and nothing else."""
+    path = Path(spec.out_dir).parent / f"own{suffix}"
+    path.write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)))
+    own = replace(spec.data, train=str(path), eval=None, choices=None, **data)
+    return replace(spec, data=own, metrics=())
+
+
+def prepared(drive: Drive, spec: PrepareSpec) -> dict[str, Any]:
+    last = drive(run_prepare, spec)[-1]
+    assert isinstance(last, Prepared), last
+    return dict(last.facts)
+
+
+def refusal(drive: Drive, spec: PrepareSpec) -> str:
+    last = drive(run_prepare, spec)[-1]
+    assert isinstance(last, Failed) and last.kind == "bad input", last
+    return last.message
+
+
+def texts(spec: PrepareSpec, name: str = "train") -> list[tuple[str, str]]:
+    """(without loss, with loss) of each prepared row, as text."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(Path(spec.out_dir) / "tokenizer")
+    table = open_table(Path(spec.out_dir) / name)
+    pairs = zip(list_column(table, "input_ids"), list_column(table, "labels"), strict=True)
+    return [
+        (tokenizer.decode(ids[labels == -100]), tokenizer.decode(ids[labels != -100]))
+        for ids, labels in pairs
+    ]
+
+
+def test_the_facts(drive: Drive, spec: PrepareSpec, tiny_model: Path) -> None:
+    full = replace(spec, metrics=("eval_loss", "choice_accuracy"), measure_base=True)
+    facts = prepared(drive, full)
+    assert facts == json.loads((Path(spec.out_dir) / "prepared.json").read_text())
+    assert facts["base"] == str(tiny_model)
+    assert facts["num_params"] == facts["num_trainable"] == 28864
+    assert facts["train"]["rows"] == facts["train"]["rows_read"] == 100
+    ids = list_column(open_table(Path(spec.out_dir) / "train"), "input_ids")
+    assert facts["train"]["input_tokens"] == sum(map(len, ids))
+    assert facts["train"]["longest"] == max(map(len, ids))
+    assert facts["choices"]["questions"] == 20
+    assert sum(facts["choices"]["groups"].values()) == 20
+    assert re.fullmatch("[0-9a-f]{64}", facts["sources"]["eval"]["sha256"])
+    base = facts["base_measurements"]
+    assert base["eval_loss"]["value"] == pytest.approx(np.log(257), abs=0.3)
+    assert base["eval_loss"]["num"] == facts["eval"]["loss_tokens"]
+    assert 0 <= base["choice_accuracy"]["value"] <= 1
+    assert facts["machine"]["cores"] >= 1 and facts["machine"]["memory_gib"] > 0
+    assert not (Path(spec.out_dir) / ".cache").exists()
+
+
+def test_rows_in_train_and_eval_are_counted(
+    drive: Drive, spec: PrepareSpec, sums: dict[str, Path]
+) -> None:
+    same = replace(spec.data, eval=str(sums["train"]))
+    assert prepared(drive, replace(spec, data=same))["duplicates"] == 100
+
+
+CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>\n{% endfor %}"
+CHAT += "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("row", "data", "expected"),
+    [
+        (
+            {"prompt": "1+1", "completion": "2"},
+            {},
+            ("Question: 1+1\nAnswer:", " 2<|end|>"),
+        ),
+        (
+            {"question": "1+1", "answer": "2"},
+            {"template": "Q: {prompt}\nA:"},
+            ("Q: 1+1\nA:", " 2<|end|>"),
+        ),
+        (
+            {"prompt": "{x}", "completion": " 2"},  # brings its own space; braces are text
+            {"template": "{prompt} ="},
+            ("{x} =", " 2<|end|>"),
+        ),
+        (
+            {"instruction": "Add.", "input": "1 1", "output": "2"},
+            {},
+            ("Question: Add.\n\n1 1\nAnswer:", " 2<|end|>"),
+        ),
+        (
+            {"instruction": "Go.", "input": "", "output": "ok"},
+            {"format": "alpaca"},
+            ("Question: Go.\nAnswer:", " ok<|end|>"),
+        ),
+        (
+            {"prompt": "1+1", "choices": ["1", "2"], "answer": 1},
+            {},
+            ("Question: 1+1\nAnswer:", " 2<|end|>"),
+        ),
+        (
+            {"prompt": "a", "completion": "b"},
+            {"loss_on": "all"},
+            ("", "Question: a\nAnswer: b<|end|>"),
+        ),
+        (
+            {"prompt": "é", "completion": "ü"},
+            {"template": "{prompt}"},
+            ("é", " ü<|end|>"),
+        ),
+    ],
+)
+def test_rendering(
+    drive: Drive,
+    spec: PrepareSpec,
+    row: dict[str, Any],
+    data: dict[str, Any],
+    expected: tuple[str, str],
+) -> None:
+    own = with_train(spec, [row], **data)
+    prepared(drive, own)
+    assert texts(own) == [expected]
+
+
+def with_chat_template(model: Path, target: Path) -> Path:
+    shutil.copytree(model, target)
+    config = json.loads((target / "tokenizer_config.json").read_text())
+    (target / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHAT}))
+    return target
+
+
+def test_chats(drive: Drive, spec: PrepareSpec, tiny_model: Path, tmp_path: Path) -> None:
+    """Loss on the last reply and its end of turn, once; not on what the template puts after it."""
+    messages = [("user", "hi"), ("assistant", "yes?"), ("user", "bye"), ("assistant", "so long")]
+    row = {"messages": [{"role": role, "content": content} for role, content in messages]}
+    chat = replace(spec.model, base=str(with_chat_template(tiny_model, tmp_path / "chat")))
+    own = replace(with_train(spec, [row], max_length=200), model=chat)
+    prepared(drive, own)
+    before = "<|user|>hi<|end|>\n<|assistant|>yes?<|end|>\n<|user|>bye<|end|>\n<|assistant|>"
+    assert texts(own) == [(before, "so long<|end|>")]
+    assert "chat template" in refusal(drive, replace(own, model=spec.model))
+    for bad, said in (
+        ([{"role": "user", "content": "hi"}] * 2, "not the assistant's"),
+        ([{"role": "user", "content": "hi"}], "two messages"),
+        ([{"role": "user"}, {"role": "assistant", "content": "x"}], "role, content"),
+    ):
+        wrong = replace(with_train(spec, [{"messages": bad}]), model=chat)
+        assert said in refusal(drive, wrong)
+
+
+def test_truncation_keeps_the_start_and_is_counted(drive: Drive, spec: PrepareSpec) -> None:
+    rows = [
+        {"prompt": "a", "completion": "b" * 100},  # cut
+        {"prompt": "a" * 100, "completion": "b"},  # nothing is left of its completion
+        {"prompt": "a", "completion": "b"},
+    ]
+    facts = prepared(drive, own := with_train(spec, rows))["train"]
+    assert (facts["rows_read"], facts["rows"]) == (3, 2)
+    assert (facts["dropped_no_completion"], facts["truncated"], facts["longest"]) == (1, 1, 64)
+    assert texts(own)[0][1] == " " + "b" * 44  # and no end of text: the text goes on
+    said = refusal(drive, with_train(spec, rows[1:2]))
+    assert "none of the 1 rows" in said and "max_length = 64" in said
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".jsonl", '{"prompt": "1+1", "completion": "2"}\n\n'),
+        (".json", '[{"prompt": "1+1", "completion": "2"}]'),
+        (".csv", "prompt,completion\n1+1,2\n"),
+    ],
+)
+def test_kinds_of_file(drive: Drive, spec: PrepareSpec, suffix: str, content: str) -> None:
+    own = with_train(spec, content, suffix)
+    prepared(drive, own)
+    assert texts(own) == [("Question: 1+1\nAnswer:", " 2<|end|>")]
+
+
+def test_parquet(drive: Drive, spec: PrepareSpec, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"prompt": ["1+1"], "completion": ["2"]}), path)
+    own = replace(spec, data=replace(spec.data, train=str(path)))
+    assert prepared(drive, own)["train"]["rows"] == 1
+
+
+GOOD = '{"prompt": "a", "completion": "b"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (GOOD + '{"prompt": "a", \n', r"own.jsonl, line 2: malformed JSON"),
+        (GOOD + "[1, 2]\n", r"own.jsonl, line 2: \[1, 2\] is no object"),
+        (GOOD + "\n" + '{"prompt": "a"}\n', r"line 3: no column 'completion' \(it has prompt\)"),
+        (GOOD + '{"prompt": "a", "completion": " "}\n', "line 2: completion is empty"),
+        (GOOD + '{"prompt": "a", "completion": 3}\n', "line 2: completion is int '3', not text"),
+        (GOOD + '{"prompt": null, "completion": "x"}\n', "line 2: prompt is NoneType"),
+        ('{"text": "a"}\n', "line 1: columns text fit no known format"),
+        ("", "no rows"),
+        (GOOD * 1 + '{"prompt": "a"}\n' * 9, "6 more such rows"),
+        ('{"prompt": "a", "choices": ["b"], "answer": 0}\n', "not a list of two texts or more"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}\n', "an index from 0 to 1"),
+    ],
+)
+def test_bad_rows(drive: Drive, spec: PrepareSpec, content: str, said: str) -> None:
+    assert re.search(said, refusal(drive, with_train(spec, content)))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"train": "no/such/file.jsonl"}, "no/such/file.jsonl: no such file"),
+        ({"train": "./elsewhere"}, "no such file"),
+        ({"train": "/"}, "is a folder"),
+        ({"template": "Q:"}, "lacks {prompt}"),
+        ({"eval": None}, "eval_loss needs data"),
+    ],
+)
+def test_bad_sources(drive: Drive, spec: PrepareSpec, data: dict[str, Any], said: str) -> None:
+    assert said in refusal(drive, replace(spec, data=replace(spec.data, **data)))
+
+
+def test_choices_need_their_columns(drive: Drive, spec: PrepareSpec, sums: dict[str, Path]) -> None:
+    wrong = replace(spec, data=replace(spec.data, choices=str(sums["train"])))
+    assert "not a list of two texts or more" in refusal(drive, wrong)
+
+
+def test_all_mistakes_are_told_at_once(drive: Drive, spec: PrepareSpec, tmp_path: Path) -> None:
+    data = replace(spec.data, train="missing.jsonl", eval="lost.csv", template="Q:")
+    model = replace(spec.model, base=str(tmp_path / "nowhere"))
+    said = refusal(drive, replace(spec, data=data, model=model)).splitlines()
+    assert not list(Path(spec.out_dir).iterdir())
+    assert len(said) == 4
+    for name in ("missing.jsonl", "lost.csv", "template", "nowhere"):
+        assert any(name in line for line in said)
+
+
+def without(*names: str) -> Callable[[Path], None]:
+    def remove(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return remove
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+
+def no_eos(folder: Path) -> None:
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def small_vocabulary(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 100}))
+
+
+def strange(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "abacus"}')
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (without("model.safetensors"), "has no weights (*.safetensors)"),
+        (pickled, "safetensors only"),
+        (cut, "damaged or incomplete"),
+        (without("config.json"), "has no config.json"),
+        (without("tokenizer.json", "tokenizer_config.json"), "has no tokenizer"),
+        (no_eos, "has no end-of-text token"),
+        (small_vocabulary, "the model embeds only 100"),
+        (strange, "is no causal language model"),
+    ],
+)
+def test_bad_models(
+    drive: Drive,
+    spec: PrepareSpec,
+    tiny_model: Path,
+    tmp_path: Path,
+    harm: Callable[[Path], None],
+    said: str,
+) -> None:
+    folder = tmp_path / "harmed"
+    shutil.copytree(tiny_model, folder)
+    harm(folder)
+    assert said in refusal(drive, replace(spec, model=replace(spec.model, base=str(folder))))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"dtype": "float16"}, "float16 needs a CUDA GPU"),
+        ({"tuning": "lora", "lora": LoraSpec(targets=("lm_head",))}, "lm_head"),
+        ({"tuning": "lora", "lora": LoraSpec(targets=("abacus",))}, "abacus"),
+    ],
+)
+def test_settings_the_model_cannot_have(
+    drive: Drive, spec: PrepareSpec, model: dict[str, Any], said: str
+) -> None:
+    import torch
+
+    if torch.cuda.is_available() and "dtype" in model:
+        pytest.skip("this machine has a GPU")
+    assert said in refusal(drive, replace(spec, model=replace(spec.model, **model)))
+
+
+def test_an_adapter_trains_fewer(drive: Drive, spec: PrepareSpec) -> None:
+    lora = replace(spec, model=replace(spec.model, tuning="lora", lora=LoraSpec(rank=2)))
+    facts = prepared(drive, lora)
+    assert 0 < facts["num_trainable"] < facts["num_params"]
+
+
+UNREACHABLE = """
+import multiprocessing, sys
+from trainer.spec import *
+from trainer.worker import run_prepare
+ours, theirs = multiprocessing.Pipe()
+data = DataSpec(sys.argv[1] if sys.argv[1] != "hub" else "someone/rows")
+run_prepare(PrepareSpec(ModelSpec("someone/model"), data, sys.argv[2], (), False, 1), theirs)
+while not isinstance(event := ours.recv(), Failed):
+    pass
+print(event.kind, event.message)
+"""
+
+
+@pytest.mark.slow
+def test_an_unreachable_hub_is_told_with_its_remedy(tmp_path: Path, sums: dict[str, Path]) -> None:
+    env = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")}
+    command = [sys.executable, "-c", UNREACHABLE, "hub", str(tmp_path)]
+    began = time.monotonic()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 60  # imports, and no endless retries
+    model, rows = done.stdout.strip().splitlines()
+    assert model.startswith("bad input model.base: someone/model is no local folder")
+    assert "hf download someone/model --local-dir DIR" in model and "HF_ENDPOINT" in model
+    assert rows.startswith("someone/rows: no such file") and ".jsonl" in rows
