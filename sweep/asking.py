@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+from sqlalchemy import event
 
 from sweep import space
 from sweep.config import Study
@@ -57,7 +57,7 @@ class Asker:
         self._grid = space.grid_points(study) if study.search.sampler == "grid" else []
 
     def ask(self, parallel: bool = False) -> Asked | None:
-        """A new trial, or one that was asked for just before a crash; None: nothing is left to try."""
+        """A new trial; None: nothing is left to try."""
         waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if self.study.search.sampler == "grid" and not waiting:
             tried = [_searched(trial) for trial in self.optuna.get_trials(deepcopy=False)]
@@ -76,8 +76,9 @@ class Asker:
         return [self._asked(self._handle(t.number)) for t in running if t.number not in recorded]
 
     def report(self, number: int, samples: int, value: float) -> None:
-        """An evaluation of the objective, after `samples` samples."""
-        self._handle(number).report(value, samples)
+        """An evaluation of the objective, after `samples` samples. The first one stands."""
+        if samples not in self.optuna.get_trials(deepcopy=False)[number].intermediate_values:
+            self._handle(number).report(value, samples)
 
     def annotate(self, number: int, **attrs: str | float | None) -> None:
         """User attributes, for the dashboard; only while the trial is not told."""
@@ -122,7 +123,7 @@ def _storage(url: str) -> RDBStorage:
         return RDBStorage(url)
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
 
-    @sa.event.listens_for(storage.engine, "connect")
+    @event.listens_for(storage.engine, "connect")
     def be_quick(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: no fsync at every commit
 

@@ -42,6 +42,7 @@ _MAY_CHANGE = (
     "run.storage",
     "pruning",
 )
+_SOURCE_KEYS = ("model.base", "data.train", "data.eval", "objective.data")
 _DATA_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst"}
 
 
@@ -61,6 +62,8 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
     path = _find(source)
     document = read_mapping(path)
     overridden = [override(document, text) for text in overrides]
+    for key in set(overridden) & set(_SOURCE_KEYS):
+        _from_here(document, key)
     folder = path.parent.absolute()
     study, problems = _validate(document, folder)
     problems += [each for each in not_yet(document) if each[0] not in dict(problems)]
@@ -69,6 +72,14 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
     if study.budget is not None and study.budget.samples is not None:
         window_samples(study, num_rows=0)  # no need to read the data first
     return LoadedStudy(study, _origins(study, document, overridden), folder, str(source))
+
+
+def _from_here(document: dict[str, Any], key: str) -> None:
+    """A path typed on the command line starts at the working directory, not at the file."""
+    section, _, name = key.partition(".")
+    text = document[section][name]
+    if isinstance(text, str) and Path(text).expanduser().exists():
+        document[section][name] = str(Path(text).expanduser().resolve())
 
 
 def shipped_studies() -> list[tuple[str, str]]:

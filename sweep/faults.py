@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -16,3 +18,9 @@ def is_disk_full(error: BaseException | None) -> bool:
             return True  # SQLite's and PostgreSQL's words
         error = error.__cause__ or error.__context__
     return False
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a small file could be written: SQLite cannot even read where it has no room."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(existing).free > 1 << 16

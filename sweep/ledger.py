@@ -8,14 +8,17 @@ is killed, what stands in the storage is consistent.
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from predictor.types import Observation, Settings, Verdict
 from sweep import tables as t
@@ -72,23 +75,27 @@ class StudyRow:
 
 
 def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
-    """An engine for a storage URL. SQLite gets WAL and patience; UserError where the URL is no good."""
+    """An engine for a storage URL, with WAL for SQLite. UserError where the URL is no good."""
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() != "sqlite":
             return sa.create_engine(parsed)
         assert parsed.database, url
         if read_only:
-            uri = f"sqlite:///file:{parsed.database}?mode=ro&uri=true"
-            return sa.create_engine(uri, connect_args={"timeout": 30})
+            uri = f"file:{quote(str(Path(parsed.database).absolute()))}?mode=ro"
+            return sa.create_engine(
+                "sqlite://",
+                creator=lambda: sqlite3.connect(uri, uri=True, timeout=30),
+                poolclass=sa.pool.NullPool,
+            )
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(
             f"storage {url!r} cannot be used: {error}; right is sqlite:////full/path.db or "
             "postgresql+psycopg://user@host/database (pip install 'sft-sweep[postgres]')"
         ) from None
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def use_wal(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -172,7 +179,7 @@ class Ledger:
                 pass
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def _write(self) -> Generator[sa.Connection]:
         with self.engine.begin() as connection:
             if self._observations:
                 connection.execute(t.observations.insert(), self._observations)
@@ -196,11 +203,7 @@ class Ledger:
 
     def _insert_decision(self, connection: sa.Connection, decision: Decision) -> None:
         d, verdict = t.decisions.c, decision.verdict
-        here = (
-            (d.study == self.study)
-            & (d.trial == decision.trial)
-            & (d.moment == decision.moment)
-        )
+        here = (d.study == self.study) & (d.trial == decision.trial) & (d.moment == decision.moment)
         connection.execute(t.decisions.delete().where(here))
         connection.execute(
             t.decisions.insert().values(
@@ -216,8 +219,7 @@ class Ledger:
                 evidence=dict(verdict.evidence),
                 predictor=decision.predictor,
                 settings={
-                    name: getattr(decision.settings, name)
-                    for name in Settings.__dataclass_fields__
+                    name: getattr(decision.settings, name) for name in Settings.__dataclass_fields__
                 },
             )
         )

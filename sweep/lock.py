@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from trainer.spec import UserError
 
 
 @contextmanager
-def only_driver(url: str, study: str) -> Iterator[None]:
+def only_driver(url: str, study: str) -> Generator[None]:
     """Holds the study for this process. UserError where another driver holds it."""
     file = sqlite_file(url)
     with _file_lock(file, study) if file is not None else _server_lock(url, study):
@@ -30,12 +30,13 @@ def _me() -> str:
 
 def _refusal(study: str, holder: str) -> UserError:
     return UserError(
-        f"study {study!r} is already being run by {holder}: wait for it, or stop it with Ctrl-C there"
+        f"study {study!r} is already being run by {holder}: wait for it, or stop it there with "
+        "Ctrl-C"
     )
 
 
 @contextmanager
-def _file_lock(database: Path, study: str) -> Iterator[None]:
+def _file_lock(database: Path, study: str) -> Generator[None]:
     """A lock that goes away with the process that holds it, however that ends."""
     path = database.with_name(database.name + ".lock")
     with path.open("a+") as file:
@@ -51,7 +52,7 @@ def _file_lock(database: Path, study: str) -> Iterator[None]:
 
 
 @contextmanager
-def _server_lock(url: str, study: str) -> Iterator[None]:
+def _server_lock(url: str, study: str) -> Generator[None]:
     """A PostgreSQL advisory lock: it lives as long as the session does."""
     key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:4]) & 0x7FFFFFFF
     engine = sa.create_engine(

@@ -24,7 +24,8 @@ def gpu_ids() -> list[str]:
 def make_slots(workers: int | None, gpus: list[str], cores: int) -> tuple[list[Slot], int]:
     """The slots, and how many CPU threads a trial in one may use.
 
-    `workers` None: one per GPU, else one CPU slot with all cores. More workers than GPUs share them.
+    `workers` None: one per GPU, else one CPU slot with all cores. More than there are GPUs share
+    them.
     """
     count = workers or max(1, len(gpus))
     threads = max(1, cores // count)

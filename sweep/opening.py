@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 import yaml
+from sqlalchemy import exc
 
 from predictor.judge import PREDICTOR_VERSION
 from sweep.asking import Asker, refuse_foreign
 from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
+from sweep.faults import has_room
 from sweep.ledger import BASE, Cost, Ledger, StudyRow, make_engine, sqlite_file, study_names
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
@@ -30,7 +31,7 @@ from trainer.spec import UserError
 @contextmanager
 def opened(
     loaded: LoadedStudy, paths: StudyPaths, url: str, executor: Executor, slot: Slot, view: View
-) -> Iterator[Book]:
+) -> Generator[Book]:
     """The study, made if it is not there yet, locked for this process while the context lasts.
 
     UserError where it is another's, was changed, or cannot be made; then nothing is left behind.
@@ -64,7 +65,11 @@ def _stored(loaded: LoadedStudy, url: str) -> StudyRow | None:
     try:
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
-    except sa.exc.DBAPIError as error:
+    except exc.DBAPIError as error:
+        if file is not None and not has_room(file.parent):
+            raise UserError(
+                f"the disk is full ({file.parent}): make room and run the same command again"
+            ) from None
         raise UserError(f"storage {url} cannot be read: {error.orig}") from None
     finally:
         engine.dispose()
@@ -106,14 +111,15 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
     try:
         refuse_foreign(url, loaded.study.name)
         ledger = Ledger(engine, loaded.study.name)
-        measured = (facts["base_measurements"] or {}).values()
+        base: dict[str, dict[str, Any]] = facts["base_measurements"] or {}
+        measured = base.values()
         tokens = sum(one["input_tokens"] for one in measured)
         seconds = sum(one["seconds"] for one in measured)
         ledger.book(Cost(BASE, 0, "eval", tokens, seconds, 2.0 * facts["num_params"] * tokens))
         document = loaded.study.to_document()
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
-    except sa.exc.DBAPIError as error:
+    except exc.DBAPIError as error:
         raise UserError(f"storage {url} cannot be written: {error.orig}") from None
     finally:
         engine.dispose()
@@ -139,7 +145,8 @@ def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) ->
 
 def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
     """Sources whose rows are no longer those that the study was made with."""
-    study, changed = loaded.study, []
+    study = loaded.study
+    changed: list[str] = []
     named = {
         "train": ("data.train", study.data.train),
         "eval": ("data.eval", study.data.eval),
@@ -175,7 +182,7 @@ def _prepare_again(
 
 
 @contextmanager
-def _folder_beside(target: Path) -> Iterator[Path]:
+def _folder_beside(target: Path) -> Generator[Path]:
     """An empty folder on the target's file system, gone afterwards with what was made for it."""
     made = [parent for parent in target.parents if not parent.exists()]
     beside = target.with_name(f".{target.name}.new-{os.getpid()}")

@@ -54,7 +54,7 @@ class View(Protocol):
 class PlainView:
     """For logs and pipes: lines that stay, and a short status at most every `every_s` seconds."""
 
-    def __init__(self, stream: TextIO | None = None, every_s: float = 30.0) -> None:
+    def __init__(self, stream: TextIO | None = None, every_s: float = 60.0) -> None:
         self.stream = stream or sys.stdout
         self.every_s = every_s
         self._shown_s = time.monotonic()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -72,13 +72,15 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
 
 
 @contextlib.contextmanager
-def _interrupts(driver: Driver) -> Iterator[None]:
+def _interrupts(driver: Driver) -> Generator[None]:
     """Ctrl-C and SIGTERM: once, stop cleanly; twice, now."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         driver.interrupts += 1
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
@@ -115,7 +117,7 @@ def report(book: Book, outcome: Outcome) -> None:
         ]
     else:
         print_study(study_document(book.ledger, book.paths), book.paths)
-        lines = []
+        lines: list[str] = []
         if outcome is not Outcome.DONE:
             lines.append(f"Stopped: {outcome}. The same command goes on from here.")
     print_lines(lines)
@@ -133,5 +135,9 @@ def print_plan(loaded: LoadedStudy, executor: Executor, view: View) -> int:
     with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
         spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
         facts = prepare(spec, executor, slots[0], view, Path(folder) / "prepare.log")
-    print_lines(plan_lines(plan_document(loaded, facts, len(slots))))
+    lines = plan_lines(plan_document(loaded, facts, len(slots)))
+    if sys.stdout.isatty():
+        print_lines(lines)
+    else:  # whole lines for whatever reads the pipe
+        sys.stdout.write("\n".join(lines) + "\n")
     return 0

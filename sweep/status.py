@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from sweep.accounting import account, usage_by_trial
 from sweep.ledger import Cost, TrialRow
 from sweep.progress import RunningTrial, Status
 from sweep.trial import SETTLED, State, Trial
@@ -49,18 +50,16 @@ def study_status(
         audited=sum(trial.is_audited for trial in trials),
         failed=count(State.FAILED),
         total=total,
-        saved_share=_saved_share(settled, costs),
+        saved_share=_saved_share(settled, costs) if settled else None,
         elapsed_s=elapsed_s,
         left_s=_left_s(settled, running, costs, total, num_slots),
         best=f"trial {best.number}: {metric} {best.objective:.4g}" if best else "",
     )
 
 
-def _saved_share(settled: Iterable[Trial], costs: Iterable[Cost]) -> float | None:
-    numbers = {trial.number for trial in settled}
-    planned = sum(trial.row.planned_flops for trial in settled)
-    used = sum(cost.flops for cost in costs if cost.trial in numbers)
-    return 1 - used / planned if planned else None
+def _saved_share(settled: Sequence[Trial], costs: Sequence[Cost]) -> float | None:
+    rows = [trial.row for trial in settled]
+    return account(rows, usage_by_trial(costs), {})["saved_share"]
 
 
 def _left_s(
@@ -76,6 +75,8 @@ def _left_s(
     numbers = {trial.number for trial in settled}
     mean_s = sum(cost.seconds for cost in costs if cost.trial in numbers) / len(settled)
     under_way = sum(
-        trial.observations[-1].step / trial.spec.num_steps for trial in running if trial.observations
+        trial.observations[-1].step / trial.spec.num_steps
+        for trial in running
+        if trial.observations
     )
     return max(0.0, total - len(settled) - under_way) * mean_s / num_slots

@@ -204,7 +204,7 @@ class Run(Part):
     retries: Annotated[int, Field(ge=0)] = 1
     """further tries of a failed trial"""
     max_hours: Above0 | None = None
-    """no trial starts after this many hours"""
+    """hours after which running trials write a checkpoint and the command ends"""
     confirm: Confirm = Confirm()
     """repeats of the best; not yet"""
     keep: Literal["best", "all", "none"] = "best"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -80,9 +81,7 @@ class Trial:
             train_flops(self.spec, num_params, self._attempt_tokens),
         )
 
-    def eval_cost(
-        self, what: str, measured: list[Measurement], num_params: int
-    ) -> Cost:
+    def eval_cost(self, what: str, measured: list[Measurement], num_params: int) -> Cost:
         tokens = sum(one.input_tokens for one in measured)
         seconds = sum(one.seconds for one in measured)
         return self._cost(what, tokens, seconds, 2.0 * num_params * tokens)
@@ -128,7 +127,7 @@ def train_flops(spec: TrialSpec, num_params: int, input_tokens: int) -> float:
     return (4.0 if spec.model.tuning == "lora" else 6.0) * num_params * input_tokens
 
 
-def planned_flops(spec: TrialSpec, facts: dict[str, Any]) -> float:
+def planned_flops(spec: TrialSpec, facts: Mapping[str, Any]) -> float:
     """What the trial costs trained to its end and measured, early evaluation not counted."""
     train, num_params = facts["train"], facts["num_params"]
     tokens_per_sample = train["input_tokens"] / train["rows"]

@@ -1,7 +1,8 @@
-"""What may go wrong around a driver: kills, full disks, a second driver, a study that is another."""
+"""What may go wrong around a driver: kills, full disks, a second driver, another study."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from sweep.lock import only_driver
 from tests.fakes import FakeTrials
@@ -196,13 +198,13 @@ def page_limit() -> Iterator[Any]:
     """A function that limits every SQLite file opened from then on to so many pages; 0: none."""
     limit = [0]
 
-    @sa.event.listens_for(sa.Engine, "connect")
+    @event.listens_for(sa.Engine, "connect")
     def set_limit(connection: Any, _: Any) -> None:
         if limit[0]:
             connection.execute(f"PRAGMA max_page_count={limit[0]}")
 
     yield lambda pages: limit.__setitem__(0, pages)
-    sa.event.remove(sa.Engine, "connect", set_limit)
+    event.remove(sa.Engine, "connect", set_limit)
 
 
 @pytest.mark.parametrize("spare_pages", [1, 5, 20])
@@ -237,14 +239,14 @@ def test_a_full_file_system_stops_the_study_and_loses_nothing(
     try:
         filler = home.out.parent / "filler"
         home.run("run.trials=1")
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-                    file.flush()
-            except OSError:
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"\0" * 4096):
                 pass
-        assert home.run() == 1
+        with pytest.raises(UserError, match="the disk is full"):
+            home.run()
+        with filler.open("r+b") as file:  # room to start, but not to finish
+            file.truncate(filler.stat().st_size - (160 << 10))
+        assert home.run("budget.samples=320") == 1
         assert "The disk is full" in capsys.readouterr().out
         filler.unlink()
         assert home.run() == 0

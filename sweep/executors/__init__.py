@@ -16,7 +16,7 @@ class Slot:
     """A place for one job: what it may see of the machine."""
 
     index: int
-    env: Mapping[str, str] = field(default_factory=dict)  # CUDA_VISIBLE_DEVICES, ...
+    env: Mapping[str, str] = field(default_factory=dict[str, str])  # CUDA_VISIBLE_DEVICES, ...
 
 
 @dataclass(frozen=True, slots=True)

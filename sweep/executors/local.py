@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Hashable, Sequence
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
@@ -46,9 +47,9 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._jobs: dict[Hashable, _Running] = {}
-        # the server imports while the driver goes on
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
+        with _quiet_tracker():
+            resource_tracker.ensure_running()
+        forkserver.ensure_running()  # it imports while the driver goes on
 
     def start(self, job: Job, slot: Slot) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,19 @@ class LocalExecutor:
             _kill(job.process)
         for key, job in list(self._jobs.items()):
             self._end(key, job)
+
+
+@contextmanager
+def _quiet_tracker() -> Generator[None]:
+    """Jobs end at once and leave locks of their libraries behind. Python's resource tracker takes
+    them away, and would warn the user of each."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
+    yield
+    if before is None:
+        del os.environ["PYTHONWARNINGS"]
+    else:
+        os.environ["PYTHONWARNINGS"] = before
 
 
 def _drain(channel: Connection) -> list[Event]:
