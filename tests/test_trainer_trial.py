@@ -249,8 +249,15 @@ def stop_after(step: int, checkpoint: bool = True) -> Callable[[Any], Any]:
     return answer
 
 
-@pytest.mark.parametrize("stop_at", [5, 12])  # the 12th step holds the border of two epochs
-@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize(
+    ("tuning", "stop_at"),
+    [
+        ("full", 12),  # the 13th step holds the border of two epochs
+        ("lora", 5),
+        pytest.param("full", 5, marks=pytest.mark.slow),
+        pytest.param("lora", 12, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_trial_goes_on_to_the_bit(
     drive: Drive, spec: TrialSpec, tuning: str, stop_at: int, tmp_path: Path
 ) -> None:
@@ -289,6 +296,7 @@ def test_a_trial_stopped_before_its_verdict_asks_again(drive: Drive, spec: Trial
     assert curve(second)[0].step == 4
 
 
+@pytest.mark.slow
 def test_a_trial_whose_end_alone_is_missing_is_measured(drive: Drive, spec: TrialSpec) -> None:
     whole = drive(run_trial, replace(spec, trial_dir=spec.trial_dir + "-whole"))
     first = drive(run_trial, spec, stop_after(16))
@@ -299,6 +307,7 @@ def test_a_trial_whose_end_alone_is_missing_is_measured(drive: Drive, spec: Tria
         assert value == whole[-1].measurements["eval_loss"].value
 
 
+@pytest.mark.slow
 def test_a_stop_without_a_checkpoint_just_stops(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, spec, stop_after(5, checkpoint=False))
     assert isinstance(events[-1], Stopped)
@@ -330,7 +339,7 @@ def test_a_checkpoint_holds_no_tokenizer_and_no_card(drive: Drive, spec: TrialSp
     assert json.loads((folder / "trainer_state.json").read_text())["log_history"] == []
 
 
-@pytest.mark.parametrize("weights", ["float32", "bfloat16"])
+@pytest.mark.parametrize("weights", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_the_saved_model_is_the_trained_one(
     drive: Drive, spec: TrialSpec, weights: Any, data_dir: Path
 ) -> None:
@@ -364,6 +373,7 @@ def test_a_saved_adapter_finds_its_base(
     assert again.value == pytest.approx(finished.measurements["eval_loss"].value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_and_float32_is_kept(drive: Drive, spec: TrialSpec) -> None:
     short = replace(spec, budget_samples=48)
     exact = curve(drive(run_trial, short))
@@ -373,6 +383,7 @@ def test_bfloat16_computes_and_float32_is_kept(drive: Drive, spec: TrialSpec) ->
     assert np.allclose(losses[0], losses[1], rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_number(drive: Drive, spec: TrialSpec) -> None:
     for short in (replace(spec, budget_samples=32), lora(spec, budget_samples=32)):
         plain = curve(drive(run_trial, short))

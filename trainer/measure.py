@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from trl.trainer.utils import add_fused_lm_head
 
+from trainer.head import scoring_head
 from trainer.spec import Measurement
 from trainer.store import list_column, open_table
 from trainer.tokenise import IGNORED
@@ -119,7 +118,7 @@ def _score(
     try:
         # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and
         # training cannot use a buffer that was made in inference mode.
-        with _scoring_head(model) as base, torch.no_grad(), autocast:
+        with scoring_head(model) as base, torch.no_grad(), autocast:
             for rows in _batches([len(ids) for ids in scored.input_ids], BATCH_TOKENS[device.type]):
                 batch = pad_rows(
                     [scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows]
@@ -132,25 +131,6 @@ def _score(
     finally:
         model.train(was_training)
     return sums, counts
-
-
-@contextmanager
-def _scoring_head(model: Any) -> Iterator[Any]:
-    """The model whose forward gives log-probabilities of the labels without the full logits.
-
-    It is the same head that the training loss comes from, without that one's extra outputs; the
-    forward that was there is put back.
-    """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    before = base.__dict__.get("forward")
-    add_fused_lm_head(base, outputs=("log_probs",))
-    try:
-        yield base
-    finally:
-        if before is None:
-            del base.forward
-        else:
-            base.forward = before
 
 
 def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:

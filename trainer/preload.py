@@ -7,6 +7,8 @@ device contexts do not survive a fork.
 # ruff: noqa: F401
 from __future__ import annotations
 
+import trainer.environment  # isort: split
+
 import accelerate
 import datasets
 import peft

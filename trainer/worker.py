@@ -16,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Literal
 
+import trainer.environment  # noqa: F401
 from trainer.link import DriverGone, Link
 from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
 
@@ -75,7 +76,6 @@ def _settle_in() -> None:
 
 
 def _quieten(num_threads: int) -> None:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import datasets
     import huggingface_hub
     import torch
