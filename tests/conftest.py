@@ -94,7 +94,7 @@ def drive() -> Drive:
         events: list[Any] = []
 
         def listen() -> None:
-            with contextlib.suppress(EOFError):
+            with contextlib.suppress(EOFError, BrokenPipeError):
                 while True:
                     events.append(ours.recv())
                     message = answer(events[-1])
