@@ -1,0 +1,158 @@
+"""The command as a user types it: exit codes, sentences, and nothing left behind by a mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.cli import main
+
+STUDY = """
+name: mine
+model: {base: ./base}
+data: {train: ./train.jsonl, eval: ./eval.jsonl}
+budget: {samples: 320}
+search:
+  recipes: []
+  space: {learning_rate: {low: 1e-5, high: 1e-1}, batch_size: {choices: [4, 8]}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a sound study file in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base").mkdir()
+    for name in ("train.jsonl", "eval.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "nowhere.yaml"], "no such study file"),
+        (["run", "mine.yaml", "--set", "run.trails=3"], "did you mean trials?"),
+        (["run", "mine.yaml", "--set", "run.trials=many"], "run.trials"),
+        (["run", "mine.yaml", "--trials", "0"], "run.trials"),
+        (["run", "mine.yaml", "--set", "no-equals-sign"], "key.path=value"),
+        (["run", "mine.yaml", "--set", "data.train=./gone.jsonl"], "gone.jsonl"),
+        (["run", "mine.yaml", "--set", "pruning.min_steps=100"], "25 %"),
+        (["run", "mine.yaml", "--set", "model.parallel=ddp"], "not yet"),
+        (["run", "mine.yaml", "--set", "pruning.risk=0.1"], "not yet"),
+        (["run", "mine.yaml", "--storage", "nonsense"], "run.storage"),
+        (["run"], "STUDY"),
+        (["run", "mine.yaml", "--colour", "red"], "--colour"),
+        (["inspect", "nothing"], "nothing"),
+        (["prune"], "prune"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_exit_code_2(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert not (here / "runs").exists()
+
+
+def test_all_mistakes_of_a_file_are_said_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "mine.yaml").write_text(STUDY + "run: {trials: -1, wrokers: 2}\npruning: {audit: 7}\n")
+    assert main(["run", "mine.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert all(key in said for key in ("run.trials", "run.wrokers", "pruning.audit"))
+
+
+def test_shipped_studies_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["studies"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["quickstart", "smollm2-gsm8k"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["inspect", "--help"]])
+def test_help_helps(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 0
+    assert "Usage: sweep" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_what_only_torch_can_find_leaves_nothing_behind_either(
+    here: Path, tiny_model: Path, sums: dict[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (here / "train.jsonl").write_text('{"prompt": "1+1", "completion": "2"}\n{"prompt": \n')
+    sound = [f"data.eval={sums['eval']}", f"model.base={tiny_model}"]
+    for overrides, says in [
+        (sound, "train.jsonl, line 2"),
+        ([*sound, f"data.train={sums['train']}", "model.base=./base"], "base"),
+        ([*sound, f"data.train={sums['train']}", "budget.samples=4000",
+          "search.space.batch_size={choices: [8, 101]}"], "a batch of 101 is more than the 100"),
+    ]:  # fmt: skip
+        assert main(["run", "mine.yaml", "--set", *overrides]) == 2
+        assert says in capfd.readouterr().err
+        assert not (here / "runs").exists()
+
+
+DRIVER_WITHOUT_TORCH = """
+import sys
+from sweep.cli import main
+code = main(sys.argv[1:])
+heavy = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"} & set(sys.modules)
+assert not heavy, heavy
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_a_study_from_its_file_to_a_model_that_loads(
+    here: Path, tiny_model: Path, sums: dict[str, Path]
+) -> None:
+    arguments = [
+        *("run", "mine.yaml", "--trials", "4", "--set", f"model.base={tiny_model}"),
+        *(f"data.train={sums['train']}", f"data.eval={sums['eval']}", "model.dtype=float32"),
+        *(f"objective.data={sums['choices']}", "objective.also=[choice_accuracy]"),
+        *("search.space.learning_rate={choices: [1e-2, 1e-6]}", "search.sampler=grid"),
+        *("pruning.startup=1", "pruning.audit=0"),
+    ]
+    ran = subprocess.run(
+        [sys.executable, "-c", DRIVER_WITHOUT_TORCH, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stderr == ""
+    shown = subprocess.run(
+        [sys.executable, "-m", "sweep.cli", "inspect", "mine", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(shown.stdout)
+    assert len(document["trials"]) == 4
+    assert document["base"]["objective"] > document["best"]["objective"]
+    pruned = [trial for trial in document["trials"] if trial["state"] == "pruned"]
+    assert pruned
+    assert all(trial["window"]["grad_norm"] > 0 for trial in document["trials"])
+    assert 0 < document["compute"]["used_flops"] < document["compute"]["planned_flops"]
+    load_and_compare(Path(document["best"]["model_dir"]), tiny_model)
+
+
+def load_and_compare(tuned: Path, base: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tuned)
+    before = AutoModelForCausalLM.from_pretrained(base)
+    ids = AutoTokenizer.from_pretrained(tuned)("Question: 1+1\nAnswer:", return_tensors="pt")
+    assert not model(**ids).logits.allclose(before(**ids).logits)
+    card = (tuned / "README.md").read_text()
+    assert card.startswith("---\n")
+    assert "eval_loss" in card
