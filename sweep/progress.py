@@ -96,7 +96,7 @@ def counts(status: Status) -> str:
         f"of {status.total} trials",
     ]
     line = ", ".join(parts[:-1]) + f" {parts[-1]}"
-    if status.saved_share is not None:
+    if status.saved_share is not None and status.saved_share > 0:  # early evaluations cost first
         line += f"; {status.saved_share:.0%} of the compute saved"
     line += f"; {duration(status.elapsed_s)} so far"
     if status.left_s is not None:
