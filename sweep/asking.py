@@ -135,6 +135,7 @@ def refuse_foreign(url: str, name: str) -> None:
     """UserError where a storage has an Optuna study of this name; asked before ours is made."""
     storage = _storage(url)
     names = [study.study_name for study in storage.get_all_studies()]
+    storage.remove_session()
     storage.engine.dispose()
     if name in names:
         raise UserError(

@@ -1,0 +1,65 @@
+"""A study in PostgreSQL. Needs a server: SWEEP_TEST_POSTGRES=postgresql+psycopg://USER@HOST/DB."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sweep.inspect import open_study, study_document
+from tests.fakes import FakeTrials
+from tests.test_sweep_faults import start_driver
+from tests.test_sweep_orchestrator import Home
+from trainer.spec import UserError
+
+URL = os.environ.get("SWEEP_TEST_POSTGRES", "")
+pytestmark = pytest.mark.skipif(not URL, reason="SWEEP_TEST_POSTGRES names no server")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    engine = sa.create_engine(URL, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+    executor = FakeTrials()
+    yield Home(tmp_path, executor)
+    executor.close()
+
+
+def states(name: str) -> list[str]:
+    ledger, paths = open_study(f"{URL}#{name}")
+    document = study_document(ledger, paths)
+    ledger.engine.dispose()
+    return [trial["state"] for trial in document["trials"]]
+
+
+def test_several_studies_share_a_database(home: Home) -> None:
+    storage = f"run.storage={URL}"
+    assert home.run(storage) == 0
+    home.out = home.out.with_name("other")
+    assert home.run(storage, "name=other", "run.trials=2") == 0
+    assert len(states("fake")) == 8
+    assert len(states("other")) == 2
+    assert not (home.out / "study.db").exists()
+
+
+def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home) -> None:
+    storage = f"run.storage={URL}"
+    assert home.run(storage, "run.trials=1") == 0
+    driver = start_driver(home, storage, step_s=0.1)
+    assert driver.stdout is not None
+    while "trial 1:" not in driver.stdout.readline():
+        pass
+    with pytest.raises(UserError, match=f"process {driver.pid} on"):
+        home.run(storage)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    assert home.run(storage) == 0
+    assert set(states("fake")) <= {"completed", "pruned"}
+    assert len(states("fake")) == 8
