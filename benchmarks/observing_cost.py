@@ -35,7 +35,7 @@ from trainer.spec import (
 )
 from trainer.worker import run_prepare, run_trial
 
-NUM_PAIRS, NUM_SAMPLES, BATCH_SIZE, WINDOW_SHARE = 10, 32, 8, 0.25
+NUM_PAIRS, NUM_SAMPLES, BATCH_SIZE, WINDOW_SHARE = 5, 32, 8, 0.25
 
 
 def serve(channel: Connection, step_seconds: list[float]) -> None:
@@ -80,7 +80,7 @@ def main(base: str, rows: str) -> None:
         some.write_text("\n".join(Path(rows).read_text().splitlines()[:128]) + "\n")
         data_dir = Path(folder) / "data"
         data_dir.mkdir()
-        data = DataSpec(str(some), eval=str(some), max_length=192)
+        data = DataSpec(str(some), eval=str(some), max_length=96)
         run(run_prepare, PrepareSpec(model, data, str(data_dir), ("eval_loss",), False))
         (data_dir / "eval").rename(data_dir / "whole")
         observed = TrialSpec(

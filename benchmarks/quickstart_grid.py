@@ -16,8 +16,8 @@ from pathlib import Path
 from sweep.inspect import open_study, study_document
 
 SEEDS = (0, 1, 2)
-LEARNING_RATES = (5e-5, 2e-4, 5e-4, 1e-3, 3e-3)
-BATCH_SIZES = (4, 8, 16, 32, 64)
+LEARNING_RATES = (5e-5, 2e-4, 5e-4, 2e-3)
+BATCH_SIZES = (4, 8, 16, 64)
 
 
 def run(out: Path, seed: int) -> None:
