@@ -65,7 +65,8 @@ class Asker:
             if point is None:
                 return None
             self.optuna.enqueue_trial(point)
-        number = len(self.optuna.get_trials(deepcopy=False))
+        trials = self.optuna.get_trials(deepcopy=False)
+        number = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
         # made anew each time: what is drawn depends on the trials so far, not on restarts
         self.optuna.sampler = space.make_sampler(self.study, number, parallel)
         return self._asked(self.optuna.ask())
@@ -73,7 +74,11 @@ class Asker:
     def unrecorded(self, recorded: set[int]) -> list[Asked]:
         """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [self._asked(self._handle(t.number)) for t in running if t.number not in recorded]
+        found: list[Asked] = []
+        for number in (trial.number for trial in running if trial.number not in recorded):
+            self.optuna.sampler = space.make_sampler(self.study, number, parallel=False)
+            found.append(self._asked(self._handle(number)))
+        return found
 
     def report(self, number: int, samples: int, value: float) -> None:
         """An evaluation of the objective, after `samples` samples. The first one stands."""

@@ -23,16 +23,21 @@ def best_trial(rows: Iterable[TrialRow], metric: str) -> TrialRow | None:
     return min(completed, key=lambda row: (sign * (row.objective or 0.0), row.number), default=None)
 
 
-def settle_model(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
-    """Bring a trial's model to OUT/best if the trial is the best, and drop it if nobody wants it.
+def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
+    """Bring a settled trial's model to OUT/best if the trial is the best; drop what nobody wants.
 
-    Safe to be killed in, and to be called again.
+    Its log stays. Safe to be killed in, and to be called again.
     """
     finish_promotion(paths)
     model = paths.trial_model(row.number)
+    for left in paths.trial(row.number).glob("*/"):
+        if left != model:  # checkpoints, and what was being written or removed
+            shutil.rmtree(left)
     if not model.is_dir():
         return
-    if best is not None and best.number == row.number and keep != "none":
+    if row.state != "completed":
+        shutil.rmtree(model)
+    elif best is not None and best.number == row.number and keep != "none":
         mark: dict[str, Any] = {
             "trial": row.number,
             "objective": row.objective,

@@ -15,7 +15,7 @@ from predictor.judge import PREDICTOR_VERSION
 from predictor.signals import window_signals
 from predictor.types import CohortTrial, Settings, Verdict
 from sweep.asking import Asked, Asker
-from sweep.bests import best_trial, settle_model
+from sweep.bests import best_trial, settle_files
 from sweep.config import LoadedStudy
 from sweep.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.paths import StudyPaths
@@ -71,8 +71,7 @@ class Book:
 
     def _follow(self, trial: Trial) -> None:
         """What a settled trial means for the models and for Optuna. Doing it again is harmless."""
-        if trial.state is State.COMPLETED:
-            settle_model(self.paths, trial.row, self.best, self.loaded.study.run.keep)
+        settle_files(self.paths, trial.row, self.best, self.loaded.study.run.keep)
         if not self.asker.is_told(trial.number):
             verdict = trial.pruned_by
             self.asker.annotate(trial.number, reason=verdict.reason if verdict else None)
@@ -89,9 +88,14 @@ class Book:
         self.ledger.add_observation(trial.number, event.observation)
         self._book(trial.train_cost(self.num_params))
 
-    def window_closed(self, trial: Trial, early: Measurement | None) -> None:
-        """What the window shows, noted on the trial; it is saved with the verdict."""
+    def window_closed(self, trial: Trial, early: Measurement | None) -> bool:
+        """What the window shows, noted on the trial; it is saved with the verdict.
+
+        False where observations are missing: a driver was killed before they were in the storage.
+        """
         samples = trial.spec.window_samples
+        if len(trial.observations) < trial.spec.window_steps:
+            return False
         value, num = (None, None) if early is None else (early.value, early.num)
         signals = window_signals(trial.observations, samples, value)
         trial.row.window = {**asdict(signals), "early_eval_num": num}
@@ -99,6 +103,7 @@ class Book:
             self._book(trial.eval_cost("early_eval", [early], self.num_params))
             if isfinite(early.value):
                 self.asker.report(trial.number, samples, early.value)
+        return True
 
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
         trial.verdicts[moment] = verdict
@@ -140,7 +145,7 @@ class Book:
             trial = Trial(row, spec, verdicts=verdicts.get(row.number, {}))
             self.trials[row.number] = trial
             if trial.state is State.RUNNING:
-                trial.move(State.WAITING)
+                self.put_back(trial)
         for asked in self.asker.unrecorded(set(self.trials)):
             self._record(asked)
         for trial in self.trials.values():
@@ -170,8 +175,15 @@ class Book:
     def best(self) -> TrialRow | None:
         return best_trial((trial.row for trial in self.trials.values()), self.metric)
 
-    def cohort(self) -> list[CohortTrial]:
-        return [trial.in_cohort(self.metric) for trial in self.trials.values()]
+    def cohort_of(self, trial: Trial) -> list[CohortTrial]:
+        """The trials whose window was looked at in the same way; `pruning` may have changed."""
+
+        def look(other: Trial) -> list[Any]:
+            window = other.row.window or {}
+            return [window.get("samples"), window.get("early_eval_num")]
+
+        same = [other for other in self.trials.values() if look(other) == look(trial)]
+        return [other.in_cohort(self.metric) for other in same]
 
     def count(self, *states: State) -> int:
         return sum(trial.state in states for trial in self.trials.values())

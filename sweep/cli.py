@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from sweep.faults import PreparationFailed
 from trainer.spec import UserError
 
 app = App(
@@ -17,6 +18,7 @@ app = App(
     version_flags=["--version"],
 )
 
+EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -118,6 +120,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_USER_ERROR
+    except PreparationFailed as error:
+        sys.stderr.write(f"sweep: {error}\n")
+        return EXIT_FAILED
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone, as in `sweep inspect x | head`
         return 0

@@ -76,10 +76,10 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
 
 def _from_here(document: dict[str, Any], key: str) -> None:
     """A path typed on the command line starts at the working directory, not at the file."""
-    section, _, name = key.partition(".")
-    text = document[section][name]
-    if isinstance(text, str) and Path(text).expanduser().exists():
-        document[section][name] = str(Path(text).expanduser().resolve())
+    text = lookup(document, key)
+    if isinstance(text, str) and _exists(_at_home(text)):
+        section, _, name = key.partition(".")
+        document[section][name] = str(_at_home(text).resolve())
 
 
 def shipped_studies() -> list[tuple[str, str]]:

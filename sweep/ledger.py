@@ -48,7 +48,7 @@ class TrialRow:
 @dataclass(frozen=True, slots=True)
 class Decision:
     trial: int
-    moment: str  # window: the one look; training: a guard; end: the final evaluation
+    moment: str  # window: the one look; divergence, not finite: guards; end: final evaluation
     step: int
     verdict: Verdict
     predictor: str
@@ -77,23 +77,19 @@ class StudyRow:
 def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     """An engine for a storage URL, with WAL for SQLite. UserError where the URL is no good."""
     try:
-        parsed = sa.make_url(url)
+        parsed = _parsed(url)
         if parsed.get_backend_name() != "sqlite":
             return sa.create_engine(parsed)
-        assert parsed.database, url
         if read_only:
-            uri = f"file:{quote(str(Path(parsed.database).absolute()))}?mode=ro"
+            uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}?mode=ro"
             return sa.create_engine(
                 "sqlite://",
                 creator=lambda: sqlite3.connect(uri, uri=True, timeout=30),
                 poolclass=sa.pool.NullPool,
             )
         engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-    except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(
-            f"storage {url!r} cannot be used: {error}; right is sqlite:////full/path.db or "
-            "postgresql+psycopg://user@host/database (pip install 'sft-sweep[postgres]')"
-        ) from None
+    except (exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise _bad_url(url, str(error)) from None
 
     @event.listens_for(engine, "connect")
     def use_wal(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -104,9 +100,29 @@ def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file behind a SQLite URL; None for other databases."""
-    parsed = sa.make_url(url)
+    """The file behind a SQLite URL; None for other databases. UserError for no URL at all."""
+    parsed = _parsed(url)
     return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError) as error:
+        raise _bad_url(url, str(error)) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise _bad_url(url, "it names no file")
+        if parsed.query:
+            raise _bad_url(url, "a path with a ? in it, or options")
+    return parsed
+
+
+def _bad_url(url: str, why: str) -> UserError:
+    return UserError(
+        f"storage {url!r} cannot be used: {why}; right is sqlite:////full/path.db or "
+        "postgresql+psycopg://user@host/database (pip install 'sft-sweep[postgres]')"
+    )
 
 
 class Ledger:

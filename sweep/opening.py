@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -15,6 +16,7 @@ from sqlalchemy import exc
 
 from predictor.judge import PREDICTOR_VERSION
 from sweep.asking import Asker, refuse_foreign
+from sweep.bests import write_beside
 from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
@@ -22,10 +24,14 @@ from sweep.faults import has_room
 from sweep.ledger import BASE, Cost, Ledger, StudyRow, make_engine, sqlite_file, study_names
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
+from sweep.plan_text import data_lines
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import View
+from sweep.recipes import fit_recipes
 from sweep.space import check_rows
 from trainer.spec import UserError
+
+WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
 
 
 @contextmanager
@@ -36,15 +42,19 @@ def opened(
 
     UserError where it is another's, was changed, or cannot be made; then nothing is left behind.
     """
-    row = _stored(loaded, url)
-    if row is None:
-        _make(loaded, paths, url, executor, slot, view)
-    with only_driver(url, loaded.study.name):
+    with contextlib.ExitStack() as held:
+        if sqlite_file(url) is None:
+            held.enter_context(only_driver(url, loaded.study.name))
+        if _stored(loaded, paths, url) is None:
+            _make(loaded, paths, url, executor, slot, view)
+        if sqlite_file(url) is not None:  # a lock beside the file, which is there only now
+            held.enter_context(only_driver(url, loaded.study.name))
         engine = make_engine(url)
         ledger = Ledger(engine, loaded.study.name)
         row = ledger.read_study()
         assert row is not None
         _continue(loaded, row, ledger, view)
+        _write_study_file(loaded, paths)
         facts = row.facts
         if not (paths.data / "prepared.json").is_file():
             facts = _prepare_again(loaded, paths, row, executor, slot, view)
@@ -56,10 +66,12 @@ def opened(
             engine.dispose()
 
 
-def _stored(loaded: LoadedStudy, url: str) -> StudyRow | None:
+def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None:
     """The study as the storage has it. UserError for a storage that is another study's."""
     file = sqlite_file(url)
     if file is not None and not file.exists():
+        if url != paths.default_storage and not file.parent.is_dir():
+            raise UserError(f"run.storage: the folder {file.parent} does not exist")
         return None
     engine = make_engine(url, read_only=True)
     try:
@@ -93,20 +105,28 @@ def _make(
     with _folder_beside(paths.out) as beside:
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)
-        facts = prepare(spec, executor, slot, view, new.prepare_log)
+        facts = prepare(spec, executor, slot, view, new.prepare_log, _silence_s(loaded))
+        for line in data_lines(facts):
+            view.say(line)
+        for recipe in fit_recipes(loaded.study):
+            for moved in recipe.moved:
+                view.say(f"recipe {moved}")
         check_rows(loaded.study, facts["train"]["rows"])
-        new.study_file.write_text(yaml.safe_dump(loaded.study.to_document(), sort_keys=False))
+        _write_study_file(loaded, new)
         is_inside = url == paths.default_storage
         _make_records(loaded, new.default_storage if is_inside else url, facts)
-        if paths.out.exists():
-            paths.out.rmdir()  # empty: checked before
-        beside.rename(paths.out)
+        try:
+            if paths.out.exists():
+                paths.out.rmdir()  # empty: checked before
+            beside.rename(paths.out)
+        except OSError:
+            raise UserError(
+                f"{paths.out} was made by another driver in the meantime: run the same command "
+                "again when that one has ended"
+            ) from None
 
 
 def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
-    file = sqlite_file(url)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(url)
     try:
         refuse_foreign(url, loaded.study.name)
@@ -139,8 +159,16 @@ def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) ->
         allowed.append(f"predictor: was {row.predictor}, is {PREDICTOR_VERSION}")
     for change in allowed:
         view.say(f"continued under another setting: {change}")
+        if change.startswith(WINDOW_KEYS):
+            view.say("  trials are compared only with those whose window was looked at alike")
     if allowed:
         ledger.continue_as(document, PREDICTOR_VERSION, allowed)
+
+
+def _write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
+    paths.out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(loaded.study.to_document(), sort_keys=False)
+    write_beside(paths.study_file, text)
 
 
 def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
@@ -173,9 +201,10 @@ def _prepare_again(
     """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
     with _folder_beside(paths.data) as beside:
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
-        facts = prepare(spec, executor, slot, view, beside / "prepare.log")
-        if facts["train"] != row.facts["train"]:
-            raise UserError(f"data.train: {loaded.study.data.train} gives other rows than before")
+        facts = prepare(spec, executor, slot, view, beside / "prepare.log", _silence_s(loaded))
+        for part in ("train", "eval", "choices"):
+            if facts[part] != row.facts[part]:
+                raise UserError(f"the {part} data give other rows than when the study was made")
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
     return {**facts, "base_measurements": row.facts["base_measurements"]}
@@ -213,6 +242,10 @@ def _sweep_up(target: Path) -> None:
         pid = left.name.rpartition("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _silence_s(loaded: LoadedStudy) -> float:
+    return loaded.study.run.silence_minutes * 60
 
 
 def _sha256(file: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from predictor.guards import is_not_finite
@@ -14,7 +13,9 @@ from predictor.types import Verdict
 from sweep.book import Book
 from sweep.executors import Executor, Job, Slot
 from sweep.faults import is_disk_full
+from sweep.outcome import Outcome
 from sweep.progress import View
+from sweep.reporting import refresh_card
 from sweep.space import searched
 from sweep.status import study_status
 from sweep.trial import SETTLED, State, Trial
@@ -35,14 +36,6 @@ from trainer.spec import (
 
 TICK_S = 0.25
 FLUSH_EVERY_S = 1.0
-
-
-class Outcome(StrEnum):
-    DONE = "done"
-    EXHAUSTED = "every point of the grid has been tried"
-    INTERRUPTED = "interrupted"
-    OUT_OF_TIME = "run.max_hours is over"
-    DISK_FULL = "the disk is full"
 
 
 @dataclass(slots=True)
@@ -68,7 +61,7 @@ class Driver:
                 self._watch()
             self.book.ledger.flush()
         except Exception as error:
-            if not is_disk_full(error):
+            if not is_disk_full(error, self.book.paths.out):
                 raise
             self._ending = Outcome.DISK_FULL
         finally:
@@ -120,6 +113,7 @@ class Driver:
                 trial.doing = "waiting for the verdict"
                 self.executor.send(trial.number, self._judge(trial, event))
             case Checkpointed(step):
+                self.book.ledger.flush()  # what it goes on from must be in the storage as well
                 trial.doing = f"checkpoint at step {step}"
             case Finished(measurements):
                 self.book.measured(trial, measurements)
@@ -141,20 +135,22 @@ class Driver:
         if wanted.why == "not finite":
             verdict = self._guard_verdict(trial)
             assert verdict is not None
-            self._decide(trial, "training", wanted.step, verdict)
+            self._decide(trial, "not finite", wanted.step, verdict)
             return verdict
         if trial.pruned_by is not None:
             return trial.pruned_by  # a guard's, on its way
-        self.book.window_closed(trial, wanted.early)
         stored = trial.verdicts.get("window")
         if stored is not None:
             return stored  # one look, also after a restart
-        if trial.is_audited:
+        if not self.book.window_closed(trial, wanted.early):
+            reason = "part of its window was lost with a driver that was killed"
+            verdict = Verdict("continue", "none", reason)
+        elif trial.is_audited:
             reason = "audited: goes on to the end whatever its window says"
             verdict = Verdict("continue", "none", reason)
         else:
             metric, settings = self.book.metric, self.book.settings
-            verdict = judge(trial.in_cohort(metric), self.book.cohort(), settings)
+            verdict = judge(trial.in_cohort(metric), self.book.cohort_of(trial), settings)
         self._decide(trial, "window", wanted.step, verdict)
         return verdict
 
@@ -165,7 +161,7 @@ class Driver:
             return  # of what is not finite the trial asks itself
         verdict = self._guard_verdict(trial)
         if verdict is not None:
-            self._decide(trial, "training", last.step, verdict)
+            self._decide(trial, "divergence", last.step, verdict)
             if verdict.action == "prune":
                 self.executor.send(trial.number, verdict)
 
@@ -207,6 +203,8 @@ class Driver:
             best = "; the best so far" if self.book.best is trial.row else ""
             result = f"{self.book.metric} {trial.row.objective:.4g}"
             self.view.say(f"trial {trial.number}: completed, {result}{best}")
+            if best:
+                refresh_card(self.book)
 
     # --- what no event brings
 

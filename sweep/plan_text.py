@@ -15,7 +15,7 @@ def plan_lines(document: Mapping[str, Any]) -> list[str]:
     return [
         f"Plan of study {document['study']} ({document['source']}); nothing is made yet.",
         *_section("Settings", _settings(document)),
-        *_section("Data", _data(document)),
+        *_section("Data", data_lines(document["data"])),
         *_section("Trials", _trials(document)),
         *_section("Cost", _cost(document)),
     ]
@@ -34,8 +34,8 @@ def _settings(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{each['path']:<{wide}}  {text:<{value_wide}}  {each['origin']}"
 
 
-def _data(document: Mapping[str, Any]) -> Iterator[str]:
-    data = document["data"]
+def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    """Rows, tokens and what was cut or dropped; `data` holds the parts of the facts."""
     for name in ("train", "eval"):
         if (facts := data[name]) is None:
             continue

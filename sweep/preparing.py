@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 from sweep.config import LoadedStudy, resolve_source
 from sweep.executors import Executor, Job, Slot
+from sweep.faults import PreparationFailed
 from sweep.progress import View
 from sweep.space import model_spec
 from trainer.spec import (
@@ -18,10 +20,6 @@ from trainer.spec import (
     PrepareSpec,
     UserError,
 )
-
-
-class PreparationFailed(RuntimeError):
-    """Not the user's mistake as far as can be told; carries the other process's traceback."""
 
 
 def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> PrepareSpec:
@@ -56,13 +54,19 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
     )
 
 
-def prepare(spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: Path) -> Any:
+def prepare(
+    spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: Path, silence_s: float
+) -> Any:
     """The facts (see trainer/prepare.py). UserError with the other process's sentence."""
     Path(spec.out_dir).mkdir(parents=True)
     executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
-    said = ""
+    said, heard_s = "", time.monotonic()
     while True:
+        if time.monotonic() - heard_s > silence_s:
+            why = f"nothing was heard for {silence_s / 60:.3g} minutes (run.silence_minutes)"
+            executor.kill("prepare", Failed("silent", why))
         for _, event in executor.wait(1.0):
+            heard_s = time.monotonic()
             match event:
                 case Alive(doing) if doing != said:
                     said = doing
@@ -71,10 +75,14 @@ def prepare(spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: 
                     return facts
                 case Failed("bad input" | "disk full", message):
                     raise UserError(message)
-                case Failed():
+                case Failed("killed" | "out of memory" as kind, message):
                     raise PreparationFailed(
-                        f"preparing the study failed ({event.kind}): {event.message}\n"
-                        f"{event.traceback}"
+                        f"preparing the study failed: {kind}: {message}. If the model does not "
+                        "fit into memory: model.weights: bfloat16 halves it, and --dry-run says "
+                        "what a trial needs and what would fit"
                     )
+                case Failed(kind, message, traceback):
+                    text = f"preparing the study failed: {kind}: {message}\n{traceback}"
+                    raise PreparationFailed(text.rstrip())
                 case _:
                     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -71,8 +72,9 @@ class PlainView:
         return None
 
     def say(self, line: str) -> None:
-        self.stream.write(line + "\n")
-        self.stream.flush()
+        with contextlib.suppress(BrokenPipeError):  # the reader has gone; the study has not
+            self.stream.write(line + "\n")
+            self.stream.flush()
 
     def show(self, status: Status) -> None:
         if time.monotonic() - self._shown_s < self.every_s:

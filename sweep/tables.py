@@ -74,7 +74,7 @@ decisions = sa.Table(
     metadata,
     sa.Column("study", sa.String(200), primary_key=True),
     sa.Column("trial", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("moment", sa.String(20), primary_key=True),  # window | training | end
+    sa.Column("moment", sa.String(20), primary_key=True),  # window | divergence | not finite | end
     sa.Column("step", sa.Integer, nullable=False),
     sa.Column("at_s", sa.Float, nullable=False),
     sa.Column("action", sa.String(20), nullable=False),

@@ -45,8 +45,24 @@ TOKENS_PER_SAMPLE = 10
 NUM_ROWS = 1000
 FACTS: dict[str, Any] = {
     "num_params": 1000,
-    "train": {"rows": NUM_ROWS, "rows_read": NUM_ROWS, "input_tokens": NUM_ROWS * 10},
-    "eval": {"rows": 100, "input_tokens": 1000},
+    "train": {
+        "rows": NUM_ROWS,
+        "rows_read": NUM_ROWS + 3,
+        "dropped_no_completion": 3,
+        "truncated": 0,
+        "input_tokens": NUM_ROWS * TOKENS_PER_SAMPLE,
+        "loss_tokens": NUM_ROWS * 5,
+        "longest": 12,
+    },
+    "eval": {
+        "rows": 100,
+        "rows_read": 100,
+        "dropped_no_completion": 0,
+        "truncated": 0,
+        "input_tokens": 1000,
+        "loss_tokens": 500,
+        "longest": 12,
+    },
     "choices": None,
     "duplicates": 0,
     "sources": {},
@@ -104,6 +120,8 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
             loss = 2.0 * step
         if trouble == "nan" and step == 3:
             loss = math.nan
+        if trouble == "diverge then nan":
+            loss = 2.0 * step if step < spec.num_steps - 1 else math.nan
         if step == 2:
             _misbehave(trouble, channel)
         seen = Observation(
@@ -131,11 +149,14 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
                     return
                 case _:
                     pass
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "weights").touch()
     if spec.save_model:
         model = folder / "model"
         model.mkdir(exist_ok=True)
         (model / "model.safetensors").write_text(str(spec.number))
-    channel.send(Finished({"eval_loss": Measurement(final, 500, 1000, 0.02)}, str(folder)))
+    value = math.nan if trouble == "nan at the end" else final
+    channel.send(Finished({"eval_loss": Measurement(value, 500, 1000, 0.02)}, str(folder)))
 
 
 def _is_pruned(channel: Connection, wanted: VerdictWanted) -> bool:

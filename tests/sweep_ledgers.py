@@ -137,7 +137,7 @@ def fill(ledger: Ledger) -> None:
     blown = trial(4, "pruned", window=None)
     ledger.save_trial(
         blown,
-        decision=decision(4, "prune", "guard", reason=GUARD_REASON, moment="training", step=3),
+        decision=decision(4, "prune", "guard", reason=GUARD_REASON, moment="divergence", step=3),
     )
     failed = trial(5, "failed", attempts=2, failures=2, window=None, error=_error("out of memory"))
     ledger.save_trial(failed)

@@ -132,6 +132,36 @@ def test_killing_a_job_ends_what_it_started_too(executor: LocalExecutor, tmp_pat
     assert_gone(pids)
 
 
+def test_the_server_does_not_hear_ctrl_c(tmp_path: Path) -> None:
+    slow = tmp_path / "slow_to_import.py"
+    slow.write_text("import time; time.sleep(3)")
+    code = (
+        "import os, signal, time; from sweep.executors.local import LocalExecutor;"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'));"
+        "executor = LocalExecutor(preload=('slow_to_import',)); time.sleep(1);"
+        "os.killpg(0, signal.SIGINT); from tests.test_sweep_executors import says_hello_through;"
+        "says_hello_through(executor)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert ran.stdout.split() == ["heard", "hello"]
+    assert ran.stderr == ""
+
+
+def says_hello_through(executor: LocalExecutor) -> None:
+    executor.start(job(says_two_things, "hello", Path.cwd()), Slot(0))
+    first = events_of(executor)[0]
+    sys.stdout.write(first.doing if isinstance(first, Alive) else repr(first))
+    executor.close()
+
+
 DRIVER = """
 import sys, time
 from pathlib import Path

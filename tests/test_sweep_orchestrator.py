@@ -204,6 +204,40 @@ def test_guards_end_a_trial_that_cannot_recover(home: Home, trouble: str) -> Non
     assert trial["attempts"] == 1
 
 
+def test_an_audit_stays_on_record_whatever_comes_later(home: Home) -> None:
+    home.script({0: "always diverge then nan"})
+    home.run("run.trials=1", "budget.samples=640", "pruning.audit=1.0", "pruning.min_steps=4")
+    trial = home.document()["trials"][0]
+    assert trial["state"] == "pruned"
+    assert trial["verdict"]["audited"]
+    ledger, _ = open_study(str(home.out))
+    decisions = {decision.moment: decision.verdict.action for decision in ledger.read_decisions()}
+    assert decisions == {"divergence": "audit", "window": "continue", "not finite": "prune"}
+
+
+def test_an_end_that_is_not_finite_is_no_result(home: Home) -> None:
+    home.script({0: "always nan at the end"})
+    home.run("run.trials=2")
+    assert home.states()[0] == "pruned"
+    assert home.document()["trials"][0]["objective"] is None
+
+
+@pytest.mark.parametrize("trouble", ["", "always nan at the end", "always kill"])
+def test_of_a_settled_trial_only_its_log_stays(home: Home, trouble: str) -> None:
+    home.script({0: trouble})
+    home.run("run.trials=2", "run.workers=1")
+    assert not [path for path in (home.out / "trials").glob("*/*/")]
+    assert (home.out / "trials" / "0000" / "log.txt").exists()
+
+
+def test_a_window_looked_at_in_another_way_is_not_compared(home: Home) -> None:
+    home.run("run.trials=4", "pruning.enabled=false")
+    home.run("run.trials=6", "pruning.window=0.2")
+    late = home.document()["trials"][4:]
+    assert all("waiting for complete runs: 0 of" in t["verdict"]["reason"] for t in late[:1])
+    assert any("whose window was looked at alike" in line for line in home.lines)
+
+
 def test_a_full_disk_in_a_trial_stops_the_study_and_loses_nothing(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +257,13 @@ def test_every_sampler_runs(home: Home, sampler: str) -> None:
     assert len(tried) == (6 if sampler == "grid" else 7)
     if sampler == "grid":
         assert len(set(tried)) == 6
+
+
+def test_what_was_dropped_and_moved_is_said(home: Home) -> None:
+    home.run("search.recipes=[lab]", "run.trials=1")
+    said = "\n".join(home.lines)
+    assert "3 dropped: nothing left of the completion" in said
+    assert "recipe lab: batch_size 3840 is" in said
 
 
 def test_recipes_come_first(home: Home) -> None:

@@ -183,6 +183,8 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
+    """Checkpoints are still there: whoever has recorded the end may remove them."""
+
     measurements: Mapping[str, Measurement]
     model_dir: str | None
 

@@ -185,6 +185,8 @@ class ObservedTrainer(SFTTrainer):
         if "grad_norm" not in logs:
             return  # the summary at the end
         noise_free, noise = self._micro_sq or (None, None)
+        if noise_free is not None and not math.isfinite(noise_free):
+            noise_free, noise = None, None  # float16: a skipped step measures nothing
         step = self.state.global_step
         self._hooks.after_step(
             Observation(

@@ -44,7 +44,7 @@ def train_trial(spec: TrialSpec, link: Link) -> None:
         return
     measurements = trial.measure_all()
     model_dir = trial.save_model() if spec.save_model else None
-    remove_tree(trial.checkpoints)
+    # The checkpoints stay until the driver has it on record that the trial has finished.
     link.send(Finished(measurements, model_dir))
 
 

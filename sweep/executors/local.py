@@ -47,9 +47,18 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._jobs: dict[Hashable, _Running] = {}
-        with _quiet_tracker():
-            resource_tracker.ensure_running()
-        forkserver.ensure_running()  # it imports while the driver goes on
+        self._stillborn: list[tuple[Hashable, Event]] = []
+        self._start_server()
+
+    def _start_server(self) -> None:
+        """It imports while the driver goes on, and must not hear the terminal's Ctrl-C then."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with _quiet_tracker():
+                resource_tracker.ensure_running()
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def start(self, job: Job, slot: Slot) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -57,8 +66,14 @@ class LocalExecutor:
         process = self._context.Process(
             target=_run_job, args=(job.entry, job.spec, theirs, job.log, dict(slot.env))
         )
-        process.start()
-        theirs.close()  # or the end of the job would not show on our end
+        try:
+            process.start()
+        except (EOFError, OSError) as error:
+            why = Failed("lost", f"its process could not be started ({type(error).__name__})")
+            self._stillborn.append((job.key, why))
+            return
+        finally:
+            theirs.close()  # or the end of the job would not show on our end
         self._jobs[job.key] = _Running(process, ours)
 
     def send(self, key: Hashable, reply: Verdict | Stop) -> None:
@@ -73,13 +88,13 @@ class LocalExecutor:
         _kill(job.process)
 
     def wait(self, timeout_s: float) -> list[tuple[Hashable, Event]]:
-        if not self._jobs:
-            time.sleep(timeout_s)
-            return []
+        events, self._stillborn = self._stillborn, []
+        if events or not self._jobs:
+            time.sleep(0 if events else timeout_s)
+            return events
         waited: list[Any] = [job.channel for job in self._jobs.values()]
         waited += [job.process.sentinel for job in self._jobs.values()]
         connection.wait(waited, timeout_s)
-        events: list[tuple[Hashable, Event]] = []
         for key, job in list(self._jobs.items()):
             has_ended = job.process.exitcode is not None  # before draining: nothing can follow
             for event in _drain(job.channel):
@@ -94,9 +109,8 @@ class LocalExecutor:
 
     def _end(self, key: Hashable, job: _Running) -> None:
         job.process.join(END_PATIENCE_S)
-        if job.process.exitcode is None:
-            _kill(job.process)
-            job.process.join()
+        _kill(job.process)  # whatever it left; itself too, if only the server says that it ended
+        job.process.join()
         job.channel.close()
         del self._jobs[key]
 
