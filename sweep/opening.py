@@ -20,7 +20,7 @@ from sweep.bests import write_beside
 from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
-from sweep.faults import has_room
+from sweep.faults import is_disk_full
 from sweep.ledger import BASE, Cost, Ledger, StudyRow, make_engine, sqlite_file, study_names
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
@@ -78,10 +78,8 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:
-        if file is not None and not has_room(file.parent):
-            raise UserError(
-                f"the disk is full ({file.parent}): make room and run the same command again"
-            ) from None
+        if is_disk_full(error, paths.out):
+            raise
         raise UserError(f"storage {url} cannot be read: {error.orig}") from None
     finally:
         engine.dispose()
@@ -140,6 +138,8 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
     except exc.DBAPIError as error:
+        if is_disk_full(error, (sqlite_file(url) or Path.cwd()).parent):
+            raise
         raise UserError(f"storage {url} cannot be written: {error.orig}") from None
     finally:
         engine.dispose()

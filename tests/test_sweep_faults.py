@@ -233,7 +233,7 @@ def test_a_full_file_system_stops_the_study_and_loses_nothing(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.out.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(home.out.parent)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(home.out.parent)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("no right to mount a file system")
     try:
@@ -242,8 +242,8 @@ def test_a_full_file_system_stops_the_study_and_loses_nothing(
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(b"\0" * 4096):
                 pass
-        with pytest.raises(UserError, match="the disk is full"):
-            home.run()
+        assert home.run() == 1  # not even room to read
+        assert "The disk is full" in capsys.readouterr().out
         with filler.open("r+b") as file:  # room to start, but not to finish
             file.truncate(filler.stat().st_size - (160 << 10))
         assert home.run("budget.samples=320") == 1
