@@ -154,7 +154,9 @@ def _reason(comparison: Comparison, startup: int) -> str:
         missing = f"{c.num_without_early_eval} of {c.num_trials} have no early evaluation"
         signals = f"{norm} alone, as {missing}"
     else:
-        signals = f"early evaluation {_number(c.early_eval.value)} ({c.early_eval.place}), {norm}"
+        # a loss: of an accuracy it is the error rate
+        early = f"early evaluation as a loss {_number(c.early_eval.value)} ({c.early_eval.place})"
+        signals = f"{early}, {norm}"
     if c.score > c.median_score:
         runs = "1 run is" if startup == 1 else f"{startup} runs are"
         outcome = f"the worse half is pruned once {runs} complete"

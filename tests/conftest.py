@@ -7,13 +7,15 @@ import json
 import multiprocessing
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from predictor.types import Verdict
+from tests.fakes import FakeTrials
+from tests.home import Home
 from trainer.spec import VerdictWanted
 
 
@@ -76,6 +78,18 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "eval": write("eval", [row() for _ in range(30)]),
         "choices": write("choices", [question() for _ in range(20)]),
     }
+
+
+@pytest.fixture(scope="session")
+def fake_trials() -> Iterator[FakeTrials]:
+    executor = FakeTrials()
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, fake_trials: FakeTrials) -> Home:
+    return Home(tmp_path, fake_trials)
 
 
 Drive = Callable[..., list[Any]]

@@ -55,11 +55,13 @@ def test_the_worse_half_is_pruned(early_eval, norm, action):
 
 def test_the_reason_can_be_checked():
     assert rank_rule(trial(0, 0.412, 5.5), good_to_bad(), STARTUP).reason == (
-        "5th of 7 at the window: early evaluation 0.412 (5th), raw gradient norm 5.5 (6th); "
+        "5th of 7 at the window: early evaluation as a loss 0.412 (5th), "
+        "raw gradient norm 5.5 (6th); "
         "the worse half is pruned once 3 runs are complete"
     )
     assert rank_rule(trial(0, 0.1, 0.5), good_to_bad(), STARTUP).reason == (
-        "1st of 7 at the window: early evaluation 0.1 (joint 1st), raw gradient norm 0.5 (1st); "
+        "1st of 7 at the window: early evaluation as a loss 0.1 (joint 1st), "
+        "raw gradient norm 0.5 (1st); "
         "not in the worse half"
     )
 

@@ -20,21 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from sweep.lock import only_driver
-from tests.fakes import FakeTrials
-from tests.test_sweep_orchestrator import Home
+from tests.home import Home
 from trainer.spec import UserError
-
-
-@pytest.fixture(scope="module")
-def executor() -> Iterator[FakeTrials]:
-    executor = FakeTrials()
-    yield executor
-    executor.close()
-
-
-@pytest.fixture
-def home(tmp_path: Path, executor: FakeTrials) -> Home:
-    return Home(tmp_path, executor)
 
 
 def start_driver(home: Home, *overrides: str, step_s: float = 0.01) -> subprocess.Popen[str]:

@@ -2,91 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
 import optuna
 import pytest
 
-from sweep.config import load_study
-from sweep.inspect import open_study, study_document
-from sweep.paths import StudyPaths
-from sweep.progress import PlainView, Status
-from sweep.running import sweep
-from tests.fakes import FakeTrials, final_loss
-
-STUDY = """
-name: fake
-model: {base: ./base}
-data: {train: ./train.jsonl, eval: ./eval.jsonl}
-budget: {samples: 320}
-search:
-  sampler: random
-  recipes: []
-  space:
-    learning_rate: {low: 1e-5, high: 1e-1, log: true}
-    batch_size: {choices: [4, 8]}
-pruning: {window: 0.1, min_steps: 2, audit: 0.0}
-run: {trials: 8, workers: 2}
-"""
-
-
-class Home:
-    """A folder with a study file, and the fake trials to run it with."""
-
-    def __init__(self, folder: Path, executor: FakeTrials) -> None:
-        self.folder, self.executor = folder, executor
-        for name in ("base", "runs"):
-            (folder / name).mkdir()
-        for name in ("train.jsonl", "eval.jsonl"):
-            (folder / name).touch()
-        self.file = folder / "fake.yaml"
-        self.file.write_text(STUDY)
-        self.out = folder / "runs" / "fake"
-        self.lines: list[str] = []
-        self.statuses: list[Status] = []
-
-    def script(self, trouble: dict[int, str]) -> None:
-        (self.folder / "runs" / "script.json").write_text(json.dumps(trouble))
-
-    def run(self, *overrides: str) -> int:
-        home = self
-
-        class View(PlainView):
-            def say(self, line: str) -> None:
-                home.lines.append(line)
-
-            def show(self, status: Status) -> None:
-                home.statuses.append(status)
-
-        return sweep(
-            load_study(str(self.file), overrides), StudyPaths(self.out), self.executor, View()
-        )
-
-    def document(self) -> dict[str, Any]:
-        return study_document(*open_study(str(self.out)))
-
-    def states(self) -> list[str]:
-        return [trial["state"] for trial in self.document()["trials"]]
-
-    def optuna_trials(self) -> Sequence[optuna.trial.FrozenTrial]:
-        return optuna.load_study(
-            study_name="fake", storage=f"sqlite:///{self.out / 'study.db'}"
-        ).trials
-
-
-@pytest.fixture(scope="module")
-def executor() -> Iterator[FakeTrials]:
-    executor = FakeTrials()
-    yield executor
-    executor.close()
-
-
-@pytest.fixture
-def home(tmp_path: Path, executor: FakeTrials) -> Home:
-    return Home(tmp_path, executor)
+from sweep.inspect import open_study
+from tests.fakes import final_loss
+from tests.home import Home
 
 
 def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from sweep.inspect import open_study, study_document
-from tests.fakes import FakeTrials
+from tests.home import Home
 from tests.test_sweep_faults import start_driver
-from tests.test_sweep_orchestrator import Home
 from trainer.spec import UserError
 
 URL = os.environ.get("SWEEP_TEST_POSTGRES", "")
 pytestmark = pytest.mark.skipif(not URL, reason="SWEEP_TEST_POSTGRES names no server")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+@pytest.fixture(autouse=True)
+def empty_database() -> None:
     engine = sa.create_engine(URL, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text("DROP SCHEMA public CASCADE"))
         connection.execute(sa.text("CREATE SCHEMA public"))
     engine.dispose()
-    executor = FakeTrials()
-    yield Home(tmp_path, executor)
-    executor.close()
 
 
 def states(name: str) -> list[str]:
