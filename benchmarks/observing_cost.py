@@ -35,7 +35,7 @@ from trainer.spec import (
 )
 from trainer.worker import run_prepare, run_trial
 
-NUM_PAIRS, NUM_SAMPLES, BATCH_SIZE, WINDOW_SHARE = 5, 32, 8, 0.25
+NUM_PAIRS, NUM_SAMPLES, BATCH_SIZE, WINDOW_SHARE = 4, 80, 8, 0.1
 
 
 def serve(channel: Connection, step_seconds: list[float]) -> None:
