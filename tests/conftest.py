@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from predictor.types import Verdict
-from tests.fakes import FakeTrials
+from tests.fake_driver import FakeTrials
 from tests.home import Home
 from trainer.spec import VerdictWanted
 

@@ -1,31 +1,22 @@
 """Trials without torch, for tests of the driver: they behave, or misbehave as a script says.
 
 `OUT/../script.json` maps a trial's number to what its first attempt does instead of finishing.
-Run as a program, it is `sweep run` with such trials: `python -m tests.fakes STUDY OUT [overrides]`.
+Light to import: every trial does it anew.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import math
 import os
 import signal
-import sys
 import time
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Verdict
-from sweep.config import load_study
-from sweep.executors import Job, Slot
-from sweep.executors.local import LocalExecutor
-from sweep.paths import StudyPaths
-from sweep.progress import PlainView
-from sweep.running import sweep
 from trainer.spec import (
     Checkpointed,
     Failed,
@@ -70,17 +61,6 @@ FACTS: dict[str, Any] = {
         "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}
     },
 }
-
-
-class FakeTrials(LocalExecutor):
-    """The local executor with its entry points replaced by this file's."""
-
-    def __init__(self) -> None:
-        super().__init__(preload=("tests.fakes",))
-
-    def start(self, job: Job, slot: Slot) -> None:
-        entry = "tests.fakes:fake_prepare" if job.key == "prepare" else "tests.fakes:fake_trial"
-        super().start(replace(job, entry=entry), slot)
 
 
 def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
@@ -183,14 +163,3 @@ def _misbehave(trouble: str, channel: Connection) -> None:
             os._exit(0)
         case _:
             pass
-
-
-def main(study: str, out: str, *overrides: str) -> int:
-    executor = FakeTrials()
-    with contextlib.closing(executor):
-        paths = StudyPaths(Path(out).absolute())
-        return sweep(load_study(study, overrides), paths, executor, PlainView())
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

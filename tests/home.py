@@ -14,7 +14,7 @@ from sweep.inspect import open_study, study_document
 from sweep.paths import StudyPaths
 from sweep.progress import PlainView, Status
 from sweep.running import sweep
-from tests.fakes import FakeTrials
+from tests.fake_driver import FakeTrials
 
 STUDY = """
 name: fake

@@ -26,7 +26,7 @@ from trainer.spec import UserError
 
 def start_driver(home: Home, *overrides: str, step_s: float = 0.01) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes", str(home.file), str(home.out), *overrides],
+        [sys.executable, "-m", "tests.fake_driver", str(home.file), str(home.out), *overrides],
         env={**os.environ, "FAKE_STEP_S": str(step_s)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,0 +1,37 @@
+"""`sweep run` with fake trials: `python -m tests.fake_driver STUDY OUT [overrides]`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from sweep.config import load_study
+from sweep.executors import Job, Slot
+from sweep.executors.local import LocalExecutor
+from sweep.paths import StudyPaths
+from sweep.progress import PlainView
+from sweep.running import sweep
+
+
+class FakeTrials(LocalExecutor):
+    """The local executor with its entry points replaced by fakes."""
+
+    def __init__(self) -> None:
+        super().__init__(preload=("tests.fakes",))
+
+    def start(self, job: Job, slot: Slot) -> None:
+        entry = "tests.fakes:fake_prepare" if job.key == "prepare" else "tests.fakes:fake_trial"
+        super().start(replace(job, entry=entry), slot)
+
+
+def main(study: str, out: str, *overrides: str) -> int:
+    executor = FakeTrials()
+    with contextlib.closing(executor):
+        paths = StudyPaths(Path(out).absolute())
+        return sweep(load_study(study, overrides), paths, executor, PlainView())
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
