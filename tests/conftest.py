@@ -108,7 +108,9 @@ def drive() -> Drive:
         events: list[Any] = []
 
         def listen() -> None:
-            with contextlib.suppress(EOFError, BrokenPipeError):
+            with contextlib.suppress(
+                EOFError, ConnectionError
+            ):  # a reset: it left an answer unread
                 while True:
                     events.append(ours.recv())
                     message = answer(events[-1])
