@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable
@@ -17,10 +18,14 @@ MARK = "sweep.json"  # beside the weights: whose they are
 
 
 def best_trial(rows: Iterable[TrialRow], metric: str) -> TrialRow | None:
-    """The completed trial with the best objective; the earlier one of equals."""
-    completed = [row for row in rows if row.state == "completed" and row.objective is not None]
+    """The completed trial with the best finite objective; the earliest of equals."""
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
-    return min(completed, key=lambda row: (sign * (row.objective or 0.0), row.number), default=None)
+    completed = [
+        (sign * row.objective, row.number, row)
+        for row in rows
+        if row.state == "completed" and row.objective is not None and math.isfinite(row.objective)
+    ]
+    return min(completed, default=(0.0, 0, None))[2]
 
 
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:

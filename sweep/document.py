@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from sweep.accounting import Usage
-from sweep.bests import best_kept
+from sweep.bests import best_kept, best_trial
 from sweep.ledger import Decision, StudyRow, TrialRow
 from sweep.paths import StudyPaths
-from trainer.spec import HIGHER_IS_BETTER
 
 _SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval")
 
@@ -70,18 +69,9 @@ def compute_part(usage: Usage) -> dict[str, Any]:
 
 
 def best_part(trials: list[TrialRow], metric: str, paths: StudyPaths) -> dict[str, Any] | None:
-    """The completed trial with the best finite objective; the earliest of equals."""
-    sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
-    ended = [
-        (sign * trial.objective, trial)
-        for trial in trials
-        if trial.state == "completed"
-        and trial.objective is not None
-        and math.isfinite(trial.objective)
-    ]
-    if not ended:
+    best = best_trial(trials, metric)
+    if best is None:
         return None
-    best = min(ended, key=lambda pair: (pair[0], pair[1].number))[1]
     model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
     return {
         "number": best.number,

@@ -67,7 +67,7 @@ def _remote_storage(paths: StudyPaths) -> str | None:
 
 def _open(url: str, name: str | None, where: str, guess: str | None = None) -> Ledger:
     """`guess` is the name to take where the storage holds several and none was given."""
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     if file is not None and not file.is_file():
         raise UserError(f"no study {where!r}: there is no file {file}")
     engine = make_engine(url, read_only=True)
@@ -88,13 +88,6 @@ def _open(url: str, name: str | None, where: str, guess: str | None = None) -> L
         f"{where!r} does not say which study: its storage holds {', '.join(names)}; "
         "add #NAME to the storage's URL"
     )
-
-
-def _sqlite_file(url: str) -> Path | None:
-    try:
-        return sqlite_file(url)
-    except exc.ArgumentError:
-        return None  # make_engine says what is wrong with it
 
 
 def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:

@@ -174,7 +174,6 @@ class Ledger:
 
     def forget_observations_after(self, trial: int, step: int) -> None:
         """A resumed trial does these steps again. What they cost stays booked."""
-        self.flush()
         o = t.observations.c
         with self._write() as connection:
             here = (o.study == self.study) & (o.trial == trial) & (o.step > step)

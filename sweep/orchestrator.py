@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from predictor.guards import is_not_finite
 from predictor.judge import guard, judge
@@ -13,6 +12,7 @@ from predictor.types import Verdict
 from sweep.book import Book
 from sweep.executors import Executor, Job, Slot
 from sweep.faults import is_disk_full
+from sweep.formats import parameters
 from sweep.outcome import Outcome
 from sweep.progress import View
 from sweep.reporting import refresh_card
@@ -239,8 +239,7 @@ class Driver:
             self.executor.send(number, Stop(checkpoint))
 
     def _say_started(self, trial: Trial, step: int) -> None:
-        names = searched(self.book.loaded.study)
-        params = ", ".join(f"{name} {_short(trial.row.params[name])}" for name in names)
+        params = parameters(trial.row.params, searched(self.book.loaded.study))
         goes_on = f", goes on after step {step}" if step else ""
         recipe = f" (recipe {trial.row.recipe})" if trial.row.recipe else ""
         self.view.say(f"trial {trial.number}{recipe}: {params}{goes_on}")
@@ -260,7 +259,3 @@ class Driver:
                 searched=searched(study),
             )
         )
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

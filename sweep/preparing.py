@@ -25,7 +25,7 @@ from trainer.spec import (
 def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> PrepareSpec:
     """UserError where a source is plainly a file and is not there."""
     study = loaded.study
-    metrics = (study.objective.metric, *study.objective.also)
+    metrics = study.metrics
 
     def source(path: str, text: str | None) -> str | None:
         return None if text is None else resolve_source(text, loaded.folder, path)
