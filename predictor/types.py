@@ -31,6 +31,7 @@ class Observation:
     seconds: float  # wall time of this step
     grad_sq_noise_free: float | None = None  # |G|^2 estimated, the batch's noise out
     grad_sq_noise: float | None = None  # the rest of |g_B|^2
+    phase: int = 0  # of the data, counted from 1; 0: all phases together. Losses of two phases differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class WindowSignals:
     grad_norm: float  # raw: it reads out the batch size as well
     grad_norm_noise_free: float | None
     early_eval: float | None  # the objective on the early samples, turned so that LOWER IS BETTER
+    phase: int = 0  # that the window closed in; training losses compare only within one
 
 
 @dataclass(frozen=True, slots=True)

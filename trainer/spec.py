@@ -45,6 +45,11 @@ class ModelSpec:
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     weights: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
+    compile: bool = False
+    liger: bool = False
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = "auto"
+    padding_free: bool | None = None  # None: where the attention does it for nothing
+    parallel: Literal["none", "ddp", "fsdp"] = "none"  # none goes with one process
     trust_remote_code: bool = False
 
 
@@ -52,13 +57,15 @@ class ModelSpec:
 class DataSpec:
     """Each source is a local file or a Hub data set id; None is "not given"."""
 
-    train: str
+    train: str | None = None  # this or `phases`, one of the two
+    phases: tuple[str, ...] = ()  # in their order
     eval: str | None = None  # what eval_loss is measured on
     choices: str | None = None  # what choice_accuracy is measured on
     format: str = "auto"
-    template: str = "auto"
+    template: str = "auto"  # auto, a text with {prompt}, or a chat template's .jinja file
+    system: str | None = None  # put before chats that have no system message
     max_length: int = 1024  # tokens
-    loss_on: Literal["completion", "all"] = "completion"
+    loss_on: Literal["completion", "assistant", "all"] = "completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +102,15 @@ class TrialSpec:
     beta1: float = 0.9
     beta2: float = 0.95
     clip: float = 1.0  # 0: none
-    micro_batch: int | None = None  # the largest allowed; None: chosen by the trainer
+    strategy: Literal["stacked", "phased"] = "stacked"  # phased: one phase's data after the other
+    replay: float = 0.0  # phased: share of the samples drawn from earlier phases
+    reset_optimizer: bool = False  # phased: forget AdamW's moments where a phase begins
+    processes: int = 1  # each with a device of its own; they divide batch_size
+    micro_batch: int | None = None  # the largest allowed; None: the largest that fits
     save_model: bool = True
     checkpoint_every_s: float = 120.0
-    num_threads: int = 0  # 0: all
+    checkpoints_kept: int = 2
+    num_threads: int = 0  # of each process; 0: all
 
     @property
     def num_steps(self) -> int:
