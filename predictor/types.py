@@ -31,7 +31,7 @@ class Observation:
     seconds: float  # wall time of this step
     grad_sq_noise_free: float | None = None  # |G|^2 estimated, the batch's noise out
     grad_sq_noise: float | None = None  # the rest of |g_B|^2
-    phase: int = 0  # of the data, counted from 1; 0: all phases together. Losses of two phases differ
+    phase: int = 0  # of the data, counted from 1; 0: all together. Losses compare within one
 
 
 @dataclass(frozen=True, slots=True)
