@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
 from predictor.types import Observation, Settings
 
-DIVERGED_RATIO = 1.5  # of the first step's loss
+DIVERGED_RATIO = 1.5  # of the loss at the first step, of its phase where the data has phases
 DIVERGED_STEPS = 10  # in a row
 MEDIAN_STEPS = 5
 
@@ -26,8 +27,9 @@ def check_guards(
     """The guard that the latest observation trips, or None. Called after every observation.
 
     `observations` are all of the trial's steps so far, oldest first; only the first and the last 14
-    are read, so a call costs the same at any length. It keeps no state: a trial that goes on after
-    a divergence (an audit) trips the guard again at its next step.
+    are read (and a few to find where a later phase begins), so a call costs the same at any length.
+    It keeps no state: a trial that goes on after a divergence (an audit) trips the guard again at
+    its next step.
     A loss or norm that is not finite ends the trial under any settings, as nothing can be learned
     from it any more; divergence counts only with both `enabled` and `guards`.
     """
@@ -72,26 +74,33 @@ def _not_finite(last: Observation) -> GuardHit:
 def _divergence(observations: Sequence[Observation], warmup_steps: int) -> GuardHit | None:
     """5-step median loss above 1.5 x the first step's at each of the last 10 steps after warmup.
 
+    Losses of different phases are on different data: the first step is that of the present phase,
+    and all 14 steps that the medians read lie in it.
     The losses are finite: the other guard has seen every step before.
     Known weakness: the line hangs on one batch, the first; the smaller it is, the noisier the line.
     """
     if len(observations) < DIVERGED_STEPS or observations[-DIVERGED_STEPS].step <= warmup_steps:
         return None
-    first_loss = observations[0].loss
+    begins = _phase_begins(observations)
+    if len(observations) - begins < DIVERGED_STEPS + MEDIAN_STEPS - 1:
+        return None
+    first_loss = observations[begins].loss
     medians = trailing_medians(observations)
     if not medians or min(medians) <= DIVERGED_RATIO * first_loss:
         return None
     last = observations[-1]
+    of_phase = f" of phase {last.phase}" if last.phase else ""
     return GuardHit(
         name="divergence",
         reason=(
             f"diverged: for {DIVERGED_STEPS} steps the {MEDIAN_STEPS}-step median loss was above "
-            f"{DIVERGED_RATIO} x the first step's ({medians[-1]:.4g} against {first_loss:.4g} at "
-            f"step {last.step})"
+            f"{DIVERGED_RATIO} x the first step's{of_phase} ({medians[-1]:.4g} against "
+            f"{first_loss:.4g} at step {last.step})"
         ),
         evidence={
             "rule": "divergence",
             "step": last.step,
+            "phase": last.phase,
             "first_loss": first_loss,
             "median_loss": medians[-1],
             "lowest_median_loss": min(medians),
@@ -100,3 +109,11 @@ def _divergence(observations: Sequence[Observation], warmup_steps: int) -> Guard
             "warmup_steps": warmup_steps,
         },
     )
+
+
+def _phase_begins(observations: Sequence[Observation]) -> int:
+    """The index of the first step of the phase that the latest is in; phases only ascend."""
+    phase = observations[-1].phase
+    if observations[0].phase == phase:
+        return 0
+    return bisect_left(observations, phase, key=lambda observation: observation.phase)

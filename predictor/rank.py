@@ -28,28 +28,33 @@ NORM_WORDS = {
 def rank_rule(trial: CohortTrial, others: Sequence[CohortTrial], startup: int) -> Verdict:
     """prune | continue for a trial at its window, against `others` (without it, in any order).
 
-    The cohort is the trial and those with a window at the same number of samples. Nothing is pruned
-    until `startup` others of the cohort have been trained to the end. A trial is pruned if its
-    score is strictly above the median of the cohort's scores, so identical trials all go on.
+    The cohort is the trial and those with a window at the same number of samples that closed in
+    the same phase: what was trained on other data is not compared. Nothing is pruned until
+    `startup` others of the cohort have been trained to the end. A trial is pruned if its score is
+    strictly above the median of the cohort's scores, so identical trials all go on.
     """
     own = trial.window
     if own is None:
         return _not_judged("no window was measured, nothing to judge by")
-    peers = [(t, t.window) for t in others if t.window and t.window.samples == own.samples]
+    alike = [(t, t.window) for t in others if t.window and t.window.samples == own.samples]
+    peers = [(t, window) for t, window in alike if window.phase == own.phase]
+    num_elsewhere = len(alike) - len(peers)
     num_complete = sum(t.objective is not None for t, _ in peers)
     if num_complete < startup:
         return _not_judged(
             f"waiting for complete runs: {num_complete} of the {startup} needed before any is "
-            "pruned by rank"
+            f"pruned by rank{_apart(own, num_elsewhere)}"
         )
     comparison = compare(own, [window for _, window in peers], startup)
     return Verdict(
         action="prune" if comparison.score > comparison.median_score else "continue",
         kind="rank",
-        reason=_reason(comparison, startup),
+        reason=_reason(comparison, startup) + _apart(own, num_elsewhere),
         evidence={
             "rule": "rank",
             "samples": own.samples,
+            "phase": own.phase,
+            "in_other_phases": num_elsewhere,
             "complete": num_complete,
             "startup": startup,
             **_evidence(comparison),
@@ -145,6 +150,15 @@ def ordinal(number: int) -> str:
 
 def _not_judged(reason: str) -> Verdict:
     return Verdict(action="continue", kind="none", reason=reason)
+
+
+def _apart(own: WindowSignals, num_elsewhere: int) -> str:
+    """Whom a window was not compared with, as it closed on other data."""
+    if num_elsewhere == 0:
+        return ""
+    trials = "1 trial" if num_elsewhere == 1 else f"{num_elsewhere} trials"
+    here = f"phase {own.phase}" if own.phase else "all data together"
+    return f"; not compared with {trials} of another phase, as this window closed in {here}"
 
 
 def _reason(comparison: Comparison, startup: int) -> str:

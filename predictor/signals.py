@@ -20,7 +20,8 @@ def window_signals(
 ) -> WindowSignals:
     """The signals of the window that closes at `samples`; later observations are ignored.
 
-    `early_eval` is passed through: the objective on the early samples, lower is better.
+    Its phase is that of the step that closes it. `early_eval` is passed through: the objective on
+    the early samples, lower is better.
     Raises ValueError if no observation has reached `samples`: half a window compares with nothing.
     """
     window = window_steps(observations, samples)
@@ -30,6 +31,7 @@ def window_signals(
         grad_norm=raw_gradient_norm(window, samples),
         grad_norm_noise_free=noise_free_gradient_norm(window),
         early_eval=early_eval,
+        phase=window[-1].phase,
     )
 
 
@@ -43,29 +45,31 @@ def window_steps(observations: Sequence[Observation], samples: int) -> Sequence[
 
 
 def training_loss(window: Sequence[Observation], samples: int) -> float:
-    """sum(tokens_t loss_t) / sum(tokens_t) over the last third: nats per loss-bearing token.
+    """sum(tokens_t loss_t) / sum(tokens_t) over the late steps: nats per loss-bearing token.
 
+    Late are those of the last third that lie in the phase in which the window closes.
     Source: Pareja et al., arXiv 2412.13337, compare early training losses; the token weights make
     the mean the same however the samples are cut into steps.
-    Range: [0, inf). A NaN loss in the last third makes it NaN, an infinite one NaN or infinity; no
+    Range: [0, inf). A NaN loss in a late step makes it NaN, an infinite one NaN or infinity; no
     loss-bearing token at all makes it NaN.
     Known weakness: it is the loss before each update, on samples that differ between batch orders.
     """
     tokens = _tokens_per_step(window)
-    late = [(t, o.loss) for t, o in zip(tokens, window, strict=True) if _is_late(o, samples)]
+    steps = zip(tokens, window, strict=True)
+    late = [(t, o.loss) for t, o in steps if _is_late(o, window, samples)]
     total = sum(t for t, _ in late)
     return sum(t * loss for t, loss in late) / total if total > 0 else math.nan
 
 
 def raw_gradient_norm(window: Sequence[Observation], samples: int) -> float:
-    """Median over the last third of the global L2 norm before clipping.
+    """Median over the late steps (as for the loss) of the global L2 norm before clipping.
 
     Source: Pareja et al., arXiv 2412.13337; the median because one odd batch can give a spike.
     Range: [0, inf). NaN if any of its steps is NaN; infinite if half of them are.
     Known weakness: |g_B|^2 = |G|^2 + noise / batch, so across batch sizes it mostly reads out the
     batch size.
     """
-    return float(np.median([o.grad_norm for o in window if _is_late(o, samples)]))
+    return float(np.median([o.grad_norm for o in window if _is_late(o, window, samples)]))
 
 
 def noise_free_gradient_norm(window: Sequence[Observation]) -> float | None:
@@ -76,8 +80,8 @@ def noise_free_gradient_norm(window: Sequence[Observation]) -> float | None:
     Range: (0, inf), or None (missing, never clipped) with fewer than two measured steps or a mean
     that is not positive and at least two standard errors (sd / sqrt(n)). NaN if any is not finite.
     Known weakness: the whole window is averaged, as the estimate is noisy, so a norm that falls
-    fast weighs on it more than on the raw one; and it goes missing where noise dominates (small
-    batches), so it is not missing at random.
+    fast weighs on it more than on the raw one, as do phases before the one it closes in; and it
+    goes missing where noise dominates (small batches), so it is not missing at random.
     """
     estimates = np.array(
         [o.grad_sq_noise_free for o in window if o.grad_sq_noise_free is not None], dtype=np.float64
@@ -91,9 +95,11 @@ def noise_free_gradient_norm(window: Sequence[Observation]) -> float | None:
     return math.sqrt(mean) if mean > 0 and mean >= 2 * standard_error else None
 
 
-def _is_late(observation: Observation, samples: int) -> bool:
-    """Whether a step ends in the last third of the window; the step that closes it always does."""
-    return 3 * observation.samples_seen > 2 * samples
+def _is_late(observation: Observation, window: Sequence[Observation], samples: int) -> bool:
+    """Whether a step ends in the last third of the window and in the phase in which that closes;
+    the step that closes it always does."""
+    in_last_third = 3 * observation.samples_seen > 2 * samples
+    return in_last_third and observation.phase == window[-1].phase
 
 
 def _tokens_per_step(window: Sequence[Observation]) -> list[int]:

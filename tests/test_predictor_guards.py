@@ -97,6 +97,30 @@ def test_divergence_says_why():
     )
 
 
+def in_phases(trial: list[Observation], lengths: list[int]) -> list[Observation]:
+    phases = [phase for phase, length in enumerate(lengths, 1) for _ in range(length)]
+    return [replace(o, phase=phase) for o, phase in zip(trial, phases, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "lengths", "diverged"),
+    [
+        ([2.0] + [3.1] * 13, [14], True),
+        ([1.0] * 20 + [5.0] * 30, [20, 30], False),  # the next data are harder, no more
+        ([1.0] * 20 + [5.0] + [9.0] * 13, [20, 14], True),
+        ([1.0] * 20 + [5.0] + [9.0] * 12, [20, 13], False),  # 14 steps of the phase are needed
+        ([9.0] * 20 + [2.0] * 7 + [3.1] * 21, [20, 7, 21], False),
+        ([9.0] * 20 + [2.0] * 7 + [1.0] + [3.1] * 20, [20, 7, 21], True),
+    ],
+)
+def test_divergence_is_told_within_one_phase(losses, lengths, diverged):
+    hit = check_guards(in_phases(steps(losses), lengths), 0, ON)
+    assert (hit is not None) == diverged
+    if hit is not None:
+        assert hit.evidence["phase"] == len(lengths)
+        assert f"the first step's of phase {len(lengths)} (" in hit.reason
+
+
 @pytest.mark.parametrize("settings", OFF)
 def test_divergence_counts_only_with_pruning_and_guards_on(settings):
     assert check_guards(steps([2.0] + [9.0] * 30), 0, settings) is None

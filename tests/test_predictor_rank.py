@@ -25,8 +25,9 @@ def trial(
     *,
     samples: int = 100,
     objective: float | None = 1.0,
+    phase: int = 0,
 ) -> CohortTrial:
-    window = WindowSignals(samples, 2.0, norm, noise_free, early_eval)
+    window = WindowSignals(samples, 2.0, norm, noise_free, early_eval, phase)
     return CohortTrial(number=number, config={}, window=window, objective=objective)
 
 
@@ -71,6 +72,8 @@ def test_the_evidence_holds_the_numbers_behind_the_reason():
     assert verdict.evidence == {
         "rule": "rank",
         "samples": 100,
+        "phase": 0,
+        "in_other_phases": 0,
         "complete": 6,
         "startup": 3,
         "cohort_size": 7,
@@ -128,6 +131,24 @@ def test_only_trials_with_a_window_at_the_same_samples_are_compared():
     here = rank_rule(trial(0, 0.35, 3.5), good_to_bad(), STARTUP)
     assert rank_rule(trial(0, 0.35, 3.5), good_to_bad() + elsewhere + unseen, STARTUP) == here
     assert rank_rule(trial(0, 0.9, 9.0), elsewhere + unseen, STARTUP).kind == "none"
+
+
+@pytest.mark.parametrize(
+    ("phase", "elsewhere", "where"),
+    [(0, 1, "all data together"), (1, 0, "phase 1"), (1, 2, "phase 1")],
+)
+def test_only_windows_that_closed_in_the_same_phase_are_compared(phase, elsewhere, where):
+    others = [trial(10 + i, 0.0, 0.0, phase=elsewhere) for i in range(20)]
+    alike = [trial(i, i / 10, float(i), phase=phase) for i in range(1, 7)]
+    own = trial(0, 0.35, 3.5, phase=phase)
+    alone, among = rank_rule(own, alike, STARTUP), rank_rule(own, alike + others, STARTUP)
+    assert among.action == alone.action == "continue"
+    assert among.evidence == {**alone.evidence, "in_other_phases": 20}
+    said = f"; not compared with 20 trials of another phase, as this window closed in {where}"
+    assert among.reason == alone.reason + said
+    waits = rank_rule(own, others[:1], STARTUP)
+    assert waits.kind == "none"
+    assert "0 of the 3 needed" in waits.reason and "not compared with 1 trial of" in waits.reason
 
 
 def test_a_trial_without_a_window_goes_on():

@@ -128,6 +128,30 @@ def test_a_window_that_is_still_open_is_refused(num_steps):
         window_signals(steps([1.0] * num_steps), 30, None)
 
 
+def in_phases(trial: list[Observation], *phases: int) -> list[Observation]:
+    return [replace(o, phase=phase) for o, phase in zip(trial, phases, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("phases", "late"),
+    [
+        ([1, 1, 1, 1, 1, 1], [5, 6]),
+        ([1, 1, 2, 2, 2, 2], [5, 6]),
+        ([1, 1, 1, 1, 1, 2], [6]),  # step 5 is late too, but its loss is on other data
+    ],
+)
+def test_the_late_steps_are_those_of_the_phase_in_which_the_window_closes(phases, late):
+    trial = in_phases(steps([float(2**i) for i in range(1, 7)], [1.0, 2, 3, 4, 5, 6]), *phases)
+    signals = window_signals(trial, 60, None)
+    assert signals.phase == phases[-1]
+    assert signals.loss == np.mean([2**step for step in late])
+    assert signals.grad_norm == np.median(late)
+
+
+def test_a_later_phase_does_not_name_the_window():
+    assert window_signals(in_phases(steps([1.0] * 4), 1, 1, 2, 2), 20, None).phase == 1
+
+
 @st.composite
 def trials(draw):
     num_steps = draw(st.integers(1, 20))
