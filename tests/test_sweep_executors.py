@@ -50,6 +50,14 @@ def sleeps_with_a_child(pid_file: str, channel: Connection) -> None:
     time.sleep(600)
 
 
+def leaves_a_child(how: str, channel: Connection) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    Path(how.split()[1]).write_text(f"{os.getpid()} {child.pid}")
+    if how.startswith("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    channel.send(Stopped(1))
+
+
 def shows_its_environment(name: str, channel: Connection) -> None:
     sys.stdout.write("printed\n")
     os.write(2, b"and so did a library\n")
@@ -129,6 +137,15 @@ def test_killing_a_job_ends_what_it_started_too(executor: LocalExecutor, tmp_pat
     assert started == [("job", Alive("asleep"))]
     executor.kill("job", Failed("silent", "for too long"))
     assert events_of(executor) == [Failed("silent", "for too long")]
+    assert_gone(pids)
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_what_a_job_started_ends_with_it(executor: LocalExecutor, tmp_path: Path, how: str) -> None:
+    pids = tmp_path / "pids"
+    executor.start(job(leaves_a_child, f"{how} {pids}", tmp_path), Slot(0))
+    last = events_of(executor)[-1]
+    assert isinstance(last, Failed if how == "killed" else Stopped)
     assert_gone(pids)
 
 

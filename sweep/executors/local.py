@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Generator, Hashable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
@@ -145,13 +145,12 @@ def _drain(channel: Connection) -> list[Event]:
 
 
 def _kill(process: BaseProcess) -> None:
-    """The job and all it started: it leads its own process group, but for its first moments."""
+    """The job and all it started, also where it is gone itself: the group it led keeps its number,
+    which no new process gets as long as there is one in the group. In a job's first moments there
+    is no such group yet."""
     assert process.pid is not None
-    try:
-        if os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    with suppress(ProcessLookupError, PermissionError):  # nobody left, or zombies alone
+        os.killpg(process.pid, signal.SIGKILL)
     process.kill()
 
 
