@@ -11,7 +11,7 @@ from sweep.bests import best_kept, best_trial
 from sweep.ledger import Decision, StudyRow, TrialRow
 from sweep.paths import StudyPaths
 
-_SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval")
+_SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval", "phase")
 
 
 def base_part(study: StudyRow, metric: str) -> dict[str, Any]:

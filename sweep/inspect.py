@@ -15,6 +15,7 @@ from sweep.ledger import (
     Ledger,
     StudyRow,
     make_engine,
+    refuse_older,
     sqlite_file,
     study_names,
 )
@@ -138,8 +139,9 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
 def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, Any]:
     """Everything that is known of one trial: observations, decisions with evidence, every cost.
 
-    UserError where the study has no such trial.
+    UserError where the study has no such trial, or an earlier version made its tables.
     """
+    refuse_older(ledger.engine)
     study = _study(ledger)
     trials = {trial.number: trial for trial in ledger.read_trials()}
     if number not in trials:

@@ -21,7 +21,16 @@ from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
-from sweep.ledger import BASE, Cost, Ledger, StudyRow, make_engine, sqlite_file, study_names
+from sweep.ledger import (
+    BASE,
+    Cost,
+    Ledger,
+    StudyRow,
+    make_engine,
+    refuse_older,
+    sqlite_file,
+    study_names,
+)
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
 from sweep.plan_text import data_lines
@@ -75,6 +84,7 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
         return None
     engine = make_engine(url, read_only=True)
     try:
+        refuse_older(engine)
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:

@@ -46,7 +46,7 @@ trials = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),  # starts, after an interruption too
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("planned_flops", sa.Float, nullable=False),  # trained to the end, without early_eval
-    sa.Column("window", Json),  # samples, loss, grad_norm, grad_norm_noise_free, early_eval(_num)
+    sa.Column("window", Json),  # predictor.types.WindowSignals, and early_eval_num
     sa.Column("measurements", Json),  # metric -> Measurement
     sa.Column("objective", sa.Float),
     sa.Column("error", Json),  # kind, message, traceback of the last failure
@@ -67,6 +67,7 @@ observations = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("grad_sq_noise_free", sa.Float),  # NULL: not measured
     sa.Column("grad_sq_noise", sa.Float),
+    sa.Column("phase", sa.Integer, nullable=False),  # 0: all data together
 )
 
 decisions = sa.Table(

@@ -108,6 +108,7 @@ class Trial:
                 row.window["grad_norm"],
                 row.window["grad_norm_noise_free"],
                 None if early is None else turned(metric, early, row.window["early_eval_num"]),
+                row.window["phase"],
             )
         objective = None
         if self.state is State.COMPLETED and row.objective is not None:

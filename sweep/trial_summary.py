@@ -38,7 +38,8 @@ def trial_rows(trial: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"noise-free {f.number(window['grad_norm_noise_free'])}",
             f"early eval {f.fixed(window['early_eval'], 4)}",
         )
-        rows.append(("window", f"at {window['samples']} samples: {', '.join(signals)}"))
+        phase = f", in phase {window['phase']}" if window["phase"] else ""
+        rows.append(("window", f"at {window['samples']} samples{phase}: {', '.join(signals)}"))
     seen = trial["observations"]
     rows.append(("steps", f"{seen[-1]['step'] if seen else 0} of {trial['num_steps']}"))
     rows.append(("attempts", f"{trial['attempts']}, of which {trial['failures']} failed"))

@@ -77,6 +77,7 @@ def trial(number: int, state: str, **changes: Any) -> TrialRow:
             "grad_norm_noise_free": None if number % 2 else 1.5,
             "early_eval": 0.35,
             "early_eval_num": 64,
+            "phase": 0,
         },
     )
     for name, value in changes.items():
@@ -105,7 +106,7 @@ def cost(number: int, flops: float, what: str = "train", attempt: int = 1) -> Co
     return Cost(number, attempt, what, round(flops / 1e7), flops / 1e12, flops)
 
 
-def observation(step: int, batch_size: int = 64, **changes: float) -> Observation:
+def observation(step: int, batch_size: int = 64, phase: int = 0, **changes: float) -> Observation:
     values = {
         "loss": 2.0 + 1.0 / step,
         "grad_norm": 3.0 + math.sin(step),
@@ -118,6 +119,7 @@ def observation(step: int, batch_size: int = 64, **changes: float) -> Observatio
         input_tokens_seen=step * batch_size * 20,
         loss_tokens_seen=step * batch_size * 5,
         seconds=0.5,
+        phase=phase,
         **values,
     )
 

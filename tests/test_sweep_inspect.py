@@ -15,6 +15,7 @@ import pytest
 from sweep.inspect import open_study, study_document, trial_document
 from sweep.ledger import Ledger, StudyRow
 from sweep.paths import StudyPaths
+from sweep.trial_summary import trial_rows
 from tests.sweep_ledgers import (
     GUARD_REASON,
     PLANNED,
@@ -23,6 +24,7 @@ from tests.sweep_ledgers import (
     decision,
     document,
     fill,
+    observation,
     trial,
     written,
 )
@@ -51,7 +53,7 @@ def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> 
     for one in found["trials"]:
         assert {"params", "objective", "attempts", "error"} <= one.keys()
         assert {"input_tokens", "seconds", "flops"} <= one["compute"].keys()
-    signals = {"samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval"}
+    signals = {"samples", "phase", "loss", "grad_norm", "grad_norm_noise_free", "early_eval"}
     assert found["trials"][3]["window"].keys() == signals
     verdict = {"action", "kind", "probability", "reason", "audited"}
     assert verdict <= found["trials"][3]["verdict"].keys()
@@ -250,6 +252,33 @@ def test_what_is_not_there_is_refused_with_what_is(
         pass
     with pytest.raises(UserError, match=r"under ./runs there is demo$"):
         open_study("nope")
+
+
+def test_the_phases_of_steps_and_windows_are_kept(tmp_path: Path) -> None:
+    with written(tmp_path) as ledger:
+        row = completed(0, 0.5)
+        assert row.window is not None
+        row.window["phase"] = 2
+        ledger.save_trial(row)
+        for step, phase in ((1, 1), (2, 1), (3, 2)):
+            ledger.add_observation(0, observation(step, phase=phase))
+        ledger.flush()
+        one = trial_document(ledger, StudyPaths(tmp_path), 0)
+    assert [seen["phase"] for seen in one["observations"]] == [1, 1, 2]
+    assert one["window"]["phase"] == 2
+    assert any("in phase 2" in value for _, value in trial_rows(one))
+
+
+def test_a_trial_in_tables_of_an_earlier_version_is_refused_and_the_study_still_shown(
+    tmp_path: Path,
+) -> None:
+    with written(tmp_path) as ledger:
+        fill(ledger)
+        with ledger.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE sweep_observations DROP COLUMN phase")
+        with pytest.raises(UserError, match=r"earlier version.*sweep_observations has no phase"):
+            trial_document(ledger, StudyPaths(tmp_path), 1)
+        assert len(study_document(ledger, StudyPaths(tmp_path))["trials"]) == 8
 
 
 def test_a_storage_of_several_studies_needs_a_name(tmp_path: Path) -> None:
