@@ -81,6 +81,30 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def data_dir(
+    tiny_model: Path, sums: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The sums, prepared for the tiny model."""
+    from trainer.spec import DataSpec, ModelSpec, Prepared, PrepareSpec
+    from trainer.worker import run_prepare
+
+    out_dir = tmp_path_factory.mktemp("prepared")
+    data = DataSpec(str(sums["train"]), eval=str(sums["eval"]), choices=str(sums["choices"]))
+    metrics = ("eval_loss", "choice_accuracy")
+    spec = PrepareSpec(ModelSpec(str(tiny_model)), data, str(out_dir), metrics, num_threads=1)
+    ours, theirs = multiprocessing.Pipe()
+    run_prepare(spec, theirs)
+    events = []
+    while ours.poll():
+        try:
+            events.append(ours.recv())
+        except EOFError:
+            break
+    assert isinstance(events[-1], Prepared), events[-1]
+    return out_dir
+
+
+@pytest.fixture(scope="session")
 def fake_trials() -> Iterator[FakeTrials]:
     executor = FakeTrials()
     yield executor
@@ -129,3 +153,40 @@ def drive() -> Drive:
 
 def _go_on(event: Any) -> Any:
     return Verdict("continue", "none", "a test") if isinstance(event, VerdictWanted) else None
+
+
+@pytest.fixture(scope="session")
+def forked() -> Any:
+    """Starts processes as the executor does, from a server that has imported what trials use."""
+    from trainer.spec import PRELOAD
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOAD))
+    return context
+
+
+@pytest.fixture
+def drive_forked(forked: Any) -> Drive:
+    """As `drive`, but in a process of its own, which may fork others."""
+
+    def run(entry: Callable[..., None], spec: Any, answer: Callable[[Any], Any] = _go_on) -> list:
+        ours, theirs = forked.Pipe()
+        process = forked.Process(target=entry, args=(spec, theirs))
+        process.start()
+        theirs.close()
+        events: list[Any] = []
+        try:
+            with contextlib.suppress(EOFError, ConnectionError):
+                while True:
+                    events.append(ours.recv())
+                    message = answer(events[-1])
+                    if message is not None:
+                        ours.send(message)
+        except BaseException:
+            process.kill()
+            raise
+        process.join()
+        assert process.exitcode == 0
+        return events
+
+    return run

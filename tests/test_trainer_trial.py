@@ -15,18 +15,15 @@ import pytest
 import torch
 
 from predictor.types import Observation, Verdict
-from trainer.batches import Order, Rows
+from trainer.batches import Rows, Stacked
 from trainer.measure import pad_rows
 from trainer.spec import (
     Alive,
     Checkpointed,
-    DataSpec,
     Failed,
     Finished,
     LoraSpec,
     ModelSpec,
-    Prepared,
-    PrepareSpec,
     Started,
     Stepped,
     Stop,
@@ -34,30 +31,10 @@ from trainer.spec import (
     TrialSpec,
     VerdictWanted,
 )
-from trainer.worker import run_prepare, run_trial
+from trainer.worker import run_trial
 
 Drive = Callable[..., list[Any]]
 LORA = LoraSpec(rank=4, alpha=8, dropout=0.2)
-
-
-@pytest.fixture(scope="module")
-def data_dir(
-    tiny_model: Path, sums: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    out_dir = tmp_path_factory.mktemp("prepared")
-    data = DataSpec(str(sums["train"]), str(sums["eval"]), str(sums["choices"]))
-    metrics = ("eval_loss", "choice_accuracy")
-    spec = PrepareSpec(ModelSpec(str(tiny_model)), data, str(out_dir), metrics, num_threads=1)
-    ours, theirs = multiprocessing.Pipe()
-    run_prepare(spec, theirs)
-    events = []
-    while ours.poll():
-        try:
-            events.append(ours.recv())
-        except EOFError:
-            break
-    assert isinstance(events[-1], Prepared), events[-1]
-    return out_dir
 
 
 @pytest.fixture
@@ -128,7 +105,7 @@ def test_the_first_observation_is_what_a_direct_computation_gives(
 
     first = curve(drive(run_trial, replace(spec, clip=0.01)))[0]
     rows = Rows(data_dir / "train")
-    drawn = [rows[row] for row in Order(len(rows), 8, seed=1).rows(0)]
+    drawn = [rows[row] for row in Stacked(len(rows), 8, seed=1).rows(0)]
     model = AutoModelForCausalLM.from_pretrained(tiny_model)
     total, tokens = torch.zeros(()), 0
     for ids, labels in drawn:  # one by one: no padding, no mean of means

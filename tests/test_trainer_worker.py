@@ -105,7 +105,7 @@ def test_a_forked_trial_starts_trains_and_ends(
     context.set_forkserver_preload(list(PRELOAD))
     own = spec(tmp_path, tiny_model)
     Path(own.data_dir).mkdir()
-    data = DataSpec(str(sums["train"]), str(sums["eval"]))
+    data = DataSpec(str(sums["train"]), eval=str(sums["eval"]))
     prepare = PrepareSpec(own.model, data, own.data_dir, ("eval_loss",), True, 1)
     for entry, each, end in ((run_prepare, prepare, Prepared), (run_trial, own, Finished)):
         ours, theirs = context.Pipe()

@@ -12,7 +12,8 @@ from trainer.files import remove_tree, sync_tree, write_json
 MARKER = "complete.json"  # {file name: bytes} of every file, written last
 PROGRESS = "progress.json"
 SAVING_SHARE = 0.05  # of the time, at most, goes into saving
-_NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", PROGRESS)
+# What every checkpoint has; of several processes each has a random state of its own.
+_NEEDED = ("optimizer", "scheduler.pt", "rng_state", "trainer_state.json", PROGRESS)
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ def is_complete(checkpoint: Path) -> bool:
     """The marker is there, and every file that it names has its size."""
     try:
         sizes = json.loads((checkpoint / MARKER).read_text())
-        if not all(name in sizes for name in _NEEDED):
+        if not all(any(name.startswith(needed) for name in sizes) for needed in _NEEDED):
             return False
         return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):

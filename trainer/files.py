@@ -11,7 +11,7 @@ from typing import Any
 
 def write_json(path: Path, value: Any) -> None:
     """Write beside, put on disk, rename."""
-    beside = path.with_name(path.name + ".tmp")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # others may write it as well
     with beside.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.flush()

@@ -25,6 +25,12 @@ def score_labelled_positions_only() -> None:
     utils._use_triton = picks_first  # pyright: ignore[reportPrivateImportUsage]
 
 
+def give_log_probs_alone(model: Any) -> None:
+    """Of a model that TRL has prepared: its extra outputs, entropy and accuracy, cost time."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    utils.add_fused_lm_head(base, outputs=("log_probs",))
+
+
 @contextmanager
 def scoring_head(model: Any) -> Iterator[Any]:
     """The model whose forward gives log-probabilities of the labels without the full logits.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Protocol
 
 from predictor.types import Verdict
 from trainer.spec import Alive, Event, Stop, VerdictWanted
+
+if TYPE_CHECKING:
+    from trainer.team import Team
 
 ALIVE_EVERY_S = 5.0
 
@@ -23,8 +27,26 @@ class Halted(Exception):
         self.step = step
 
 
-class Link:
+class Link(Protocol):
     """Raises DriverGone from every method once the driver has closed its end."""
+
+    def send(self, event: Event) -> None: ...
+
+    def alive(self, doing: str) -> None:
+        """Send Alive, unless anything was sent in the last few seconds."""
+        ...
+
+    def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        """Send the question and wait, for however long, for the answer or a Stop."""
+        ...
+
+    def order(self) -> Verdict | Stop | None:
+        """What has come unasked and ends the trial: a Stop, or a verdict to prune."""
+        ...
+
+
+class DriverLink(Link):
+    """Over the channel that the driver made for this trial."""
 
     def __init__(self, channel: Connection) -> None:
         self._channel = channel
@@ -38,17 +60,14 @@ class Link:
         self._sent_at = time.monotonic()
 
     def alive(self, doing: str) -> None:
-        """Send Alive, unless anything was sent in the last few seconds."""
         if time.monotonic() - self._sent_at >= ALIVE_EVERY_S:
             self.send(Alive(doing))
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
-        """Send the question and wait, for however long, for the answer or a Stop."""
         self.send(wanted)
         return self._receive()
 
     def order(self) -> Verdict | Stop | None:
-        """What has come unasked and ends the trial: a Stop, or a verdict to prune."""
         try:
             while self._channel.poll():
                 message = self._receive()
@@ -65,3 +84,27 @@ class Link:
             raise DriverGone from gone
         assert isinstance(message, Verdict | Stop), f"unexpected message {message!r}"
         return message
+
+
+class TeamLink(Link):
+    """A team's link: its first process speaks, and all hear the answer at the same step."""
+
+    def __init__(self, team: Team, first: Link | None) -> None:
+        self._team, self._first = team, first
+
+    def send(self, event: Event) -> None:
+        if self._first is not None:
+            self._first.send(event)
+
+    def alive(self, doing: str) -> None:
+        if self._first is not None:
+            self._first.alive(doing)
+
+    def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        answer = None if self._first is None else self._first.ask(wanted)
+        shared = self._team.agree(answer)
+        assert shared is not None
+        return shared
+
+    def order(self) -> Verdict | Stop | None:
+        return self._team.agree(None if self._first is None else self._first.order())

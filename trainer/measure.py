@@ -14,6 +14,7 @@ import torch
 from trainer.head import scoring_head
 from trainer.spec import Measurement
 from trainer.store import list_column, open_table
+from trainer.team import Team
 from trainer.tokenise import IGNORED
 
 SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
@@ -67,16 +68,20 @@ def load_scored(data_dir: Path, metric: str) -> Scored:
 
 
 def measure(
-    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None]
+    model: Any,
+    scored: Scored,
+    dtype: torch.dtype,
+    alive: Callable[[], None],
+    team: Team | None = None,
 ) -> Measurement:
-    """Score the sequences and reduce them to the metric.
+    """Score the sequences, each process of the team its share, and reduce them to the metric.
 
     eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
     questions whose right choice has the highest sum of log-probabilities / tokens of the choice
     (the first of equals counts). Takes no random numbers and leaves the model as it was.
     """
     began = time.perf_counter()
-    sums, counts = _score(model, scored, dtype, alive)
+    sums, counts = _score(model, scored, dtype, alive, team or Team())
     input_tokens = sum(len(ids) for ids in scored.input_ids)
     if scored.is_answer is None:
         value, num, groups = -sums.sum() / counts.sum(), int(counts.sum()), {}
@@ -106,7 +111,7 @@ def _right(scores: np.ndarray, scored: Scored) -> np.ndarray:
 
 
 def _score(
-    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None]
+    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None], team: Team
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum of log-probabilities and number of scored tokens, per sequence."""
     device = next(model.parameters()).device
@@ -119,7 +124,8 @@ def _score(
         # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and
         # training cannot use a buffer that was made in inference mode.
         with scoring_head(model) as base, torch.no_grad(), autocast:
-            for rows in _batches([len(ids) for ids in scored.input_ids], BATCH_TOKENS[device.type]):
+            batches = list(_batches([len(x) for x in scored.input_ids], BATCH_TOKENS[device.type]))
+            for rows in _share(batches, team):
                 batch = pad_rows(
                     [scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows]
                 )
@@ -130,7 +136,20 @@ def _score(
                 alive()
     finally:
         model.train(was_training)
+    for their_sums, their_counts in team.gather((sums, counts)):
+        scored_there = their_counts > 0
+        sums[scored_there], counts[scored_there] = (
+            their_sums[scored_there],
+            their_counts[scored_there],
+        )
     return sums, counts
+
+
+def _share(batches: list[np.ndarray], team: Team) -> Iterator[np.ndarray]:
+    """This process's batches. All get as many, some the last one again: sharded weights come
+    together for each forward, so that everybody must take part in it."""
+    for start in range(0, len(batches), team.size):
+        yield batches[min(start + team.rank, len(batches) - 1)]
 
 
 def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trainer.spec import ModelSpec, UserError
+from trainer.switches import apply_liger, check_switches
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _PICKLES = ("*.bin", "*.pt", "*.pth")
@@ -64,6 +65,7 @@ def _download(base: str, code: bool, offline: bool) -> Path:
 def check_model(model: ModelSpec) -> CheckedModel:
     """All that can be known about the model without loading its weights. Raises UserError."""
     check_dtype(model, best_device())
+    check_switches(model, best_device())
     folder = find_model(model)
     if not (folder / "config.json").is_file():
         adapter = (folder / "adapter_config.json").is_file()
@@ -174,11 +176,13 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     Raises UserError if the weights do not fill the model (the library would invent the rest).
     """
     check_dtype(model, device)
+    check_switches(model, device)
     folder = find_model(model, offline=True)
     found: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, model.weights),
         use_safetensors=True,
+        attn_implementation=None if model.attention == "auto" else model.attention,
         trust_remote_code=model.trust_remote_code,
         output_loading_info=True,
     )
@@ -193,6 +197,8 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     is_local = Path(model.base).expanduser().is_dir()
     loaded.config._name_or_path = str(folder.resolve()) if is_local else model.base
     loaded.name_or_path = loaded.config._name_or_path
+    if model.liger:
+        apply_liger(loaded)
     return loaded.to(device)
 
 

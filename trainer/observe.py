@@ -1,10 +1,13 @@
-"""The gradient norm with the batch's noise taken out, from the micro-batches of one step."""
+"""The gradient norm, and the norm with the batch's noise taken out, on one process or many."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 
 def noise_free_sq(total_sq: float, sum_micro_sq: float, shares: Sequence[float]) -> float | None:
@@ -36,8 +39,40 @@ def squared_norm(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def total_squared_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
-    """Of all gradients together."""
-    return torch.stack([squared_norm(p.grad) for p in parameters if p.grad is not None]).sum()
+    """Of all gradients together, the same on every process.
+
+    Of a sharded gradient each process holds a part: their squares are added up over the processes
+    that share it, and a part that several hold counts once. (A norm of the own part alone, as some
+    tools log it, is too small by about the root of the number of shards.)
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    whole = [squared_norm(gradient) for gradient in gradients if not isinstance(gradient, DTensor)]
+    total = torch.stack(whole).sum() if whole else torch.zeros((), device=gradients[0].device)
+    sums: dict[Any, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=total.device))
+    for gradient in gradients:
+        if isinstance(gradient, DTensor):
+            assert not any(placement.is_partial() for placement in gradient.placements)
+            mesh = gradient.device_mesh
+            dims = tuple(
+                i for i, placement in enumerate(gradient.placements) if placement.is_shard()
+            )
+            sums[mesh, dims] += squared_norm(gradient.to_local())
+    for (mesh, dims), part in sums.items():
+        for dim in dims:
+            torch.distributed.all_reduce(part, group=mesh.get_group(dim))
+        total = total + part
+    return total
+
+
+@torch.no_grad()
+def clip_gradients(
+    parameters: Iterable[torch.nn.Parameter], max_norm: float, norm: torch.Tensor
+) -> None:
+    """Scale all gradients down so that their global norm, now `norm`, is at most `max_norm`."""
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    local = [g.to_local() if isinstance(g, DTensor) else g for g in gradients]
+    torch._foreach_mul_(local, scale)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class GradientMeter:
@@ -45,12 +80,18 @@ class GradientMeter:
 
     A hook on a leaf sees the gradient of this backward alone, before it is added to what the
     earlier micro-batches left; a tied weight is one leaf. All stays on the device until it is read.
+    On several processes it sees this process's gradients before they are averaged with the others'.
+    Hooks on sharded parameters never fire: there it measures nothing (`can_measure`).
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
         self._sum = torch.zeros((), device=self._parameters[0].device)
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    @property
+    def can_measure(self) -> bool:
+        return not any(isinstance(parameter, DTensor) for parameter in self._parameters)
 
     @property
     def attached(self) -> bool:

@@ -1,11 +1,13 @@
 """TRL's SFTTrainer, made to see the whole effective batch at once, to observe it and to obey.
 
-The data loader yields the full effective batch of each optimizer step; `training_step` splits it,
-so the split is this file's own business and the loss is the exact mean over the batch's tokens.
+The data loader yields this process's part of the effective batch of each optimizer step, and
+`training_step` splits it. So the split is this file's own business, and the loss is the exact mean
+over the tokens of the whole batch, whatever the split and however many processes there are.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import warnings
@@ -15,24 +17,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
 from transformers import PrinterCallback, Trainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor.types import Observation
 from trainer.batches import (
-    DEFAULT_MICRO_BATCH,
+    Batch,
     Order,
+    Phased,
     Rows,
+    Stacked,
     StepSampler,
     collate,
+    concatenate,
     micro_batch_size,
+    num_loss_tokens,
     split,
 )
 from trainer.checkpoint import Progress
-from trainer.observe import GradientMeter, noise_free_sq, total_squared_norm
-from trainer.spec import TrialSpec
-from trainer.tokenise import IGNORED
+from trainer.fit import CPU_MICRO_BATCH, FitMemory, first_guess, is_out_of_memory, largest_that_fits
+from trainer.head import give_log_probs_alone
+from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, total_squared_norm
+from trainer.spec import TrialSpec, UserError
+from trainer.switches import is_flash, is_padding_free
+from trainer.team import Team
+
+ADAMW_STATE_BYTES = 8  # per trainable parameter: two moments in float32
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
@@ -53,7 +66,7 @@ def sft_config(spec: TrialSpec, output_dir: Path, device: torch.device) -> SFTCo
         warnings.simplefilter("ignore", FutureWarning)
         return SFTConfig(
             output_dir=str(output_dir),
-            per_device_train_batch_size=spec.batch_size,  # all of it; see training_step
+            per_device_train_batch_size=spec.batch_size // spec.processes,  # see training_step
             gradient_accumulation_steps=1,
             max_steps=spec.num_steps,  # the full horizon always: the schedule hangs on it
             learning_rate=spec.learning_rate,
@@ -84,6 +97,9 @@ def sft_config(spec: TrialSpec, output_dir: Path, device: torch.device) -> SFTCo
             logging_strategy="steps",
             logging_steps=1,
             logging_nan_inf_filter=False,  # its default shows a NaN loss as 0
+            fsdp=spec.model.parallel == "fsdp",  # pyright: ignore[reportArgumentType]
+            fsdp_config={"version": 2} if spec.model.parallel == "fsdp" else None,
+            ddp_find_unused_parameters=False,
             save_strategy="no",  # the trial says when
             eval_strategy="no",
             ignore_data_skip=True,  # the sampler starts where it should
@@ -92,8 +108,14 @@ def sft_config(spec: TrialSpec, output_dir: Path, device: torch.device) -> SFTCo
         )
 
 
+def make_order(spec: TrialSpec, rows: Rows) -> Order:
+    if spec.strategy == "stacked":
+        return Stacked(len(rows), spec.batch_size, spec.seed)
+    return Phased(rows.phase_sizes, spec.batch_size, spec.num_steps, spec.seed, spec.replay)
+
+
 class ObservedTrainer(SFTTrainer):
-    """One process. `progress` counts tokens over the trial's whole life."""
+    """`progress` counts tokens over the trial's whole life, of all processes together."""
 
     def __init__(
         self,
@@ -102,26 +124,36 @@ class ObservedTrainer(SFTTrainer):
         hooks: Hooks,
         progress: Progress,
         first_step: int,
+        team: Team,
         **sft: Any,
     ) -> None:
         super().__init__(**sft)
         self.remove_callback(PrinterCallback)
         self.processing_class = None  # it was needed by the constructor alone; see blank_tokenizer
+        give_log_probs_alone(self.model)
         self._spec, self._rows, self._hooks, self._progress = spec, rows, hooks, progress
-        self._first_step = first_step
-        self._largest_micro_batch = spec.micro_batch or DEFAULT_MICRO_BATCH
+        self._first_step, self._team = first_step, team
+        self._order = make_order(spec, rows)
+        self._flash = is_flash(self.model)
+        self._padding_free = is_padding_free(spec.model, self.model)
         # TRL's loss takes the number of tokens whatever the model's own forward takes.
         self.model_accepts_loss_kwargs = True
-        assert self.model is not None
-        self._meter = GradientMeter(self.model.parameters())
+        self._fit = FitMemory(spec)
+        self._largest_micro_batch: int | None = None  # not known before the first step
+        self._meter: GradientMeter | None = None  # sharding replaces the parameters
         self._micro_sq: tuple[float, float] | None = None  # noise-free and noise part of |g_B|^2
         self._step_began = 0.0
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
-        order = Order(len(self._rows), self._spec.batch_size, self._spec.seed)
         return torch.utils.data.DataLoader(
             self._rows,
-            batch_sampler=StepSampler(order, self._first_step, self._spec.num_steps),
+            batch_sampler=StepSampler(
+                self._order,
+                self._first_step,
+                self._spec.num_steps,
+                self._team.rank,
+                self._team.size,
+            ),
             collate_fn=collate,
             pin_memory=self.args.dataloader_pin_memory,
             # Its own generator: making the iterator draws a number, which must not come from the
@@ -131,43 +163,151 @@ class ObservedTrainer(SFTTrainer):
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._hooks.before_step()
+        step = self.state.global_step
+        if self._spec.reset_optimizer and step > 0 and self._begins_phase(step):
+            optimizer: Any = self.optimizer
+            optimizer.state.clear()
         self._step_began = time.perf_counter()
         return super().get_batch_samples(*args, **kwargs)
 
+    def _begins_phase(self, step: int) -> bool:
+        return self._order.phase(step) != self._order.phase(step - 1)
+
     def training_step(
-        self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
+        self, model: Any, inputs: Batch, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Gradient of the whole batch's mean token loss, one micro-batch at a time."""
+        """Gradient of the whole batch's mean token loss, one micro-batch at a time.
+
+        Where memory runs out the step begins again with micro-batches of half the size. On several
+        processes that is for whoever launched them: the others wait for this one's gradients.
+        """
         model.train()
+        if self._largest_micro_batch is None:
+            self._settle_in(model)
+        assert self._largest_micro_batch is not None
         in_window = self.state.global_step < self._spec.window_steps
-        self._watch(in_window)
-        size = micro_batch_size(self._spec.batch_size, self._largest_micro_batch, in_window)
-        micro_batches = split(inputs, size)
-        # TRL averages a mixture-of-experts model's auxiliary loss over these.
+        while True:
+            size = micro_batch_size(
+                self._spec.batch_size, self._team.size, self._largest_micro_batch, in_window
+            )
+            before = _random_state()
+            try:
+                return self._accumulate(model, inputs, num_items_in_batch, size, in_window)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._fit.it_fails(size)
+                if size == 1 or self._team.size > 1:
+                    raise
+            # Out of the except clause: the error held on to what the step had in memory.
+            model.zero_grad()
+            _empty_cache(self.args.device)
+            _restore_random_state(before)
+            self._largest_micro_batch = size // 2
+
+    def _settle_in(self, model: Any) -> None:
+        """What can be known only once the model is wrapped for its processes."""
+        spec, kind = self._spec, self.accelerator.distributed_type
+        if spec.model.parallel == "fsdp" and kind != DistributedType.FSDP:
+            raise UserError(
+                f"model.parallel: fsdp was asked for and the library made {kind.value} of it; "
+                "FSDP needs accelerators, on the CPU use ddp"
+            )
+        self._meter = GradientMeter(model.parameters())
+        own = spec.batch_size // self._team.size
+        known = self._fit.read()
+        if spec.micro_batch is not None:
+            self._largest_micro_batch = first_guess(known, spec.micro_batch)
+        elif self.args.device.type == "cpu" or kind == DistributedType.FSDP:
+            # A search would need all of FSDP's processes to run out of memory at the same time.
+            self._largest_micro_batch = first_guess(known, min(own, CPU_MICRO_BATCH))
+        else:
+            found = largest_that_fits(self._fit, own, lambda size: self._try_size(model, size))
+            self._largest_micro_batch = min(self._team.gather(found))
+
+    def _try_size(self, model: Any, size: int) -> None:
+        """A micro-batch of the longest row, with room for what the optimizer will hold."""
+        longest = self._rows[self._rows.longest()]
+        batch = collate([(longest[0], longest[0])] * size)  # loss on every token
+        before = _random_state()
+        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        room = torch.empty(
+            ADAMW_STATE_BYTES * trainable, dtype=torch.uint8, device=self.args.device
+        )
+        try:
+            with self.accelerator.no_sync(model):
+                self._add_gradient(model, batch, torch.tensor(num_loss_tokens(batch)))
+        finally:
+            del room
+            model.zero_grad()
+            _restore_random_state(before)
+
+    def _accumulate(
+        self, model: Any, batch: Batch, num_items: torch.Tensor, size: int, in_window: bool
+    ) -> torch.Tensor:
+        micro_batches = split(batch, size, by_length=not in_window)
+        # The loss averages a mixture-of-experts model's auxiliary loss over these.
         self.current_gradient_accumulation_steps = len(micro_batches)
+        self._watch(in_window)
         loss = torch.zeros((), device=self.args.device)
-        for micro_batch in micro_batches:
-            on_device = self._prepare_inputs(micro_batch)
-            with self.compute_loss_context_manager(), self.maybe_activation_offload_context:
-                part = self.compute_loss(model, on_device, num_items_in_batch=num_items_in_batch)
-                self.accelerator.backward(part)
-            loss += part.detach()
+        for index, micro_batch in enumerate(micro_batches):
+            is_last = index == len(micro_batches) - 1
+            with contextlib.nullcontext() if is_last else self.accelerator.no_sync(model):
+                loss += self._add_gradient(model, micro_batch, num_items)
             self._hooks.alive("training")
-        counts = [int((micro["labels"][:, 1:] != IGNORED).sum()) for micro in micro_batches]
-        self._progress.input_tokens += int(inputs["attention_mask"].sum())
-        self._progress.loss_tokens += sum(counts)
-        self._micro_sq = self._separate_noise(counts) if in_window else None
+        self._count(batch, [num_loss_tokens(micro) for micro in micro_batches])
+        return loss
+
+    def _add_gradient(self, model: Any, batch: Batch, num_items: torch.Tensor) -> torch.Tensor:
+        if self._padding_free:
+            batch = concatenate(batch, with_lengths=self._flash)
+        on_device = self._prepare_inputs(batch)
+        with self.compute_loss_context_manager(), self.maybe_activation_offload_context:
+            part = self.compute_loss(model, on_device, num_items_in_batch=num_items)
+            self.accelerator.backward(part)
+        return part.detach()
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """As TRL's: summed token loss / tokens of the whole batch, times the processes that the
+        gradient will be averaged over. Without its extra metrics, each a wait for the device."""
+        assert not return_outputs
+        if self.aux_loss_enabled:
+            inputs["output_router_logits"] = True
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        num_items = torch.as_tensor(num_items_in_batch).clamp(min=1).to(outputs.log_probs.device)
+        loss = -outputs.log_probs.sum() / num_items * self._team.size
+        if self.aux_loss_enabled:
+            share = self.router_aux_loss_coef / self.current_gradient_accumulation_steps
+            loss = loss + share * outputs.aux_loss
         return loss
 
     def _watch(self, in_window: bool) -> None:
-        if in_window and not self._meter.attached:
+        assert self._meter is not None
+        if in_window and not self._meter.attached and self._meter.can_measure:
             self._meter.attach()
         elif not in_window:
             self._meter.detach()
         self._meter.reset()
 
-    def _separate_noise(self, counts: list[int]) -> tuple[float, float] | None:
-        total_sq, sum_micro_sq = self._meter.read()
+    def _count(self, batch: Batch, loss_tokens: list[int]) -> None:
+        """Add the step's tokens up over the processes, and take the noise out of its gradient."""
+        assert self._meter is not None
+        total_sq, sum_micro_sq = self._meter.read() if self._meter.attached else (0.0, 0.0)
+        parts = self._team.gather((int(batch["attention_mask"].sum()), loss_tokens, sum_micro_sq))
+        counts = [count for _, own, _ in parts for count in own]
+        self._progress.input_tokens += sum(input_tokens for input_tokens, _, _ in parts)
+        self._progress.loss_tokens += sum(counts)
+        self._micro_sq = None
+        if self._meter.attached:
+            # Each process's loss was multiplied by their number: see compute_loss.
+            sum_micro_sq = sum(own for _, _, own in parts) / self._team.size**2
+            self._micro_sq = self._separate_noise(total_sq, sum_micro_sq, counts)
+
+    def _separate_noise(
+        self, total_sq: float, sum_micro_sq: float, counts: list[int]
+    ) -> tuple[float, float] | None:
         scaler = self.accelerator.scaler
         if scaler is not None:  # float16: the gradients carry the loss scale
             scale_sq = scaler.get_scale() ** 2
@@ -200,6 +340,7 @@ class ObservedTrainer(SFTTrainer):
                 seconds=seconds,
                 grad_sq_noise_free=noise_free,
                 grad_sq_noise=noise,
+                phase=self._order.phase(step - 1),
             )
         )
 
@@ -209,17 +350,23 @@ class ObservedTrainer(SFTTrainer):
         return bool(skipped) and math.isfinite(observation.loss)
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        if self.args.device.type != "cpu":
+        if not self._measures_own_norm(model):
             return super()._clip_grad_norm(model)
         norm = self._get_grad_norm(model)
-        torch.nn.utils.clip_grads_with_norm_(model.parameters(), self.args.max_grad_norm, norm)
+        clip_gradients(model.parameters(), self.args.max_grad_norm, norm)
         return norm
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        # On the CPU torch's own norm of a large tensor is 0.1 % off; see squared_norm.
-        if grad_norm is not None or self.args.device.type != "cpu":
+        if grad_norm is not None or not self._measures_own_norm(model):
             return super()._get_grad_norm(model, grad_norm)
         return total_squared_norm(model.parameters()).sqrt()
+
+    def _measures_own_norm(self, model: Any) -> bool:
+        """On the CPU torch's norm of a large tensor is 0.1 % off (see squared_norm); of sharded
+        gradients several tools have logged a part."""
+        return self.args.device.type == "cpu" or any(
+            isinstance(parameter.grad, DTensor) for parameter in model.parameters()
+        )
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # compute is counted in tokens by whoever reads the observations
@@ -231,20 +378,43 @@ class ObservedTrainer(SFTTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         assert output_dir is not None
-        save_weights(self.model, Path(output_dir))
+        save_weights(self.model, Path(output_dir), state_dict)
+
+    def save_weights(self, folder: Path) -> None:
+        """All processes call it; the first writes."""
+        sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        state_dict = self.accelerator.get_state_dict(self.model) if sharded else None
+        if self._team.is_first:
+            save_weights(self.model, folder, state_dict)
 
     def load_weights(self, checkpoint: Path) -> None:
         self._load_from_checkpoint(str(checkpoint))
 
 
-def save_weights(model: Any, folder: Path) -> None:
+def save_weights(model: Any, folder: Path, state_dict: dict | None = None) -> None:
     """The model as `from_pretrained` reads it, safetensors only; of LoRA the adapter alone."""
     if hasattr(model, "peft_config"):
         # "auto" would ask the Hub whether the base's vocabulary has changed.
-        model.save_pretrained(folder, save_embedding_layers=False)
+        model.save_pretrained(folder, save_embedding_layers=False, state_dict=state_dict)
         (folder / "README.md").unlink(missing_ok=True)
     else:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=state_dict)
+
+
+def _random_state() -> tuple[torch.Tensor, torch.Tensor | None]:
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return torch.get_rng_state(), cuda
+
+
+def _restore_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1])
+
+
+def _empty_cache(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def blank_tokenizer() -> Any:

@@ -30,14 +30,17 @@ from trainer.spec import (
     TrialSpec,
     VerdictWanted,
 )
-from trainer.train import Hooks, ObservedTrainer, blank_tokenizer, save_weights, sft_config
+from trainer.switches import compile_blocks
+from trainer.team import Team
+from trainer.train import Hooks, ObservedTrainer, blank_tokenizer, sft_config
 
 
-def train_trial(spec: TrialSpec, link: Link) -> None:
-    """Run the trial, from its newest complete checkpoint if it has one."""
+def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
+    """Run the trial, from its newest complete checkpoint if it has one. Every process of the team
+    runs this."""
     link.send(Alive("loading the model"))
     try:
-        trial = Trial(spec, link)
+        trial = Trial(spec, link, team)
         trial.train()
     except Halted as halted:
         link.send(Stopped(halted.step))
@@ -51,13 +54,13 @@ def train_trial(spec: TrialSpec, link: Link) -> None:
 class Trial:
     """A model in training, and its conversation with the driver."""
 
-    def __init__(self, spec: TrialSpec, link: Link) -> None:
-        self.spec, self.link = spec, link
+    def __init__(self, spec: TrialSpec, link: Link, team: Team) -> None:
+        self.spec, self.link, self.team = spec, link, team
         self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
         self.checkpoints = self.trial_dir / "checkpoints"
         self.dtype = getattr(torch, spec.model.dtype)
         read_prepared(self.data_dir)
-        self.resumed = ckpt.newest_complete(self.checkpoints)
+        self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
         self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
         self.trainer = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
@@ -72,18 +75,22 @@ class Trial:
         device = best_device()
         model = load_model(self.spec.model, device)
         hooks = Hooks(self.link.alive, self.before_step, self.after_step)
-        return ObservedTrainer(
+        trainer = ObservedTrainer(
             self.spec,
             Rows(self.data_dir / "train"),
             hooks,
             self.progress,
             self.first_step,
+            self.team,
             model=model,
             args=sft_config(self.spec, self.checkpoints, device),
             train_dataset=datasets.load_from_disk(str(self.data_dir / "train")),
             processing_class=blank_tokenizer(),
             peft_config=lora_config(self.spec.model) if self.spec.model.tuning == "lora" else None,
         )
+        if self.spec.model.compile:
+            compile_blocks(trainer.model)
+        return trainer
 
     def train(self) -> None:
         """Raises Halted when the driver ends the trial before its last step."""
@@ -111,7 +118,7 @@ class Trial:
         if step == self.spec.window_steps:
             self._judge_window()
         self._obey(self.link.order(), step)
-        if self.clock.due(time.monotonic()):
+        if self.team.agree(self.clock.due(time.monotonic())):
             self.save_checkpoint()
 
     def _judge_window(self) -> None:
@@ -131,20 +138,25 @@ class Trial:
                 self.save_checkpoint()
             raise Halted(step)
         if order is not None and order.action == "prune":
-            remove_tree(self.checkpoints)
+            if self.team.is_first:
+                remove_tree(self.checkpoints)
             raise Halted(step)
 
     def save_checkpoint(self) -> None:
-        step = self.trainer.state.global_step
+        """All processes write into it; the first makes room before, and marks it complete after."""
+        step, first = self.trainer.state.global_step, self.team.is_first
         began = time.monotonic()
         target = ckpt.checkpoint_dir(self.checkpoints, step)
-        if ckpt.is_complete(target):
+        if self.team.agree(ckpt.is_complete(target)):
             return
-        ckpt.keep_newest(self.checkpoints, 1)  # with the new one: two
         try:
+            if first:
+                ckpt.keep_newest(self.checkpoints, self.spec.checkpoints_kept - 1)
             self.trainer.save_checkpoint()
-            ckpt.write_progress(target, self.progress)
-            ckpt.mark_complete(target)
+            self.team.meet()
+            if first:
+                ckpt.write_progress(target, self.progress)
+                ckpt.mark_complete(target)
         except Exception:
             shutil.rmtree(target, ignore_errors=True)  # give the room back
             raise
@@ -162,14 +174,17 @@ class Trial:
         if num_units is not None:
             scored = scored.subset(num_units)
         alive = lambda: self.link.alive("evaluating")  # noqa: E731
-        return measure(self.trainer.model, scored, self.dtype, alive)
+        return measure(self.trainer.model, scored, self.dtype, alive, self.team)
 
     def save_model(self) -> str:
         """Into trial_dir/model, with the tokenizer; written beside, then renamed."""
         target = self.trial_dir / "model"
         beside = self.trial_dir / "model.tmp"
-        shutil.rmtree(beside, ignore_errors=True)
-        save_weights(self.trainer.model, beside)
+        if self.team.is_first:
+            shutil.rmtree(beside, ignore_errors=True)
+        self.trainer.save_weights(beside)
+        if not self.team.is_first:
+            return str(target)
         shutil.copytree(self.data_dir / "tokenizer", beside, dirs_exist_ok=True)
         sync_tree(beside)
         remove_tree(target)

@@ -5,74 +5,90 @@ Whatever goes wrong inside becomes a `Failed` event: the driver never sees an ex
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import multiprocessing
 import os
-import signal
-import threading
 import traceback
 import warnings
 from collections.abc import Callable
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Literal
 
 import trainer.environment  # noqa: F401
-from trainer.link import DriverGone, Link
+from trainer.launch import launch
+from trainer.link import DriverGone, DriverLink, TeamLink
 from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
 
 
 def run_trial(spec: TrialSpec, channel: Connection) -> None:
-    """Train, observe, measure and save one trial."""
-
-    def work(link: Link) -> None:
-        from trainer.trial import train_trial
-
-        train_trial(spec, link)
-
-    _run(work, channel, spec.num_threads)
+    """Train, observe, measure and save one trial, on as many processes as it says."""
+    if spec.processes > 1:
+        failed = _run_team(spec, channel)
+    else:
+        failed = _attempt(lambda: _train_alone(spec, channel), spec.num_threads)
+    _end(failed, channel)
 
 
 def run_prepare(spec: PrepareSpec, channel: Connection) -> None:
     """Check the model, tokenise the data and measure the base model, once per study."""
 
-    def work(link: Link) -> None:
+    def work() -> None:
         from trainer.prepare import prepare
 
-        prepare(spec, link)
+        prepare(spec, DriverLink(channel))
 
-    _run(work, channel, spec.num_threads)
+    _end(_attempt(work, spec.num_threads), channel)
 
 
-def _run(work: Callable[[Link], None], channel: Connection, num_threads: int) -> None:
-    _settle_in()
-    link = Link(channel)
+def _train_alone(spec: TrialSpec, channel: Connection) -> None:
+    from trainer.team import Team
+    from trainer.trial import train_trial
+
+    train_trial(spec, DriverLink(channel), Team())
+
+
+def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
+    """Launched again, from its newest checkpoint, for as long as smaller micro-batches may help."""
+    from trainer.fit import FitMemory
+
+    def run_rank(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
+        def work() -> None:
+            from trainer.team import join
+            from trainer.trial import train_trial
+
+            team = join(rank, size, meeting)
+            train_trial(spec, TeamLink(team, DriverLink(own) if own else None), team)
+            team.meet()  # nobody leaves while another still needs it
+
+        return _attempt(work, spec.num_threads)
+
+    memory = FitMemory(spec)
+    while True:
+        known = memory.read().fails
+        failed = launch(run_rank, spec.processes, channel)
+        fails = memory.read().fails
+        if failed is None or failed.kind != "out of memory" or fails in (known, 1):
+            return failed
+
+
+def _attempt(work: Callable[[], None], num_threads: int) -> Failed | None:
+    """What went wrong, described. A driver that has gone waits for no description."""
     try:
-        try:
-            _quieten(num_threads)
-            work(link)
-        except DriverGone:
-            raise
-        except Exception as error:
-            link.send(describe_failure(error))
+        _quieten(num_threads)
+        work()
     except DriverGone:
-        pass  # nobody is left to tell
-    finally:
-        channel.close()
+        pass
+    except Exception as error:
+        return describe_failure(error)
+    return None
 
 
-def _settle_in() -> None:
-    """In a process of its own: leave Ctrl-C to the driver, and end when the driver ends."""
-    driver = multiprocessing.parent_process()
-    if driver is None:
-        return  # called directly, in the caller's own process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def end_with_driver() -> None:
-        # The death of a driver that was killed shows in no other way while this process computes.
-        wait([driver.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_driver, daemon=True).start()
+def _end(failed: Failed | None, channel: Connection) -> None:
+    with contextlib.suppress(DriverGone):
+        if failed is not None:
+            DriverLink(channel).send(failed)
+    channel.close()
 
 
 def _quieten(num_threads: int) -> None:
@@ -106,10 +122,10 @@ def describe_failure(error: Exception) -> Failed:
 
 
 def _kind(error: Exception) -> Literal["out of memory", "disk full", "error"]:
-    import torch
+    from trainer.fit import is_out_of_memory
 
     text = str(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return "out of memory"
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     # safetensors and torch.save report a full disk as errors of their own.
