@@ -67,8 +67,9 @@ def check_rows(study: Study, num_rows: int) -> None:
     """UserError where the training data is too small for the space."""
     largest_batch = int(study.search.space.extremes("batch_size")[1])
     if largest_batch > num_rows:
+        where = "data.phases have" if study.data.phases else "data.train has"
         raise UserError(
             f"search.space.batch_size: a batch of {largest_batch} is more than the {num_rows} "
-            f"samples that data.train has left; allowed: 1 to {num_rows}"
+            f"samples that {where} left; allowed: 1 to {num_rows}"
         )
     window_samples(study, num_rows)

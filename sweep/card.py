@@ -10,10 +10,10 @@ from typing import Any
 from sweep import formats as f
 
 _SECTIONS = {  # of the study file: what makes up a training run, besides the searched parameters
-    "model": ("tuning", "lora", "dtype", "weights", "gradient_checkpointing"),
-    "data": ("format", "template", "max_length", "loss_on"),
+    "model": ("tuning", "lora", "dtype", "weights", "gradient_checkpointing", "parallel"),
+    "data": ("format", "template", "system", "max_length", "loss_on", "replay", "reset_optimizer"),
     "budget": ("samples", "epochs"),
-    "run": ("seed",),
+    "run": ("seed", "processes_per_trial"),
 }
 _CODE = """\
 ```python

@@ -19,6 +19,7 @@ PARAMS = (  # the space's keys that a trial gets, in the order of every list of 
     "beta1",
     "beta2",
     "clip",
+    "strategy",
     "epochs",
     "lora_rank",
 )
@@ -47,6 +48,10 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
     """Keys that are right by themselves and do not go together."""
     if sections.search is not None:
         yield from _space(sections.search, sections.model)
+        if sections.data is not None:
+            yield from _phases(sections.search, sections.data)
+    if sections.model is not None and sections.run is not None:
+        yield from _processes(sections.model, sections.run, sections.search)
     has_budget = document.get("budget") is not None
     has_epochs = lookup(document, "search.space.epochs") is not None
     if not has_budget and not has_epochs:
@@ -77,6 +82,53 @@ def _space(search: Search, model: Model | None) -> Iterator[Problem]:
         yield "search.space.lora_rank", "goes only with model.tuning lora"
 
 
+def _phases(search: Search, data: Data) -> Iterator[Problem]:
+    is_phased = "phased" in (search.space.options("strategy") or ())
+    if is_phased and not data.phases:
+        yield (
+            "search.space.strategy",
+            "phased needs data.phases, a list of files in place of data.train",
+        )
+    if not is_phased:
+        for key, is_given in (
+            ("replay", data.replay > 0),
+            ("reset_optimizer", data.reset_optimizer),
+        ):
+            if is_given:
+                yield f"data.{key}", "goes only with data.phases and search.space.strategy phased"
+
+
+def _processes(model: Model, run: Run, search: Search | None) -> Iterator[Problem]:
+    num = run.processes_per_trial
+    if num == 1:
+        if model.parallel != "none":
+            yield (
+                "model.parallel",
+                f"{model.parallel} needs run.processes_per_trial of 2 or more; with one process "
+                "it is none",
+            )
+        return
+    if model.parallel == "none":
+        yield "run.processes_per_trial", f"{num} processes need model.parallel ddp or fsdp"
+    sizes = (search.space.options("batch_size") if search else None) or ()
+    uneven = [size for size in sizes if size % num]
+    if uneven:
+        each = ", ".join(
+            f"{size} (the nearest that would do is {_nearest(size, num)})" for size in uneven
+        )
+        yield (
+            "search.space.batch_size",
+            f"each of the {num} processes of a trial takes the same share of a batch, which does "
+            f"not go for {each}",
+        )
+
+
+def _nearest(size: int, num: int) -> int:
+    """The multiple of `num` nearest to `size`; of two, the larger."""
+    below = size - size % num
+    return below if below and size - below < below + num - size else below + num
+
+
 def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
     metrics = (objective.metric, *objective.also)
     if "eval_loss" in metrics and data.eval is None:
@@ -102,20 +154,11 @@ def _given(value: Any) -> bool:
 
 # path, which values are not yet, what is
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("model.parallel", lambda value: value in ("ddp", "fsdp"), "allowed: none"),
-    ("model.compile", lambda value: value is True, "allowed: false"),
-    ("data.phases", bool, "allowed: []; put all of it into data.train"),
-    ("data.loss_on", lambda value: value == "assistant", "allowed: completion, all"),
     ("pruning.risk", _given, _BY_RANK),
     ("pruning.min_gain", _given, _BY_RANK),
     ("pruning.max_expected_misses", _given, _BY_RANK),
     ("pruning.prior_strength", _given, _BY_RANK),
     ("pruning.history", bool, "allowed: []"),
-    (
-        "run.processes_per_trial",
-        lambda value: type(value) is int and value > 1,
-        "allowed: 1",
-    ),
     ("run.confirm.top", lambda value: type(value) is int and value > 0, "allowed: 0"),
 )
 
@@ -129,9 +172,6 @@ def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
                 yield path, f"not yet: {instead}"
             else:
                 yield path, f"{show(value)}: not yet (planned); {instead}"
-    strategy = lookup(document, "search.space.strategy")
-    if "phased" in show(strategy):
-        yield "search.space.strategy", "phased: not yet (planned); allowed: stacked"
     for path in ("objective.metric", "objective.also"):
         if LATER_METRIC in show(lookup(document, path)):
             yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"

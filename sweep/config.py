@@ -15,7 +15,17 @@ from pydantic import BaseModel, ValidationError
 from sweep.budgets import window_samples
 from sweep.checks import Sections, disagreements, lookup, not_yet
 from sweep.complaints import Problem, complaints, show
-from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
+from sweep.study import (
+    Budget,
+    Data,
+    Model,
+    Objective,
+    Pruning,
+    Run,
+    Search,
+    Study,
+    is_template_file,
+)
 from sweep.yaml_file import override, read_mapping
 from trainer.spec import UserError
 
@@ -40,10 +50,21 @@ _MAY_CHANGE = (
     "run.keep",
     "run.silence_minutes",
     "run.storage",
+    "run.checkpoints",
+    "run.processes_per_trial",
+    "model.parallel",  # goes with the one before
     "pruning",
 )
-_SOURCE_KEYS = ("model.base", "data.train", "data.eval", "objective.data")
-_DATA_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst"}
+_SOURCE_KEYS = (
+    "model.base",
+    "data.train",
+    "data.phases",
+    "data.eval",
+    "data.template",
+    "objective.data",
+)
+_FILE_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst"}
+_FILE_SUFFIXES |= {".jinja"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +97,17 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
 
 def _from_here(document: dict[str, Any], key: str) -> None:
     """A path typed on the command line starts at the working directory, not at the file."""
-    text = lookup(document, key)
-    if isinstance(text, str) and _exists(_at_home(text)):
-        section, _, name = key.partition(".")
-        document[section][name] = str(_at_home(text).resolve())
+
+    def from_here(text: Any) -> Any:
+        is_there = isinstance(text, str) and text != "auto" and _exists(_at_home(text))
+        return str(_at_home(text).resolve()) if is_there else text
+
+    section, _, name = key.partition(".")
+    value = document[section][name]
+    if isinstance(value, list):
+        document[section][name] = [from_here(text) for text in cast("list[Any]", value)]
+    else:
+        document[section][name] = from_here(value)
 
 
 def shipped_studies() -> list[tuple[str, str]]:
@@ -101,7 +129,7 @@ def resolve_source(text: str, folder: Path, path: str = "") -> str:
     if _exists(local):
         return str(local.resolve())
     where = f"{path}: " if path else ""
-    is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _DATA_SUFFIXES
+    is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _FILE_SUFFIXES
     if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^/]+)?", text):
         raise UserError(f"{where}no such file or folder: {local}")
     return text
@@ -191,7 +219,9 @@ def _missing_sources(sections: Sections, folder: Path) -> Iterator[Problem]:
     sources = {
         "model.base": model and model.base,
         "data.train": data and data.train,
+        **{f"data.phases[{i}]": text for i, text in enumerate(data.phases if data else ())},
         "data.eval": data and data.eval,
+        "data.template": data.template if data and is_template_file(data.template) else None,
         "objective.data": objective and objective.data,
     }
     for key, text in sources.items():

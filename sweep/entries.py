@@ -76,12 +76,12 @@ def _shape(value: Any) -> str:
     return VALUE
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """1e5 is a float to YAML, and a whole number to people."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(whole), Field(ge=1)]
 Above0 = Annotated[float, Field(gt=0)]
 AtLeast0 = Annotated[float, Field(ge=0)]
 Below1 = Annotated[float, Field(ge=0, lt=1)]
@@ -156,7 +156,7 @@ class Space(Part):
     clip: AtLeast0Entry = 1.0
     """largest global gradient norm; 0: no limit"""
     strategy: StrategyEntry = "stacked"
-    """stacked: all data shuffled together; phased: not yet"""
+    """of data.phases: stacked, all shuffled together; phased, one after the other"""
     epochs: EpochsEntry | None = None
     """times the training data, in place of budget; a range takes whole numbers"""
     lora_rank: CountEntry | None = None

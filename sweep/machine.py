@@ -7,6 +7,8 @@ import shutil
 import subprocess
 
 from sweep.executors import Slot
+from sweep.study import Study
+from trainer.spec import UserError
 
 
 def gpu_ids() -> list[str]:
@@ -21,18 +23,38 @@ def gpu_ids() -> list[str]:
     return [str(index) for index in range(len(gpus))]
 
 
-def make_slots(workers: int | None, gpus: list[str], cores: int) -> tuple[list[Slot], int]:
-    """The slots, and how many CPU threads a trial in one may use.
+def make_slots(study: Study, gpus: list[str], cores: int) -> tuple[list[Slot], int]:
+    """The slots, and how many CPU threads each process of a trial in one may use.
 
-    `workers` None: one per GPU, else one CPU slot with all cores. More than there are GPUs share
-    them.
+    A trial has as many GPUs as processes. `run.workers` auto: as many trials as have GPUs of their
+    own, else one on all cores; more than that share them. UserError where the machine has too few.
     """
-    count = workers or max(1, len(gpus))
-    threads = max(1, cores // count)
+    processes = study.run.processes_per_trial
+    _check_gpus(study, len(gpus))
+    workers = study.run.workers
+    count = max(1, len(gpus) // processes) if workers == "auto" else workers
+    threads = max(1, cores // (count * processes))
     slots: list[Slot] = []
     for index in range(count):
         env = {"OMP_NUM_THREADS": str(threads)}
         if gpus:
-            env["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+            first = index * processes
+            own = [gpus[(first + rank) % len(gpus)] for rank in range(processes)]
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(own)
         slots.append(Slot(index, env))
     return slots, threads
+
+
+def _check_gpus(study: Study, num_gpus: int) -> None:
+    processes = study.run.processes_per_trial
+    if num_gpus == 0 and study.model.parallel == "fsdp":
+        raise UserError(
+            "model.parallel: FSDP needs accelerators, and none is to be seen here; on the CPU use "
+            "ddp"
+        )
+    if 0 < num_gpus < processes:
+        there = "1 GPU is" if num_gpus == 1 else f"{num_gpus} GPUs are"
+        raise UserError(
+            f"run.processes_per_trial: {processes} processes need {processes} GPUs, and {there} to "
+            f"be seen here; at most {num_gpus} would do"
+        )

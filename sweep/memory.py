@@ -53,14 +53,18 @@ def disk_gb(
     num_adapter: int,
     workers: int,
     kept_models: int,
+    kept_checkpoints: int = 2,
 ) -> dict[str, float]:
     """`checkpoints`, `models` and `total`, at the most full moment.
 
-    Each running trial has two checkpoints (the newest, and the one being written) of weights and
-    both moments; models are the kept ones and one for each trial that is about to end.
+    Each running trial has `kept_checkpoints` (the one being written counted) of weights and both
+    moments; models are the kept ones and one for each trial that is about to end.
     """
     saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
-    sizes = {"checkpoints": workers * 2 * 3 * saved, "models": (kept_models + workers) * saved}
+    sizes = {
+        "checkpoints": workers * kept_checkpoints * 3 * saved,
+        "models": (kept_models + workers) * saved,
+    }
     return {**sizes, "total": sum(sizes.values())}
 
 

@@ -21,6 +21,7 @@ from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
+from sweep.flops import eval_flops
 from sweep.ledger import (
     BASE,
     Cost,
@@ -113,7 +114,7 @@ def _make(
     with _folder_beside(paths.out) as beside:
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)
-        facts = prepare(spec, executor, slot, view, new.prepare_log, _silence_s(loaded))
+        facts = prepare(spec, executor, slot, view, new.prepare_log, loaded.study.run.silence_s)
         for line in data_lines(facts):
             view.say(line)
         for recipe in fit_recipes(loaded.study):
@@ -143,7 +144,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         measured = base.values()
         tokens = sum(one["input_tokens"] for one in measured)
         seconds = sum(one["seconds"] for one in measured)
-        ledger.book(Cost(BASE, 0, "eval", tokens, seconds, 2.0 * facts["num_params"] * tokens))
+        ledger.book(Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens)))
         document = loaded.study.to_document()
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
@@ -187,6 +188,10 @@ def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
     changed: list[str] = []
     named = {
         "train": ("data.train", study.data.train),
+        **{
+            f"phase {i}": (f"data.phases[{i - 1}]", text)
+            for i, text in enumerate(study.data.phases, 1)
+        },
         "eval": ("data.eval", study.data.eval),
         "choices": ("objective.data", study.objective.data or study.data.eval),
     }
@@ -211,7 +216,8 @@ def _prepare_again(
     """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
     with _folder_beside(paths.data) as beside:
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
-        facts = prepare(spec, executor, slot, view, beside / "prepare.log", _silence_s(loaded))
+        silence_s = loaded.study.run.silence_s
+        facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
         for part in ("train", "eval", "choices"):
             if facts[part] != row.facts[part]:
                 raise UserError(f"the {part} data give other rows than when the study was made")
@@ -252,10 +258,6 @@ def _sweep_up(target: Path) -> None:
         pid = left.name.rpartition("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _silence_s(loaded: LoadedStudy) -> float:
-    return loaded.study.run.silence_minutes * 60
 
 
 def _sha256(file: Path) -> str:

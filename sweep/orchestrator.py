@@ -212,7 +212,7 @@ class Driver:
         now, run = time.monotonic(), self.book.loaded.study.run
         for number in self._in_slot:
             silent_s = now - self.book.trials[number].last_heard_s
-            if silent_s > run.silence_minutes * 60:
+            if silent_s > run.silence_s:
                 why = f"nothing was heard of it for {silent_s / 60:.3g} minutes"
                 self.executor.kill(number, Failed("silent", f"{why} (run.silence_minutes)"))
         if run.max_hours is not None and now - self._began_s > run.max_hours * 3600:

@@ -9,6 +9,7 @@ from typing import Any
 from sweep.budgets import budget_extremes, check_rows, samples_of_epochs, window_samples
 from sweep.checks import searched_names
 from sweep.config import LoadedStudy, leaves
+from sweep.flops import DATA_OF, eval_flops, eval_tokens, train_flops
 from sweep.memory import GB, disk_gb, lora_params, memory_gb, what_fits
 from sweep.plan_text import plan_lines
 from sweep.recipes import fit_recipes
@@ -17,16 +18,13 @@ from sweep.study import Study
 __all__ = ["disk_gb", "memory_gb", "plan_document", "plan_lines", "what_fits"]
 
 GIB = 2**30
-_SOURCES = {
-    "eval_loss": "eval",
-    "choice_accuracy": "choices",
-}  # where facts tell of a metric's data
 
 
 def plan_document(
     loaded: LoadedStudy, facts: Mapping[str, Any], num_workers: int | None = None
 ) -> dict[str, Any]:
-    """JSON values; `facts` as trainer/prepare.py writes them. UserError as `check_rows`."""
+    """JSON values; `facts` as trainer/prepare.py writes them, on a machine with all its GPUs to be
+    seen. UserError as `check_rows`."""
     study = loaded.study
     machine = facts["machine"]
     workers = num_workers or _workers(study, machine)
@@ -60,7 +58,7 @@ def plan_document(
 def _workers(study: Study, machine: Mapping[str, Any]) -> int:
     if study.run.workers != "auto":
         return study.run.workers
-    return max(1, machine["num_devices"])
+    return max(1, machine["num_devices"] // study.run.processes_per_trial)
 
 
 def _num_points(study: Study) -> int | None:
@@ -73,7 +71,7 @@ def _num_points(study: Study) -> int | None:
 
 
 def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, Any]:
-    """Budget, window, steps, tokens and FLOPs: 6 N a training token (LoRA: 4 N), 2 N else."""
+    """Budget, window, steps, tokens and FLOPs."""
     train, num_params = facts["train"], facts["num_params"]
     rows = train["rows"]
     check_rows(study, rows)
@@ -82,12 +80,11 @@ def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, 
     batches = _batch_sizes(study)
     expected = _expected_budget(study, rows)
     tokens = expected * train["input_tokens"] / rows
-    per_token = 4 if study.model.tuning == "lora" else 6
     measured, early = _evaluation_tokens(study, facts)
     flops = {
-        "training": trials * per_token * num_params * tokens,
-        "evaluations": (trials + 1) * 2 * num_params * measured,  # of the base model as well
-        "early_evaluations": trials * 2 * num_params * early,
+        "training": trials * train_flops(study.model.tuning, num_params, tokens),
+        "evaluations": (trials + 1) * eval_flops(num_params, measured),  # the base model's too
+        "early_evaluations": trials * eval_flops(num_params, early),
     }
     return {
         "budget": {"smallest_samples": smallest, "largest_samples": largest},
@@ -130,8 +127,8 @@ def _expected_budget(study: Study, rows: int) -> float:
 
 def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, float]:
     """Of all the metrics at a trial's end, and of its early evaluation."""
-    measured = sum(facts[_SOURCES[metric]]["input_tokens"] for metric in study.metrics)
-    source = _SOURCES[study.objective.metric]
+    measured = eval_tokens(study.metrics, facts)
+    source = DATA_OF[study.objective.metric]
     whole = facts[source]
     num = whole["questions" if source == "choices" else "rows"]
     return measured, whole["input_tokens"] * min(1.0, study.pruning.early_eval / num)
@@ -150,10 +147,16 @@ def _adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
 
 
 def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, Any]:
+    """Of each process of a trial; under FSDP they have a part each."""
     model, machine, num_params = study.model, facts["machine"], facts["num_params"]
+    processes = study.run.processes_per_trial
     needed = memory_gb(num_params, model.tuning, model.weights, _adapter_params(study, facts))
+    if model.parallel == "fsdp":
+        needed = {name: size / processes for name, size in needed.items()}
     has_device = machine["device_gib"] is not None
-    sharing = math.ceil(workers / max(1, machine["num_devices"])) if has_device else workers
+    sharing = workers * processes
+    if has_device:
+        sharing = math.ceil(sharing / max(1, machine["num_devices"]))
     gib = machine["device_gib"] if has_device else machine["memory_gib"]
     available = gib * GIB / sharing
     fits = needed["total"] * GB <= available
@@ -162,6 +165,7 @@ def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, A
         "available_gb": available / GB,
         "of": "one GPU" if has_device else "this machine",
         "sharing": sharing,
+        "processes": processes,
         "fits": fits,
         "advice": None if fits else what_fits(num_params, available, model.lora.rank),
     }
@@ -171,4 +175,8 @@ def _disk(study: Study, facts: Mapping[str, Any], workers: int, trials: int) -> 
     model = study.model
     kept = {"best": 1, "all": trials, "none": 0}[study.run.keep]
     adapter = _adapter_params(study, facts)
-    return disk_gb(facts["num_params"], model.tuning, model.weights, adapter, workers, kept)
+    return disk_gb(
+        *(facts["num_params"], model.tuning, model.weights, adapter, workers),
+        kept_models=kept,
+        kept_checkpoints=study.run.checkpoints,
+    )

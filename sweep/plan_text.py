@@ -68,9 +68,10 @@ def _trials(document: Mapping[str, Any]) -> Iterator[str]:
     budget, window, space = document["budget"], document["window"], document["space"]
     fewest, most = budget["smallest_samples"], budget["largest_samples"]
     samples = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    workers = document["workers"]
+    workers, processes = document["workers"], document["memory"]["processes"]
+    each = f" on {processes} processes each" if processes > 1 else ""
     yield (
-        f"{document['trials']} trials of {samples} samples, {workers} at a time, "
+        f"{document['trials']} trials of {samples} samples, {workers} at a time{each}, "
         f"over {', '.join(space['searched'])}"
     )
     if (points := space["points"]) is not None:
@@ -95,7 +96,9 @@ def _cost(document: Mapping[str, Any]) -> Iterator[str]:
     tokens, compute, disk = document["tokens"], document["flops"], document["disk_gb"]
     memory = document["memory"]
     needed = memory["needed_gb"]
-    shared = f" for each of {memory['sharing']} trials" if memory["sharing"] > 1 else ""
+    one = "trial" if memory["processes"] == 1 else "process"
+    sharing = f" for each of {memory['sharing']} {one}{'s' if one == 'trial' else 'es'}"
+    shared = sharing if memory["sharing"] > 1 else ""
     yield from _wrapped(
         "tokens",
         f"{tokens['per_trial']:,} a trial, {tokens['total']:,} in all, if none is pruned",
@@ -107,7 +110,7 @@ def _cost(document: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from _wrapped(
         "memory",
-        f"{_gb(needed['total'])} a trial before activations: weights {_gb(needed['weights'])}, "
+        f"{_gb(needed['total'])} a {one} before activations: weights {_gb(needed['weights'])}, "
         f"gradients {_gb(needed['gradients'])}, AdamW moments {_gb(needed['moments'])}",
     )
     verdict = "it fits" if memory["fits"] else "it does NOT fit"

@@ -11,6 +11,7 @@ from sweep.executors import Executor, Job, Slot
 from sweep.faults import PreparationFailed
 from sweep.progress import View
 from sweep.space import model_spec
+from sweep.study import is_template_file
 from trainer.spec import (
     PREPARE_ENTRY,
     Alive,
@@ -30,22 +31,26 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
     def source(path: str, text: str | None) -> str | None:
         return None if text is None else resolve_source(text, loaded.folder, path)
 
-    train = source("data.train", study.data.train)
-    assert train is not None
+    train = {path: source(path, text) for path, text in study.train_sources.items()}
     choices = None
     if "choice_accuracy" in metrics:
         choices = source("objective.data", study.objective.data)
         choices = choices or source("data.eval", study.data.eval)
+    template = study.data.template
+    if is_template_file(template):
+        template = resolve_source(template, loaded.folder, "data.template")
     return PrepareSpec(
         model=model_spec(loaded),
         data=DataSpec(
-            train=train,
+            train=train.get("data.train"),
+            phases=tuple(text for path, text in train.items() if path != "data.train" and text),
             eval=source("data.eval", study.data.eval) if "eval_loss" in metrics else None,
             choices=choices,
             format=study.data.format,
-            template=study.data.template,
+            template=template,
+            system=study.data.system,
             max_length=study.data.max_length,
-            loss_on="all" if study.data.loss_on == "all" else "completion",
+            loss_on=study.data.loss_on,
         ),
         out_dir=str(out_dir),
         metrics=metrics,

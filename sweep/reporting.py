@@ -19,8 +19,9 @@ def refresh_card(book: Book) -> None:
         return
     document = study_document(book.ledger, book.paths)
     study = book.loaded.study
-    given = {"train": study.data.train, "eval": study.data.eval, "choices": study.objective.data}
-    sources = {part: text for part, text in given.items() if text}
+    given = {"eval": study.data.eval, "choices": study.objective.data}
+    sources = {path.removeprefix("data."): text for path, text in study.train_sources.items()}
+    sources |= {part: text for part, text in given.items() if text}
     card = model_card(document, number, book.loaded.study.model.base, sources)
     write_beside(book.paths.best / "README.md", card)
 

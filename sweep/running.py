@@ -80,9 +80,7 @@ def _sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: Vie
 
 
 def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
-    workers = loaded.study.run.workers
-    cores = len(os.sched_getaffinity(0))
-    return make_slots(None if workers == "auto" else workers, gpu_ids(), cores)
+    return make_slots(loaded.study, gpu_ids(), len(os.sched_getaffinity(0)))
 
 
 @contextlib.contextmanager
@@ -110,8 +108,8 @@ def print_plan(loaded: LoadedStudy, executor: Executor, view: View) -> int:
     slots, _ = _slots(loaded)
     with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
         spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
-        silence_s = loaded.study.run.silence_minutes * 60
-        facts = prepare(spec, executor, slots[0], view, Path(folder) / "prepare.log", silence_s)
+        silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
+        facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
     lines = plan_lines(plan_document(loaded, facts, len(slots)))
     if sys.stdout.isatty():
         print_lines(lines)

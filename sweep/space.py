@@ -61,7 +61,8 @@ def distributions(study: Study) -> dict[str, BaseDistribution]:
 
 
 def suggest(trial: optuna.trial.BaseTrial, study: Study) -> dict[str, Any]:
-    """All params of a trial, drawn and fixed; `lora_rank` and `epochs` where the study has them."""
+    """All params of a trial, drawn and fixed; `lora_rank`, `epochs` and `strategy` (of phases)
+    where the study has them."""
     drawn = distributions(study)
     params: dict[str, Any] = {}
     for name in PARAMS:
@@ -69,6 +70,8 @@ def suggest(trial: optuna.trial.BaseTrial, study: Study) -> dict[str, Any]:
             params[name] = _draw(trial, name, drawn[name])
         elif fixed := study.search.space.options(name):
             params[name] = fixed[0]
+    if not study.data.phases:
+        params.pop("strategy")
     if study.model.tuning == "lora":
         params.setdefault("lora_rank", study.model.lora.rank)
     return params
@@ -132,6 +135,11 @@ def model_spec(loaded: LoadedStudy) -> ModelSpec:
         dtype=model.dtype,
         weights=model.weights,
         gradient_checkpointing=model.gradient_checkpointing,
+        compile=model.compile,
+        liger=model.liger,
+        attention=model.attention,
+        padding_free=None if model.padding_free == "auto" else model.padding_free,
+        parallel=model.parallel,
         trust_remote_code=model.trust_remote_code,
     )
 
@@ -154,6 +162,7 @@ def trial_spec(
         )
         model = dataclasses.replace(model, lora=lora)
     num_rows = facts["train"]["rows"]
+    strategy = params.get("strategy", "stacked")
     return TrialSpec(
         number=number,
         seed=study.run.seed,
@@ -172,7 +181,12 @@ def trial_spec(
         beta1=params["beta1"],
         beta2=params["beta2"],
         clip=params["clip"],
+        strategy=strategy,
+        replay=study.data.replay if strategy == "phased" else 0.0,
+        reset_optimizer=study.data.reset_optimizer and strategy == "phased",
+        processes=study.run.processes_per_trial,
         micro_batch=None if study.model.micro_batch == "auto" else study.model.micro_batch,
         save_model=study.run.keep != "none",
+        checkpoints_kept=study.run.checkpoints,
         num_threads=num_threads,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, model_validator
 
-from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space
+from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space, whole
 
 METRICS = ("eval_loss", "choice_accuracy")
 LATER_METRIC = "lm_eval:"
@@ -17,6 +17,12 @@ def _auto_or_count(value: Any) -> int | Literal["auto"]:
     if value == "auto" or (type(value) is int and value >= 1):
         return value
     raise ValueError("must be auto or a whole number of at least 1")
+
+
+def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("must be auto, true or false")
 
 
 def _lora_targets(value: Any) -> str | tuple[str, ...]:
@@ -30,9 +36,15 @@ def _lora_targets(value: Any) -> str | tuple[str, ...]:
 
 
 def _template(value: str) -> str:
-    if value == "auto" or "{prompt}" in value:
+    if value == "auto" or "{prompt}" in value or is_template_file(value):
         return value
-    raise ValueError("must be auto or hold {prompt}, as 'Q: {prompt} A:'")
+    raise ValueError(
+        "must be auto, hold {prompt}, as 'Q: {prompt} A:', or be a chat template's .jinja file"
+    )
+
+
+def is_template_file(value: str) -> bool:
+    return value.endswith(".jinja")
 
 
 def _metric(value: str) -> str:
@@ -42,6 +54,7 @@ def _metric(value: str) -> str:
 
 
 AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]
 LoraTargets = Annotated[str | tuple[str, ...], PlainValidator(_lora_targets)]
 Metric = Annotated[str, AfterValidator(_metric)]
 Text = Annotated[str, Field(min_length=1)]
@@ -78,11 +91,18 @@ class Model(Part):
     gradient_checkpointing: bool = False
     """recompute activations: less memory"""
     compile: bool = False
-    """torch.compile; not yet"""
+    """torch.compile each block: slow to start, then faster"""
+    liger: bool = False
+    """Liger's fused kernels; needs a CUDA GPU and liger-kernel"""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = "auto"
+    """how attention is computed; flash attention needs a CUDA GPU and its package"""
+    padding_free: AutoOrBool = "auto"
+    """samples one behind the other instead of padded; auto: with flash attention"""
     micro_batch: AutoOrCount = "auto"
-    """most samples in memory at once, or auto"""
+    """most samples in memory at once, in each process; auto: the most that fit"""
     parallel: Literal["none", "ddp", "fsdp"] = "none"
-    """none; the rest not yet"""
+    """how the processes of a trial share it: ddp, each has the whole model; fsdp, each a part of
+    it; none: with one process"""
     trust_remote_code: bool = False
     """run code that comes with the model"""
 
@@ -90,23 +110,38 @@ class Model(Part):
 class Data(Part):
     """Where the samples come from and how they become text."""
 
-    train: Text
-    """a file (.jsonl, .json, .csv, .parquet) or a Hub id[:split]"""
+    train: Text | None = None
+    """a file (.jsonl, .json, .csv, .parquet) or a Hub id[:split]; this or phases"""
     eval: Text | None = None
     """held-out samples, for eval_loss"""
     phases: Texts = ()
-    """files trained on in this order; not yet"""
+    """in place of train: a list of such sources, in their order; what becomes of it says
+    search.space.strategy"""
+    replay: Below1 = 0.0
+    """with strategy phased: share of the samples drawn from earlier phases"""
+    reset_optimizer: bool = False
+    """with strategy phased: forget AdamW's moments where a phase begins"""
     format: Literal[
         "auto", "choices", "messages", "prompt-completion", "question-answer", "alpaca"
     ] = "auto"
     """how the rows are laid out; auto tells by their columns"""
     template: Annotated[Text, AfterValidator(_template)] = "auto"
-    """what stands before the completion, with {prompt} in it; auto: the chat template for chats,
-    else Question: {prompt} / Answer:"""
+    """what stands before the completion, with {prompt} in it, or a chat template's .jinja file;
+    auto: the model's chat template for chats, else Question: {prompt} / Answer:"""
+    system: Text | None = None
+    """put before chats that have no system message"""
     max_length: Count = 1024
     """longest sample, in tokens; the rest is cut"""
     loss_on: Literal["completion", "assistant", "all"] = "completion"
-    """the tokens that carry loss; assistant: not yet"""
+    """the tokens that carry loss; assistant: every assistant turn of a chat"""
+
+    @model_validator(mode="after")
+    def _has_one_of_two(self) -> Data:
+        if (self.train is None) == (not self.phases):
+            raise ValueError(
+                "must have exactly one of train (a file or a Hub id) and phases (a list of them)"
+            )
+        return self
 
 
 class Budget(Part):
@@ -196,9 +231,10 @@ class Run(Part):
     trials: Count = 16
     """trials in total, over all runs of the study"""
     workers: AutoOrCount = "auto"
-    """trials at a time; auto: one per GPU, else 1"""
+    """trials at a time; auto: as many as have GPUs of their own, else 1"""
     processes_per_trial: Count = 1
-    """1; more: not yet"""
+    """processes that train each trial together, a GPU each where there are any; more than 1 with
+    model.parallel"""
     seed: Annotated[int, Field(ge=0)] = 0
     """of draws, data order and audits"""
     retries: Annotated[int, Field(ge=0)] = 1
@@ -209,10 +245,16 @@ class Run(Part):
     """repeats of the best; not yet"""
     keep: Literal["best", "all", "none"] = "best"
     """whose weights are kept"""
+    checkpoints: Annotated[int, BeforeValidator(whole), Field(ge=2)] = 2
+    """most checkpoints of a running trial on disk, the one being written counted"""
     storage: Annotated[str, AfterValidator(_storage)] = "auto"
     """database URL; auto: study.db in the study's folder"""
     silence_minutes: Above0 = 30
     """a trial that sends nothing for so long is killed and counts as failed"""
+
+    @property
+    def silence_s(self) -> float:
+        return self.silence_minutes * 60
 
 
 def _name(value: str) -> str:
@@ -245,6 +287,13 @@ class Study(Part):
     def metrics(self) -> tuple[str, ...]:
         """All that is measured, the objective first."""
         return tuple(dict.fromkeys((self.objective.metric, *self.objective.also)))
+
+    @property
+    def train_sources(self) -> dict[str, str]:
+        """Key path -> what is trained on there."""
+        if self.data.train is not None:
+            return {"data.train": self.data.train}
+        return {f"data.phases[{i}]": text for i, text in enumerate(self.data.phases)}
 
     def to_document(self) -> dict[str, Any]:
         """JSON values with the defaults; without passwords, keys that are null or not yet.

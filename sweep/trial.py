@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
+from sweep.flops import eval_flops, eval_tokens, train_flops
 from sweep.ledger import Cost, TrialRow
 from trainer.spec import HIGHER_IS_BETTER, Measurement, TrialSpec
 
@@ -78,13 +79,13 @@ class Trial:
             "train",
             self._attempt_tokens,
             self._attempt_seconds,
-            train_flops(self.spec, num_params, self._attempt_tokens),
+            train_flops(self.spec.model.tuning, num_params, self._attempt_tokens),
         )
 
     def eval_cost(self, what: str, measured: list[Measurement], num_params: int) -> Cost:
         tokens = sum(one.input_tokens for one in measured)
         seconds = sum(one.seconds for one in measured)
-        return self._cost(what, tokens, seconds, 2.0 * num_params * tokens)
+        return self._cost(what, tokens, seconds, eval_flops(num_params, tokens))
 
     def _cost(self, what: str, tokens: int, seconds: float, flops: float) -> Cost:
         return Cost(self.number, self.row.attempts, what, tokens, seconds, flops)
@@ -123,19 +124,10 @@ def turned(metric: str, value: float, num: int) -> float:
     return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value
 
 
-def train_flops(spec: TrialSpec, num_params: int, input_tokens: int) -> float:
-    """6 N per token, 4 N where only adapters are trained (no weight gradients of the base)."""
-    return (4.0 if spec.model.tuning == "lora" else 6.0) * num_params * input_tokens
-
-
 def planned_flops(spec: TrialSpec, facts: Mapping[str, Any]) -> float:
     """What the trial costs trained to its end and measured, early evaluation not counted."""
     train, num_params = facts["train"], facts["num_params"]
     tokens_per_sample = train["input_tokens"] / train["rows"]
     tokens = round(spec.num_steps * spec.batch_size * tokens_per_sample)
-    eval_tokens = sum(
-        facts[source]["input_tokens"]
-        for metric, source in (("eval_loss", "eval"), ("choice_accuracy", "choices"))
-        if metric in spec.metrics
-    )
-    return train_flops(spec, num_params, tokens) + 2.0 * num_params * eval_tokens
+    training = train_flops(spec.model.tuning, num_params, tokens)
+    return training + eval_flops(num_params, eval_tokens(spec.metrics, facts))

@@ -95,6 +95,64 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["model.base=./nowhere"], "model.base", ["no such file or folder", "nowhere"]),
     (["model.micro_batch=0"], "model.micro_batch", ["is 0", "auto or a whole number"]),
     (["model.lora.targets=[]"], "model.lora.targets", ["all-linear or a list"]),
+    (["model.attention=fast"], "model.attention", ["is fast", "allowed: auto, sdpa, eager"]),
+    (["model.padding_free=1"], "model.padding_free", ["is 1", "auto, true or false"]),
+    (["model.parallel=deepspeed"], "model.parallel", ["allowed: none, ddp, fsdp"]),
+    (["model.parallel=ddp"], "model.parallel", ["ddp needs run.processes_per_trial of 2 or more"]),
+    (["run.processes_per_trial=2"], "run.processes_per_trial", ["model.parallel ddp or fsdp"]),
+    (
+        ["run.processes_per_trial=3", "model.parallel=ddp"],
+        "search.space.batch_size",
+        [
+            "each of the 3 processes",
+            "16 (the nearest that would do is 15)",
+            "64 (",
+            "is 63)",
+            "129)",
+        ],
+    ),
+    (
+        [
+            "run.processes_per_trial=4",
+            "model.parallel=fsdp",
+            "search.space.batch_size={low: 2, high: 128}",
+        ],
+        "search.space.batch_size",
+        ["does not go for 2 (the nearest that would do is 4)"],
+    ),
+    (["run.checkpoints=1"], "run.checkpoints", ["is 1", "at least 2"]),
+    (["data.train=null"], "data", ["exactly one of train", "phases"]),
+    (["data.phases=[train.jsonl]"], "data", ["exactly one of train", "phases"]),
+    (
+        ["data.train=null", "data.phases=[train.jsonl, nowhere.jsonl]"],
+        "data.phases[1]",
+        ["no such file or folder", "nowhere.jsonl"],
+    ),
+    (["data.template=nowhere.jinja"], "data.template", ["no such file", "nowhere.jinja"]),
+    (["search.space.strategy=phased"], "search.space.strategy", ["phased needs data.phases"]),
+    (
+        ["search.space.strategy={choices: [stacked, phased]}"],
+        "search.space.strategy",
+        ["phased needs data.phases"],
+    ),
+    (["search.space.strategy=mixed"], "search.space.strategy", ["allowed: stacked, phased"]),
+    (["data.replay=0.1"], "data.replay", ["only with data.phases", "strategy phased"]),
+    (["data.reset_optimizer=true"], "data.reset_optimizer", ["strategy phased"]),
+    (
+        ["data.train=null", "data.phases=[train.jsonl]", "data.replay=0.1"],
+        "data.replay",
+        ["strategy phased"],
+    ),
+    (
+        [
+            "data.train=null",
+            "data.phases=[train.jsonl]",
+            "search.space.strategy=phased",
+            "data.replay=1",
+        ],
+        "data.replay",
+        ["is 1", "less than 1"],
+    ),
     (["data.train=nowhere.jsonl"], "data.train", ["no such file or folder", "nowhere.jsonl"]),
     (["data.eval=some/where/else"], "data.eval", ["no such file or folder"]),
     (["data.eval=null"], "data.eval", ["missing", "eval_loss is measured on it"]),
@@ -177,16 +235,6 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["run.storage=study.db"], "run.storage", ["auto or a database URL"]),
     (["run.keep=some"], "run.keep", ["allowed: best, all, none"]),
     # not yet
-    (["model.parallel=ddp"], "model.parallel", ["ddp", "not yet", "allowed: none"]),
-    (["model.compile=true"], "model.compile", ["not yet"]),
-    (["data.phases=[a.jsonl]"], "data.phases", ["not yet"]),
-    (["data.loss_on=assistant"], "data.loss_on", ["not yet", "completion, all"]),
-    (["search.space.strategy=phased"], "search.space.strategy", ["not yet", "stacked"]),
-    (
-        ["search.space.strategy={choices: [stacked, phased]}"],
-        "search.space.strategy",
-        ["not yet"],
-    ),
     (["objective.metric=lm_eval:arc_easy"], "objective.metric", ["not yet"]),
     (["objective.also=[lm_eval:arc_easy]"], "objective.also", ["not yet"]),
     (["pruning.risk=0.1"], "pruning.risk", ["not yet", "prunes by rank, it states no risk"]),
@@ -194,7 +242,6 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["pruning.max_expected_misses=0.3"], "pruning.max_expected_misses", ["not yet"]),
     (["pruning.prior_strength=1"], "pruning.prior_strength", ["not yet"]),
     (["pruning.history=[old]"], "pruning.history", ["not yet"]),
-    (["run.processes_per_trial=2"], "run.processes_per_trial", ["not yet", "allowed: 1"]),
     (["run.confirm.top=3"], "run.confirm.top", ["not yet"]),
     # --set itself
     (["run.trials"], "--set run.trials", ["key.path=value"]),
@@ -308,6 +355,10 @@ CHANGES = [
     ("run.keep=all", "allowed", "run.keep: was best, is all"),
     ("run.silence_minutes=1", "allowed", "run.silence_minutes: was 30.0, is 1.0"),
     ("run.storage=sqlite:///x.db", "allowed", "run.storage: was auto, is sqlite:///x.db"),
+    ("run.checkpoints=3", "allowed", "run.checkpoints: was 2, is 3"),
+    ("data.system=Be brief.", "refused", "data.system: was null, is Be brief."),
+    ("data.loss_on=assistant", "refused", "data.loss_on: was completion, is assistant"),
+    ("model.liger=true", "refused", "model.liger: was false, is true"),
     ("pruning.audit=0.5", "allowed", "pruning.audit: was 0.1, is 0.5"),
     ("run.seed=1", "refused", "run.seed: was 0, is 1"),
     ("name=other", "refused", "name: was try, is other"),
@@ -358,3 +409,47 @@ def test_the_resolved_study_is_a_study_file(file: Path) -> None:
     copy = file.with_name("copy.yaml")
     copy.write_text(yaml.safe_dump(load_study(file).study.to_document()))
     assert load_study(copy).study == load_study(file).study
+
+
+def test_a_study_may_go_on_with_other_processes(file: Path) -> None:
+    stored = load_study(file).study.to_document()
+    more = ["run.processes_per_trial=2", "model.parallel=ddp"]
+    refused, allowed = differences(stored, load_study(file, more).study.to_document())
+    assert refused == []
+    assert allowed == [
+        "model.parallel: was none, is ddp",
+        "run.processes_per_trial: was 1, is 2",
+    ]
+
+
+PHASES = ("data.train=null", "data.phases=[train.jsonl, choices.jsonl]")
+
+
+def test_phases_stand_in_place_of_one_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = load_study(file, PHASES).study
+    assert study.train_sources == {
+        "data.phases[0]": "train.jsonl",
+        "data.phases[1]": "choices.jsonl",
+    }
+    assert load_study(file).study.train_sources == {"data.train": "train.jsonl"}
+    refused, _ = differences(load_study(file).study.to_document(), study.to_document())
+    assert [sentence.split(":")[0] for sentence in refused] == ["data.train", "data.phases"]
+    here = file.parent / "here"
+    here.mkdir()
+    (here / "train.jsonl").touch()
+    monkeypatch.chdir(here)  # what is typed starts at the working directory where it is there
+    typed = load_study(file, PHASES).study.data.phases
+    assert typed == (str(here / "train.jsonl"), "choices.jsonl")
+
+
+def test_a_chat_template_file_is_found_beside_the_study(file: Path) -> None:
+    (file.parent / "chat.jinja").touch()
+    assert load_study(file, ["data.template=chat.jinja"]).study.data.template == "chat.jinja"
+
+
+def test_what_phased_trials_do_at_a_border_is_a_setting(file: Path) -> None:
+    strategy = "search.space.strategy={choices: [stacked, phased]}"
+    study = load_study(
+        file, [*PHASES, strategy, "data.replay=0.1", "data.reset_optimizer=true"]
+    ).study
+    assert (study.data.replay, study.data.reset_optimizer) == (0.1, True)

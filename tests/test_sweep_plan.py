@@ -289,3 +289,20 @@ def test_the_text(load: Load) -> None:
         assert words in text, words
     assert max(len(line) for line in lines if "search" not in line) <= 96
     assert all(math.isfinite(len(line)) and line == line.rstrip() for line in lines)
+
+
+def test_the_plan_of_several_processes(load: Load) -> None:
+    def plan(*overrides: str) -> tuple[dict[str, Any], str]:
+        document = plan_document(load(*overrides), make_facts())
+        return document, "\n".join(plan_lines(document))
+
+    ddp, said = plan("run.processes_per_trial=2", "model.parallel=ddp")
+    assert ddp["workers"] == 1 and ddp["memory"]["sharing"] == 1
+    assert ddp["memory"]["needed_gb"]["total"] == 112  # each has all of it
+    assert "1 at a time on 2 processes each" in said
+    fsdp, said = plan("run.processes_per_trial=2", "model.parallel=fsdp", "run.checkpoints=4")
+    assert fsdp["memory"]["needed_gb"]["total"] == 56
+    assert "56.0 GB a process before activations" in said
+    assert fsdp["disk_gb"]["checkpoints"] == 2 * ddp["disk_gb"]["checkpoints"]
+    shared, said = plan("run.processes_per_trial=2", "model.parallel=ddp", "run.workers=2")
+    assert shared["memory"]["sharing"] == 2 and "for each of 2 processes" in said

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sweep import space
 from sweep.config import LoadedStudy, load_study
+from sweep.preparing import prepare_spec
 from sweep.study import Study
 from trainer.spec import TrialSpec, UserError
 
@@ -24,7 +25,7 @@ def make_study(entries: dict[str, Any] | None = None, **sections: Any) -> Study:
     document: dict[str, Any] = {
         "name": "try",
         "model": {"base": "org/model"} | sections.pop("model", {}),
-        "data": {"train": "org/rows", "eval": "org/rows:test"},
+        "data": sections.pop("data", {"train": "org/rows", "eval": "org/rows:test"}),
         "search": {"space": entries} | sections.pop("search", {}),
         "budget": {"samples": 1000},
     }
@@ -217,6 +218,52 @@ def test_a_batch_must_fit_into_the_data() -> None:
     space.check_rows(make_study(), 16)
 
 
+def test_a_strategy_is_a_param_where_there_are_phases() -> None:
+    drawn = {"learning_rate": 1e-4, "batch_size": 8}
+    phases = {"phases": ["org/a", "org/b"], "eval": "org/c"}
+    fixed = make_study({"strategy": "phased"}, data=phases)
+    assert space.suggest(optuna.trial.FixedTrial(drawn), fixed)["strategy"] == "phased"
+    searched = make_study({"strategy": {"choices": ["stacked", "phased"]}}, data=phases)
+    assert space.searched(searched) == ["learning_rate", "batch_size", "strategy"]
+    both = {**drawn, "strategy": "stacked"}
+    assert space.suggest(optuna.trial.FixedTrial(both), searched)["strategy"] == "stacked"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replay", "reset"), [("phased", 0.25, True), ("stacked", 0.0, False)]
+)
+def test_the_spec_of_a_trial_in_phases(
+    tmp_path: Path, strategy: str, replay: float, reset: bool
+) -> None:
+    for name in ("a.jsonl", "b.jsonl", "eval.jsonl", "chat.jinja"):
+        (tmp_path / name).touch()
+    (tmp_path / "base").mkdir()
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "{name: t, model: {base: base, parallel: ddp, attention: eager, padding_free: true},"
+        "budget: {samples: 1000}, data: {phases: [a.jsonl, b.jsonl], eval: eval.jsonl, "
+        "replay: 0.25, reset_optimizer: true, template: chat.jinja, system: Be brief.,"
+        "loss_on: assistant}, run: {processes_per_trial: 2, checkpoints: 3},"
+        "search: {space: {learning_rate: {low: 1e-5, high: 1e-3}, batch_size: 8,"
+        "strategy: {choices: [stacked, phased]}}}}"
+    )
+    loaded = load_study(file)
+    params = space.suggest(
+        optuna.trial.FixedTrial({"learning_rate": 1e-4, "strategy": strategy}), loaded.study
+    )
+    spec = space.trial_spec(loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2)
+    assert TrialSpec.from_json(spec.to_json()) == spec
+    assert (spec.strategy, spec.replay, spec.reset_optimizer) == (strategy, replay, reset)
+    assert (spec.processes, spec.checkpoints_kept) == (2, 3)
+    model = spec.model
+    assert (model.parallel, model.attention, model.padding_free) == ("ddp", "eager", True)
+    data = prepare_spec(loaded, tmp_path / "out", measure_base=False).data
+    assert data.train is None
+    assert data.phases == (str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"))
+    assert data.template == str(tmp_path / "chat.jinja")
+    assert (data.system, data.loss_on) == ("Be brief.", "assistant")
+
+
 def test_trial_spec(tmp_path: Path) -> None:
     for name in ("train.jsonl", "eval.jsonl"):
         (tmp_path / name).touch()
@@ -236,3 +283,4 @@ def test_trial_spec(tmp_path: Path) -> None:
     assert (spec.number, spec.seed, spec.num_steps, spec.window_samples) == (3, 7, 125, 100)
     assert (spec.metrics, spec.early_eval, spec.micro_batch) == (("eval_loss",), 64, 4)
     assert (spec.save_model, spec.num_threads, spec.learning_rate) == (False, 2, 1e-4)
+    assert (spec.strategy, spec.processes, spec.model.padding_free) == ("stacked", 1, None)

@@ -1,0 +1,26 @@
+"""What training and evaluating costs, in FLOPs of the forward and backward matrix products.
+
+6 N a token in full fine-tuning, 4 N where only adapters are trained (no weight gradients of the
+base), 2 N for a forward pass alone; N parameters, tied ones counted once, attention not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# where the facts (see trainer/prepare.py) tell of a metric's data
+DATA_OF: Mapping[str, str] = {"eval_loss": "eval", "choice_accuracy": "choices"}
+
+
+def train_flops(tuning: str, num_params: int, input_tokens: float) -> float:
+    return (4.0 if tuning == "lora" else 6.0) * num_params * input_tokens
+
+
+def eval_flops(num_params: int, input_tokens: float) -> float:
+    return 2.0 * num_params * input_tokens
+
+
+def eval_tokens(metrics: Iterable[str], facts: Mapping[str, Any]) -> int:
+    """Of one evaluation of all the metrics."""
+    return sum(facts[DATA_OF[metric]]["input_tokens"] for metric in metrics)
