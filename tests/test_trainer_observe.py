@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from trainer.observe import GradientMeter, noise_free_sq, squared_norm
+from tests import sharded
+from trainer.batches import collate, num_loss_tokens
+from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, squared_norm
 
 
 def test_two_equal_micro_batches_give_their_inner_product() -> None:
@@ -135,3 +138,50 @@ def test_hooks_see_each_backward_alone_tied_weights_once(
     meter.reset()
     model(input_ids=batches[0], labels=batches[0]).loss.backward()
     assert meter.read()[1] == 0.0
+
+
+def ragged_rows(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(5)
+    rows = []
+    for _ in range(count):
+        ids = rng.integers(1, 257, int(rng.integers(4, 20)))
+        labels = ids.copy()
+        labels[:2] = -100
+        rows.append((ids, labels))
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "micro_batch"), [(2, 8), (2, 3), (4, 1)])
+def test_a_sharded_gradient_has_the_norm_of_the_whole(
+    tiny_model: Path, drive_forked: Any, processes: int, micro_batch: int
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    rows = ragged_rows(16)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    batch = collate(rows)
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    loss = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten(), reduction="sum"
+    )
+    (loss / num_loss_tokens(batch)).backward()
+    norm = sum(float(grad.double().square().sum()) for grad in grads_of(model)) ** 0.5
+
+    job = sharded.Job(str(tiny_model), rows, processes, micro_batch, clip=norm / 10)
+    (found,) = drive_forked(sharded.run, job)
+    assert found.loss == pytest.approx(loss.item() / num_loss_tokens(batch), rel=1e-4)
+    assert found.norm == pytest.approx(norm, rel=1e-4)
+    assert found.clipped == pytest.approx(norm / 10, rel=1e-4)
+    # What a norm of one process's shards would have said, and why the noise is not measured here.
+    assert found.own_shard < 0.9 * norm
+    assert not found.can_measure_noise
+
+
+def test_clipping_leaves_a_small_gradient_alone() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([3.0, 4.0])
+    clip_gradients([parameter], 10.0, torch.tensor(5.0))
+    assert parameter.grad.tolist() == [3.0, 4.0]
+    clip_gradients([parameter], 1.0, torch.tensor(5.0))
+    assert parameter.grad.tolist() == pytest.approx([0.6, 0.8], rel=1e-6)
