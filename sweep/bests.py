@@ -31,7 +31,7 @@ def best_trial(rows: Iterable[TrialRow], metric: str) -> TrialRow | None:
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
     """Bring a settled trial's model to OUT/best if the trial is the best; drop what nobody wants.
 
-    Its log stays. Safe to be killed in, and to be called again.
+    Its log and its spec stay. Safe to be killed in, and to be called again.
     """
     finish_promotion(paths)
     model = paths.trial_model(row.number)

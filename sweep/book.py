@@ -6,6 +6,7 @@ brings all three together again after a driver was killed anywhere in between.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -15,7 +16,7 @@ from predictor.judge import PREDICTOR_VERSION
 from predictor.signals import window_signals
 from predictor.types import CohortTrial, Settings, Verdict
 from sweep.asking import Asked, Asker
-from sweep.bests import best_trial, settle_files
+from sweep.bests import best_trial, settle_files, write_beside
 from sweep.config import LoadedStudy
 from sweep.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.paths import StudyPaths
@@ -55,6 +56,9 @@ class Book:
         return trial
 
     def start(self, trial: Trial) -> None:
+        self.paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
+        spec = json.dumps(trial.spec.to_json(), indent=2)
+        write_beside(self.paths.trial_spec(trial.number), spec + "\n")
         trial.start()
         self.ledger.save_trial(trial.row)
 

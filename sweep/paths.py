@@ -34,6 +34,10 @@ class StudyPaths:
     def trial(self, number: int) -> Path:
         return self.trials / f"{number:04d}"
 
+    def trial_spec(self, number: int) -> Path:
+        """What `python -m trainer` runs again."""
+        return self.trial(number) / "spec.json"
+
     def trial_log(self, number: int) -> Path:
         return self.trial(number) / "log.txt"
 
