@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +21,7 @@ from sweep.paths import StudyPaths
 from sweep.progress import RunningTrial, Status, counts, duration
 from sweep.text_table import Column, table_lines, table_width
 
+_REFRESH_S = 0.25
 _REASON = 50  # columns that a reason needs beside its trial's numbers
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SIGNALS = (
@@ -222,7 +225,8 @@ class LiveView:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or make_console()
         self._status: Status | None = None
-        self._live = Live(self, console=self._console, refresh_per_second=4)
+        self._shown_s = -math.inf
+        self._live = Live(self, console=self._console, refresh_per_second=1 / _REFRESH_S)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -239,8 +243,11 @@ class LiveView:
     def say(self, line: str) -> None:
         self._console.print(plain(line))
 
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown_s >= _REFRESH_S
+
     def show(self, status: Status) -> None:
-        self._status = status
+        self._status, self._shown_s = status, time.monotonic()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self._status is not None:

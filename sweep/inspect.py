@@ -43,7 +43,7 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
         paths = StudyPaths(folder)
         if paths.database.is_file():
             return _open(paths.default_storage, None, where, guess=folder.resolve().name), paths
-        url = _remote_storage(paths)
+        url = remote_storage(paths)
         if url is not None:
             return _open(url, None, where, guess=folder.resolve().name), paths
     looked = " and ".join(str(StudyPaths(folder).database) for folder in folders)
@@ -52,7 +52,7 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
     raise UserError(f"no study {where!r}: looked for {looked}; under ./{RUNS} there is {there}")
 
 
-def _remote_storage(paths: StudyPaths) -> str | None:
+def remote_storage(paths: StudyPaths) -> str | None:
     """Where the study file in a folder says that the study is stored."""
     if not paths.study_file.is_file():
         return None

@@ -22,6 +22,7 @@ from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
 from sweep.flops import eval_flops
+from sweep.inspect import remote_storage
 from sweep.ledger import (
     BASE,
     Cost,
@@ -82,6 +83,12 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
     if file is not None and not file.exists():
         if url != paths.default_storage and not file.parent.is_dir():
             raise UserError(f"run.storage: the folder {file.parent} does not exist")
+        elsewhere = remote_storage(paths)
+        if url == paths.default_storage and elsewhere is not None:
+            raise UserError(
+                f"{paths.out} belongs to a study that is stored in {elsewhere}: give the same "
+                "--storage, or choose another --out"
+            )
         return None
     engine = make_engine(url, read_only=True)
     try:

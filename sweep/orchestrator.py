@@ -245,6 +245,8 @@ class Driver:
         self.view.say(f"trial {trial.number}{recipe}: {params}{goes_on}")
 
     def _show(self) -> None:
+        if not self.view.is_due():
+            return
         study = self.book.loaded.study
         self.view.show(
             study_status(

@@ -39,7 +39,8 @@ class Status:
 
 
 class View(Protocol):
-    """Where a study's progress goes. `show` is cheap and may be called at every event."""
+    """Where a study's progress goes. `is_due` is cheap, and false where a status, which is not,
+    would be dropped."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -49,6 +50,7 @@ class View(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
     def say(self, line: str) -> None: ...
+    def is_due(self) -> bool: ...
     def show(self, status: Status) -> None: ...
 
 
@@ -76,9 +78,10 @@ class PlainView:
             self.stream.write(line + "\n")
             self.stream.flush()
 
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown_s >= self.every_s
+
     def show(self, status: Status) -> None:
-        if time.monotonic() - self._shown_s < self.every_s:
-            return
         self._shown_s = time.monotonic()
         for trial in status.running:
             loss = "" if trial.loss is None else f", loss {trial.loss:.3f}"

@@ -56,6 +56,7 @@ FACTS: dict[str, Any] = {
     },
     "choices": None,
     "duplicates": 0,
+    "phases": None,
     "sources": {},
     "base_measurements": {
         "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}
@@ -105,7 +106,9 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
         if step == 2:
             _misbehave(trouble, channel)
         seen = Observation(
-            step, samples, samples * TOKENS_PER_SAMPLE, samples * 5, loss, final, 1e-3, 0.01
+            *(step, samples, samples * TOKENS_PER_SAMPLE, samples * 5),
+            *(loss, final, 1e-3, 0.01),
+            phase=_phase(spec, step),
         )
         channel.send(Stepped(seen))
         if not math.isfinite(loss) and _is_pruned(channel, VerdictWanted(step, "not finite")):
@@ -137,6 +140,13 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
         (model / "model.safetensors").write_text(str(spec.number))
     value = math.nan if trouble == "nan at the end" else final
     channel.send(Finished({"eval_loss": Measurement(value, 500, 1000, 0.02)}, str(folder)))
+
+
+def _phase(spec: TrialSpec, step: int) -> int:
+    """Two phases of the same length."""
+    if spec.strategy == "stacked":
+        return 0
+    return 1 if 2 * step <= spec.num_steps else 2
 
 
 def _is_pruned(channel: Connection, wanted: VerdictWanted) -> bool:

@@ -57,6 +57,9 @@ class Home:
             def say(self, line: str) -> None:
                 home.lines.append(line)
 
+            def is_due(self) -> bool:
+                return True
+
             def show(self, status: Status) -> None:
                 home.statuses.append(status)
 

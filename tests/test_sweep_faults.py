@@ -167,6 +167,14 @@ def test_a_storage_of_an_earlier_version_is_refused_and_left_alone(home: Home) -
     assert home.document() == before
 
 
+def test_a_study_stored_elsewhere_says_where(home: Home) -> None:
+    url = f"sqlite:///{home.folder / 'team.db'}"
+    home.run("run.trials=1", f"run.storage={url}")
+    with pytest.raises(UserError, match=rf"stored in {url}: give the same --storage"):
+        home.run("run.trials=1")
+    assert home.run("run.trials=2", f"run.storage={url}") == 0
+
+
 def test_an_optuna_study_of_somebody_else_is_left_alone(home: Home) -> None:
     import optuna
 

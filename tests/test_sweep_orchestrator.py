@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import optuna
 import pytest
 
+from sweep.config import load_study
 from sweep.inspect import open_study
+from sweep.paths import StudyPaths
+from sweep.progress import PlainView
+from sweep.running import sweep
 from tests.fakes import final_loss
 from tests.home import Home
+from trainer.spec import TrialSpec
 
 
 def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:
@@ -143,12 +150,23 @@ def test_an_end_that_is_not_finite_is_no_result(home: Home) -> None:
     assert home.document()["trials"][0]["objective"] is None
 
 
+def test_every_trial_leaves_the_spec_it_was_started_with(home: Home) -> None:
+    home.run("run.trials=2", "run.checkpoints=3")
+    for trial in home.document()["trials"]:
+        file = home.out / "trials" / f"{trial['number']:04d}" / "spec.json"
+        spec = TrialSpec.from_json(json.loads(file.read_text()))
+        assert spec.number == trial["number"]
+        assert spec.learning_rate == trial["params"]["learning_rate"]
+        assert (spec.trial_dir, spec.checkpoints_kept) == (str(file.parent), 3)
+
+
 @pytest.mark.parametrize("trouble", ["", "always nan at the end", "always kill"])
-def test_of_a_settled_trial_only_its_log_stays(home: Home, trouble: str) -> None:
+def test_of_a_settled_trial_only_its_log_and_its_spec_stay(home: Home, trouble: str) -> None:
     home.script({0: trouble})
     home.run("run.trials=2", "run.workers=1")
     assert not [path for path in (home.out / "trials").glob("*/*/")]
-    assert (home.out / "trials" / "0000" / "log.txt").exists()
+    left = {path.name for path in (home.out / "trials" / "0000").iterdir()}
+    assert left - {"tried"} == {"log.txt", "spec.json"}
 
 
 def test_a_window_looked_at_in_another_way_is_not_compared(home: Home) -> None:
@@ -207,6 +225,30 @@ def test_time_runs_out(home: Home) -> None:
     assert home.run("run.max_hours=1e-9") == 0
     assert home.run() == 0
     assert len(home.states()) == 8
+
+
+def test_a_status_is_made_only_where_it_is_shown(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.orchestrator.study_status", lambda *_, **__: 1 / 0)
+    assert sweep(load_study(str(home.file)), StudyPaths(home.out), home.executor, PlainView()) == 0
+
+
+def test_phased_trials_are_compared_among_themselves(home: Home) -> None:
+    phases = "data={phases: [./train.jsonl, ./eval.jsonl], eval: ./eval.jsonl, replay: 0.1}"
+    strategy = "search.space.strategy={choices: [stacked, phased]}"
+    assert home.run(phases, strategy, "run.trials=14", "run.workers=1") == 0
+    trials = home.document()["trials"]
+    of_phase = {"stacked": 0, "phased": 1}
+    assert all(t["window"]["phase"] == of_phase[t["params"]["strategy"]] for t in trials)
+    ledger, _ = open_study(str(home.out))
+    ranked = [d for d in ledger.read_decisions() if d.verdict.kind == "rank"]
+    assert {d.verdict.evidence["phase"] for d in ranked} == {0, 1}
+    assert all(d.verdict.evidence["cohort_size"] < d.trial + 1 for d in ranked[-2:])
+    assert "of another phase" in ranked[-1].verdict.reason
+    completed = next(t for t in trials if t["params"]["strategy"] == "phased" and t["objective"])
+    seen = ledger.read_observations(completed["number"])
+    assert [o.phase for o in seen] == [1] * (len(seen) // 2) + [2] * (len(seen) // 2)
 
 
 def test_the_status_counts_what_is_settled(home: Home) -> None:
