@@ -73,12 +73,12 @@ def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
 
 
 def _attempt(work: Callable[[], None], num_threads: int) -> Failed | None:
-    """What went wrong, described. A driver that has gone waits for no description."""
+    """What went wrong, described."""
     try:
         _quieten(num_threads)
         work()
     except DriverGone:
-        pass
+        return Failed("lost", "the driver has gone")  # nobody hears it; other processes end by it
     except Exception as error:
         return describe_failure(error)
     return None
