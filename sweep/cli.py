@@ -100,6 +100,40 @@ def inspect(
 
 
 @app.command
+def recipes(
+    study: str | None = None,
+    /,
+    *,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)] = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show the published configurations with their sources, and what a study makes of them.
+
+    Parameters
+    ----------
+    study
+        A study file (YAML), or the name of a shipped study.
+    set_
+        Overrides of keys in the study file: key.path=value ...
+    json_
+        Print one JSON document.
+    """
+    from sweep.config import load_study
+    from sweep.recipe_table import recipes_document
+
+    if study is None and set_:
+        raise UserError("--set: overrides keys of a study; name one, as sweep recipes quickstart")
+    document = recipes_document(None if study is None else load_study(study, set_ or ()).study)
+    if json_:
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        return 0
+    from sweep.display import print_recipes
+
+    print_recipes(document)
+    return 0
+
+
+@app.command
 def studies() -> int:
     """List the shipped studies."""
     from sweep.config import shipped_studies

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep import formats as f
-from sweep import summary, trial_summary
+from sweep import recipe_table, summary, trial_summary
 from sweep.paths import StudyPaths
 from sweep.progress import RunningTrial, Status, counts, duration
 from sweep.text_table import Column, table_lines, table_width
@@ -214,6 +214,26 @@ def print_trial(document: Mapping[str, Any], console: Console | None = None) -> 
         if error.get("traceback"):
             console.print(plain(error["traceback"], "dim"))
     console.print(plain(f"\nlog: {document['log'] or 'none'}", "dim"))
+
+
+# --- recipes
+
+
+def print_recipes(document: Mapping[str, Any], console: Console | None = None) -> None:
+    """`document` as `recipes_document` gives it."""
+    console = console or make_console()
+    recipes: list[dict[str, Any]] = document["recipes"]
+    key, names = Column("", False), [Column(one["name"]) for one in recipes]
+    console.print(plain("Recipes", "bold"))
+    print_lines([document["about"]], console)
+    columns = [key, *names, Column("source", False, True)]
+    _print_table(console, columns, recipe_table.source_rows(recipes))
+    if document["study"] is None:
+        return
+    _heading(console, f"What {document['study']} would make of them")
+    columns = [key, *names, Column("in the\nstudy", False), Column("because", False, True)]
+    _print_table(console, columns, recipe_table.taken_rows(recipes))
+    print_lines(recipe_table.outcome_lines(recipes), console)
 
 
 # --- a study that runs

@@ -55,6 +55,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["run"], "STUDY"),
         (["run", "mine.yaml", "--colour", "red"], "--colour"),
         (["inspect", "nothing"], "nothing"),
+        (["recipes", "nowhere.yaml"], "no such study file"),
+        (["recipes", "--set", "run.trials=3"], "name one, as sweep recipes quickstart"),
         (["prune"], "prune"),
     ],
 )
@@ -84,9 +86,30 @@ def test_shipped_studies_have_a_line_each(capsys: pytest.CaptureFixture[str]) ->
     assert names == ["quickstart", "smollm2-gsm8k"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["inspect", "--help"]])
-def test_help_helps(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert main(arguments) == 0
+@pytest.mark.parametrize("json_", [False, True])
+def test_recipes_alone_and_with_a_study(
+    here: Path, capsys: pytest.CaptureFixture[str], json_: bool
+) -> None:
+    options = ["--json"] if json_ else []
+    assert main(["recipes", *options]) == 0
+    alone = capsys.readouterr().out
+    assert "arXiv 2412.13337" in alone and "tulu" in alone
+    assert main(["recipes", "mine.yaml", "--set", "search.recipes=[lab]", *options]) == 0
+    out = capsys.readouterr().out
+    if json_:
+        assert json.loads(alone)["study"] is None
+        lab, tulu = json.loads(out)["recipes"]
+        assert (lab["tried_as"], tulu["tried_as"]) == ("lab", None)
+        assert lab["settings"]["batch_size"]["taken"] == 8
+    else:
+        assert "What mine would make of them" in out
+        assert "tulu is not tried: search.recipes does not list it" in out
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["inspect"], ["recipes"], ["studies"]])
+def test_help_helps(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert main([*command, "--help"]) == 0
     assert "Usage: sweep" in capsys.readouterr().out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from rich.console import Console
 
 from sweep import formats as f
+from sweep.config import load_study
 from sweep.curves import curve, labelled_curve
-from sweep.display import LiveView, print_lines, print_study, print_trial
+from sweep.display import LiveView, print_lines, print_recipes, print_study, print_trial
 from sweep.inspect import study_document, trial_document
 from sweep.paths import StudyPaths
-from sweep.progress import RunningTrial, Status
+from sweep.progress import PlainView, RunningTrial, Status
+from sweep.recipe_table import recipes_document
 from sweep.text_table import Column, table_lines, table_width
 from tests.sweep_ledgers import completed, fill, trial, written
 
@@ -299,6 +302,27 @@ def test_the_live_view_shows_the_study_and_keeps_what_was_said(width: int) -> No
     assert "31% of the compute saved" in last
     assert "about 20 min 34 s left" in last
     assert "best so far: trial 1: choice_accuracy 0.712" in last
+
+
+def test_a_view_is_due_now_and_then() -> None:
+    stream = io.StringIO()
+    views = (PlainView(stream, every_s=0.25), LiveView(Console(file=stream)))
+    assert [view.is_due() for view in views] == [False, True]
+    time.sleep(0.3)
+    for view in views:
+        assert view.is_due()
+        view.show(status())
+        assert not view.is_due()
+    assert "3 completed" in stream.getvalue()
+
+
+@WIDTHS
+def test_recipes_keep_to_the_width(width: int) -> None:
+    document = recipes_document(load_study("quickstart").study)
+    text = shown(lambda console: print_recipes(document, console), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert re.search(r"epochs +13 +3 +lab: arXiv 2412.13337", text)
+    assert re.search(r"batch_size +64 +64 +searched +lab: 3840 is outside", text)
 
 
 def test_the_live_view_needs_no_status() -> None:

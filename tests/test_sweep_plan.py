@@ -15,7 +15,8 @@ from sweep import space
 from sweep.config import LoadedStudy, load_study
 from sweep.memory import disk_gb, lora_params
 from sweep.plan import memory_gb, plan_document, plan_lines, what_fits
-from sweep.recipes import RECIPES, FittedRecipe, fit_recipes
+from sweep.recipe_table import outcome_lines, recipes_document, source_rows, taken_rows
+from sweep.recipes import RECIPES, FittedRecipe, Taken, fit_recipes, taken_for
 from tests.test_sweep_space import make_study
 from trainer.spec import UserError
 
@@ -113,8 +114,28 @@ def test_recipes_made_equal_are_one(load: Load) -> None:
 
 def test_no_recipes(load: Load) -> None:
     assert fit_recipes(load("search.recipes=[]").study) == []
-    only_epochs = "search.space={learning_rate: 1e-5, batch_size: 8, epochs: {low: 2, high: 4}}"
-    assert fit_recipes(load(only_epochs, "budget=null").study) == []
+    space = "search.space={learning_rate: 1e-5, batch_size: 8, lora_rank: {low: 2, high: 4}}"
+    assert fit_recipes(load(space, "model.tuning=lora").study) == []  # they say nothing of it
+
+
+@pytest.mark.parametrize(
+    ("epochs", "lab", "tulu", "moved"),
+    [
+        ("{low: 1, high: 20}", 13, 3, []),
+        ("{low: 2, high: 4}", 4, 3, ["lab: epochs 13 is outside the space; the nearest is 4"]),
+        ("{choices: [0.5, 1.5, 5]}", 5, 5, ["lab: epochs 13 is", "tulu: epochs 3 is"]),  # by ratio
+    ],
+)
+def test_epochs_take_part_where_they_are_searched(
+    load: Load, epochs: str, lab: int, tulu: int, moved: list[str]
+) -> None:
+    space = f"search.space={{learning_rate: 2e-5, batch_size: 8, epochs: {epochs}}}"
+    study = load(space, "budget=null").study
+    fitted = {name: one for one in fit_recipes(study) for name in one.name.split("+")}
+    assert fitted["lab"].params == {"epochs": lab} and fitted["tulu"].params == {"epochs": tulu}
+    about_epochs = [text for one in fit_recipes(study) for text in one.moved if "epochs" in text]
+    assert len(about_epochs) == len(moved)
+    assert all(text.startswith(start) for text, start in zip(about_epochs, moved, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +164,71 @@ def test_fitted_recipes_lie_inside(low: float, factor: float, batches: set[int])
 def test_every_recipe_gives_what_a_trial_needs() -> None:
     needed = {"learning_rate", "batch_size", "schedule", "warmup_ratio", "weight_decay"}
     for recipe in RECIPES.values():
-        assert set(recipe) == needed | {"beta1", "beta2", "clip"}
+        assert set(recipe) == needed | {"beta1", "beta2", "clip", "epochs"}
+        assert all(setting.source.startswith("arXiv ") for setting in recipe.values())
+
+
+def test_a_study_says_what_it_takes_for_each_value(load: Load) -> None:
+    assert taken_for("lab", load().study) == {
+        "learning_rate": Taken(2e-5, True),
+        "batch_size": Taken(128, True, "3840 is outside the space; the nearest is 128"),
+        "schedule": Taken("constant", False),
+        "warmup_ratio": Taken(0.0, False),
+        "weight_decay": Taken(0.0, False),
+        "beta1": Taken(0.9, False),
+        "beta2": Taken(0.95, False),
+        "clip": Taken(1.0, False),
+        "epochs": Taken(None, False, "the budget is {samples: 40000}"),
+    }
+
+
+def test_recipes_side_by_side(load: Load) -> None:
+    alone = recipes_document(None)
+    assert json.loads(json.dumps(alone)) == alone
+    assert alone["study"] is None and [one["name"] for one in alone["recipes"]] == ["lab", "tulu"]
+    rows = source_rows(alone["recipes"])
+    assert ["clip", "1", "1", "arXiv 2412.13337"] in rows
+    warmup = "lab: arXiv 2412.13337 (dropped without harm); tulu: arXiv 2306.04751 (TULU's own)"
+    assert ["warmup_ratio", "0", "0.03", warmup] in rows
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], ["lab and tulu become one configuration: it is tried once, first"]),
+        (
+            ["search.recipes=[tulu]"],
+            [
+                "tulu is tried before any configuration is drawn",
+                "lab is not tried: search.recipes does not list it",
+            ],
+        ),
+        (
+            [
+                "search.space={learning_rate: 1e-5, batch_size: 8, lora_rank: {low: 2, high: 4}}",
+                "model.tuning=lora",
+                "search.recipes=[lab]",
+            ],
+            [
+                "lab is not tried: it says nothing of what is searched",
+                "tulu is not tried: search.recipes does not list it",
+            ],
+        ),
+    ],
+)
+def test_what_becomes_of_the_recipes_is_said(
+    load: Load, overrides: list[str], said: list[str]
+) -> None:
+    document = recipes_document(load(*overrides).study)
+    assert json.loads(json.dumps(document)) == document
+    assert outcome_lines(document["recipes"]) == said
+    note = "lab: 3840 is outside the space; the nearest is 128"
+    if not overrides:
+        rows = taken_rows(document["recipes"])
+        tulus = "tulu: linear is fixed at constant"
+        assert ["batch_size", "128", "128", "searched", note] in rows
+        assert ["schedule", "constant", "constant", "fixed", tulus] in rows
+        assert ["epochs", "-", "-", "-", "the budget is {samples: 40000}"] in rows
 
 
 def test_a_recipe_can_be_queued(load: Load) -> None:
