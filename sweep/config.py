@@ -63,8 +63,9 @@ _SOURCE_KEYS = (
     "data.template",
     "objective.data",
 )
-_FILE_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst"}
-_FILE_SUFFIXES |= {".jinja"}
+_FILE_SUFFIXES = frozenset(
+    (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst", ".jinja")
+)
 
 
 @dataclass(frozen=True, slots=True)
