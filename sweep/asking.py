@@ -19,8 +19,8 @@ from sqlalchemy import event
 
 from sweep import space
 from sweep.config import Study
-from sweep.ledger import sqlite_file
 from sweep.recipes import fit_recipes
+from sweep.storage import sqlite_file
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from sweep.complaints import Problem, show
 from sweep.entries import Space
-from sweep.study import LATER_METRIC, Budget, Data, Model, Objective, Pruning, Run, Search
+from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search
+from sweep.values import LATER_METRIC
 
 PARAMS = (  # the space's keys that a trial gets, in the order of every list of params
     "learning_rate",

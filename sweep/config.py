@@ -15,17 +15,8 @@ from pydantic import BaseModel, ValidationError
 from sweep.budgets import window_samples
 from sweep.checks import Sections, disagreements, lookup, not_yet
 from sweep.complaints import Problem, complaints, show
-from sweep.study import (
-    Budget,
-    Data,
-    Model,
-    Objective,
-    Pruning,
-    Run,
-    Search,
-    Study,
-    is_template_file,
-)
+from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
+from sweep.values import is_template_file
 from sweep.yaml_file import override, read_mapping
 from trainer.spec import UserError
 

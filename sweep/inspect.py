@@ -9,17 +9,9 @@ from sqlalchemy import exc
 
 from sweep.accounting import Usage, account, audits, decisive, usage_by_trial
 from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
-from sweep.ledger import (
-    BASE,
-    Decision,
-    Ledger,
-    StudyRow,
-    make_engine,
-    refuse_older,
-    sqlite_file,
-    study_names,
-)
+from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.paths import StudyPaths
+from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 RUNS = Path("runs")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sweep.ledger import sqlite_file
+from sweep.storage import sqlite_file
 from trainer.spec import UserError
 
 

@@ -23,16 +23,7 @@ from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
 from sweep.flops import eval_flops
 from sweep.inspect import remote_storage
-from sweep.ledger import (
-    BASE,
-    Cost,
-    Ledger,
-    StudyRow,
-    make_engine,
-    refuse_older,
-    sqlite_file,
-    study_names,
-)
+from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
 from sweep.plan_text import data_lines
@@ -40,6 +31,7 @@ from sweep.preparing import prepare, prepare_spec
 from sweep.progress import View
 from sweep.recipes import fit_recipes
 from sweep.space import check_rows
+from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import UserError
 
 WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")

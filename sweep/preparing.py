@@ -11,7 +11,7 @@ from sweep.executors import Executor, Job, Slot
 from sweep.faults import PreparationFailed
 from sweep.progress import View
 from sweep.space import model_spec
-from sweep.study import is_template_file
+from sweep.values import is_template_file
 from trainer.spec import (
     PREPARE_ENTRY,
     Alive,

@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
-from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space, whole
-
-METRICS = ("eval_loss", "choice_accuracy")
-LATER_METRIC = "lm_eval:"
-
-
-def _auto_or_count(value: Any) -> int | Literal["auto"]:
-    if value == "auto" or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("must be auto or a whole number of at least 1")
-
-
-def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
-    if value == "auto" or isinstance(value, bool):
-        return value
-    raise ValueError("must be auto, true or false")
-
-
-def _lora_targets(value: Any) -> str | tuple[str, ...]:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, list | tuple) and value:
-        items = cast("list[Any]", value)
-        if all(isinstance(item, str) and item for item in items):
-            return tuple(items)
-    raise ValueError("must be all-linear or a list of module names")
-
-
-def _template(value: str) -> str:
-    if value == "auto" or "{prompt}" in value or is_template_file(value):
-        return value
-    raise ValueError(
-        "must be auto, hold {prompt}, as 'Q: {prompt} A:', or be a chat template's .jinja file"
-    )
-
-
-def is_template_file(value: str) -> bool:
-    return value.endswith(".jinja")
-
-
-def _metric(value: str) -> str:
-    if value in METRICS or value.startswith(LATER_METRIC):
-        return value
-    raise ValueError("allowed: " + ", ".join(METRICS))
-
-
-AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
-AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]
-LoraTargets = Annotated[str | tuple[str, ...], PlainValidator(_lora_targets)]
-Metric = Annotated[str, AfterValidator(_metric)]
-Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[tuple[Text, ...], Strict(False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space
+from sweep.values import (
+    AtLeast2,
+    AutoOrBool,
+    AutoOrCount,
+    LoraTargets,
+    Metric,
+    Name,
+    Share,
+    Storage,
+    Template,
+    Text,
+    Texts,
+)
 
 
 class Lora(Part):
@@ -125,7 +86,7 @@ class Data(Part):
         "auto", "choices", "messages", "prompt-completion", "question-answer", "alpaca"
     ] = "auto"
     """how the rows are laid out; auto tells by their columns"""
-    template: Annotated[Text, AfterValidator(_template)] = "auto"
+    template: Template = "auto"
     """what stands before the completion, with {prompt} in it, or a chat template's .jinja file;
     auto: the model's chat template for chats, else Question: {prompt} / Answer:"""
     system: Text | None = None
@@ -219,12 +180,6 @@ class Confirm(Part):
     """further seeds each"""
 
 
-def _storage(value: str) -> str:
-    if value == "auto" or re.match(r"[a-z][a-z0-9+]*://", value):
-        return value
-    raise ValueError("must be auto or a database URL, as postgresql+psycopg://USER@HOST/DATABASE")
-
-
 class Run(Part):
     """How much, on what, and what is kept."""
 
@@ -245,9 +200,9 @@ class Run(Part):
     """repeats of the best; not yet"""
     keep: Literal["best", "all", "none"] = "best"
     """whose weights are kept"""
-    checkpoints: Annotated[int, BeforeValidator(whole), Field(ge=2)] = 2
+    checkpoints: AtLeast2 = 2
     """most checkpoints of a running trial on disk, the one being written counted"""
-    storage: Annotated[str, AfterValidator(_storage)] = "auto"
+    storage: Storage = "auto"
     """database URL; auto: study.db in the study's folder"""
     silence_minutes: Above0 = 30
     """a trial that sends nothing for so long is killed and counts as failed"""
@@ -257,16 +212,10 @@ class Run(Part):
         return self.silence_minutes * 60
 
 
-def _name(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value) and value.strip("."):
-        return value
-    raise ValueError("a name is made of up to 100 letters, digits and . _ -, not of dots alone")
-
-
 class Study(Part):
     """A study file, with its defaults filled in."""
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: Name
     """the study's name"""
     model: Model
     """the base model and how it is tuned, as {base: FOLDER_OR_HUB_ID}"""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Settings, Verdict
-from sweep.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow, make_engine
+from sweep.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow
 from sweep.paths import StudyPaths
+from sweep.storage import make_engine
 
 RANK_REASON = (
     "rank 7 of 8 at the window, below the median: gradient norm 1.9 sd above the cohort, early "

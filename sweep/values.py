@@ -1,0 +1,80 @@
+"""The kinds of single values in a study file, each with what would be right."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
+
+from sweep.entries import whole
+
+METRICS = ("eval_loss", "choice_accuracy")
+LATER_METRIC = "lm_eval:"
+
+
+def _auto_or_count(value: Any) -> int | Literal["auto"]:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("must be auto or a whole number of at least 1")
+
+
+def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("must be auto, true or false")
+
+
+def _lora_targets(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list | tuple) and value:
+        items = cast("list[Any]", value)
+        if all(isinstance(item, str) and item for item in items):
+            return tuple(items)
+    raise ValueError("must be all-linear or a list of module names")
+
+
+def _template(value: str) -> str:
+    if value == "auto" or "{prompt}" in value or is_template_file(value):
+        return value
+    raise ValueError(
+        "must be auto, hold {prompt}, as 'Q: {prompt} A:', or be a chat template's .jinja file"
+    )
+
+
+def is_template_file(value: str) -> bool:
+    return value.endswith(".jinja")
+
+
+def _metric(value: str) -> str:
+    if value in METRICS or value.startswith(LATER_METRIC):
+        return value
+    raise ValueError("allowed: " + ", ".join(METRICS))
+
+
+AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]
+LoraTargets = Annotated[str | tuple[str, ...], PlainValidator(_lora_targets)]
+Metric = Annotated[str, AfterValidator(_metric)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Strict(False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value) and value.strip("."):
+        return value
+    raise ValueError("a name is made of up to 100 letters, digits and . _ -, not of dots alone")
+
+
+def _storage(value: str) -> str:
+    if value == "auto" or re.match(r"[a-z][a-z0-9+]*://", value):
+        return value
+    raise ValueError("must be auto or a database URL, as postgresql+psycopg://USER@HOST/DATABASE")
+
+
+Template = Annotated[Text, AfterValidator(_template)]
+Name = Annotated[str, AfterValidator(_name)]
+Storage = Annotated[str, AfterValidator(_storage)]
+AtLeast2 = Annotated[int, BeforeValidator(whole), Field(ge=2)]
