@@ -195,7 +195,7 @@ def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
         "choices": ("objective.data", study.objective.data or study.data.eval),
     }
     for source, known in facts["sources"].items():
-        path, text = named[source]
+        path, text = named.get(source, ("", None))
         if known is None or known["sha256"] is None or text is None:
             continue
         file = Path(resolve_source(text, loaded.folder, path))

@@ -7,6 +7,7 @@ Light to import: every trial does it anew.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -66,8 +67,16 @@ FACTS: dict[str, Any] = {
 
 def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
     out = Path(spec.out_dir)
-    (out / "prepared.json").write_text(json.dumps(FACTS))
-    channel.send(Prepared(FACTS))
+    named = {"train": spec.data.train, "eval": spec.data.eval}
+    named |= {f"phase {i}": path for i, path in enumerate(spec.data.phases, 1)}
+    sources = {
+        name: {"path": path, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+        for name, path in named.items()
+        if path is not None
+    }
+    facts = {**FACTS, "sources": sources}
+    (out / "prepared.json").write_text(json.dumps(facts))
+    channel.send(Prepared(facts))
 
 
 def final_loss(learning_rate: float) -> float:

@@ -150,6 +150,24 @@ def test_a_changed_study_is_refused_with_the_difference(
     assert home.document() == before
 
 
+def test_a_changed_file_of_data_is_refused_by_its_key(home: Home) -> None:
+    home.run("run.trials=1")
+    (home.folder / "eval.jsonl").write_text("{}\n")
+    with pytest.raises(UserError, match=r"data.eval: the rows of .*eval.jsonl are not those"):
+        home.run()
+
+
+def test_changed_phases_are_refused(home: Home) -> None:
+    (home.folder / "more.jsonl").touch()
+    phases = "data={phases: [./train.jsonl, ./more.jsonl], eval: ./eval.jsonl}"
+    home.run("run.trials=1", phases)
+    with pytest.raises(UserError, match=r"data.phases: was \[.*\], is \[./train.jsonl\]"):
+        home.run("data={phases: [./train.jsonl], eval: ./eval.jsonl}")
+    (home.folder / "more.jsonl").write_text("{}\n")
+    with pytest.raises(UserError, match=r"data.phases\[1\]: the rows of .*more.jsonl are not"):
+        home.run(phases)
+
+
 def test_a_storage_that_holds_another_study_is_refused(home: Home) -> None:
     home.run("run.trials=1")
     with pytest.raises(UserError, match="holds another study, 'fake'"):
