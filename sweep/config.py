@@ -43,7 +43,7 @@ _MAY_CHANGE = (
     "run.storage",
     "run.checkpoints",
     "run.processes_per_trial",
-    "model.parallel",  # goes with the one before
+    "model.parallel",  # goes with the one before; but for fsdp, whose checkpoints are its own
     "pruning",
 )
 _SOURCE_KEYS = (
@@ -147,6 +147,7 @@ def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list
     allowed: list[str] = []
     for path, was, now in _changes(stored, new, ""):
         may_change = any(path == key or path.startswith(f"{key}.") for key in _MAY_CHANGE)
+        may_change &= path != "model.parallel" or "fsdp" not in (was, now)
         (allowed if may_change else refused).append(f"{path}: was {was}, is {now}")
     return refused, allowed
 

@@ -420,6 +420,9 @@ def test_a_study_may_go_on_with_other_processes(file: Path) -> None:
         "model.parallel: was none, is ddp",
         "run.processes_per_trial: was 1, is 2",
     ]
+    sharded = ["run.processes_per_trial=2", "model.parallel=fsdp"]  # its checkpoints are its own
+    refused, _ = differences(stored, load_study(file, sharded).study.to_document())
+    assert refused == ["model.parallel: was none, is fsdp"]
 
 
 PHASES = ("data.train=null", "data.phases=[train.jsonl, choices.jsonl]")
