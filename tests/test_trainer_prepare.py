@@ -30,7 +30,12 @@ def spec(tiny_model: Path, sums: dict[str, Path], tmp_path: Path) -> PrepareSpec
     out_dir.mkdir()
     return PrepareSpec(
         ModelSpec(str(tiny_model), dtype="float32"),
-        DataSpec(str(sums["train"]), str(sums["eval"]), str(sums["choices"]), max_length=64),
+        DataSpec(
+            str(sums["train"]),
+            eval=str(sums["eval"]),
+            choices=str(sums["choices"]),
+            max_length=64,
+        ),
         str(out_dir),
         ("eval_loss",),
         measure_base=False,
@@ -141,7 +146,7 @@ CHAT += "{% if add_generation_prompt %}<|assistant|>{% endif %}"
         (
             {"prompt": "a", "completion": "b"},
             {"loss_on": "all"},
-            ("", "Question: a\nAnswer: b<|end|>"),
+            ("Q", "uestion: a\nAnswer: b<|end|>"),  # nothing stands before the first token
         ),
         (
             {"prompt": "é", "completion": "ü"},
@@ -240,7 +245,7 @@ GOOD = '{"prompt": "a", "completion": "b"}\n'
         (GOOD + '{"prompt": null, "completion": "x"}\n', "line 2: prompt is NoneType"),
         ('{"text": "a"}\n', "line 1: columns text fit no known format"),
         ("", "no rows"),
-        (GOOD * 1 + '{"prompt": "a"}\n' * 9, "6 more such rows"),
+        (GOOD * 1 + '{"prompt": "a"}\n' * 9, "; 8 more such rows"),
         ('{"prompt": "a", "choices": ["b"], "answer": 0}\n', "not a list of two texts or more"),
         ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}\n', "an index from 0 to 1"),
     ],

@@ -1,18 +1,24 @@
 """What a study needs once: a checked model, tokenised data on disk, the base model measured.
 
-Written below `out_dir`: train/, eval/, choices/ (Arrow, through datasets), tokenizer/, and last of
-all prepared.json, whose keys are
+Written below `out_dir`: train/ (all phases, in their order), eval/, choices/ (Arrow, through
+datasets), tokenizer/, and last of all prepared.json, whose keys are
 
     version, base, max_length
     num_params         tied weights counted once
     num_trainable      of these (full), or of the adapter's own (LoRA)
     tokenizer          {"class", "vocab_size", "chat_template": bool, "eos", "pad"}
-    train, eval        {"rows", "rows_read", "dropped_no_completion", "truncated", "input_tokens",
-                        "loss_tokens", "longest"}; eval is null where none was asked for
+    train, eval        {"rows", "rows_read", "dropped_no_completion", "dropped_too_short",
+                        "truncated", "input_tokens", "loss_tokens", "longest", "longest_read"};
+                        longest_read before max_length; eval is null where none was asked for
+    phases             [train's keys and "path", ...] in their order, train is their sum; null
+                        where the data have no phases
     choices            {"questions", "questions_read", "dropped_too_long", "groups": {name: count},
-                        "input_tokens"}; null likewise
+                        "input_tokens", "longest_read"}; null where none was asked for
     duplicates         rows of train that are also in eval, token for token
-    sources            {"train": {"path", "sha256"}, ...}; sha256 is null for a Hub data set
+    duplicates_choices rows of train that are a prompt of choices with its right answer
+    repeated           rows of train that an earlier row of train equals
+    sources            {"train" | "phase 1" ... | "eval" | "choices": {"path", "sha256"}}; sha256
+                        is null for a Hub data set
     base_measurements  {metric: Measurement as a dict}, or null
     machine            {"device", "num_devices", "device_gib", "memory_gib", "cores"}
 """
@@ -24,7 +30,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +38,19 @@ import datasets.config
 import psutil
 import torch
 
+from trainer.chats import read_template
+from trainer.data import Tables, choice_table, source_names, text_table
 from trainer.files import write_json
 from trainer.link import Link
 from trainer.measure import load_scored, measure
 from trainer.model import CheckedModel, best_device, check_model, load_model
-from trainer.render import check_template, render_questions, render_texts
+from trainer.render import check_formats, check_template, format_of, is_template_file
 from trainer.rows import Source, read_source
-from trainer.spec import Alive, DataSpec, Prepared, PrepareSpec, UserError
-from trainer.store import save_table
-from trainer.tokenise import ChoiceTable, TextTable, to_choice_table, to_table, tokenise
+from trainer.spec import Alive, Prepared, PrepareSpec, UserError
+from trainer.tables import ChoiceTable, TextTable
 
-VERSION = 1
+VERSION = 2
 GIB = 2**30
-_DEFAULT_SPLITS = {"train": "train", "eval": "test", "choices": "test"}
 
 
 def prepare(spec: PrepareSpec, link: Link) -> None:
@@ -54,96 +60,13 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     datasets.config.HF_DATASETS_CACHE = cache_dir  # read at import from the environment
     link.send(Alive("reading the data"))
     try:
-        checked, tables, sources = _check(spec, link, cache_dir)
-        for name, table in tables.items():
-            save_table(table.to_arrow(), out_dir / name)
+        checked, sources, tables = _check(spec, link, cache_dir)
+        tables.save(out_dir)
         checked.tokenizer.save_pretrained(out_dir / "tokenizer")
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
-    facts = _facts(spec, checked, tables, sources)
-    if spec.measure_base:
-        facts["base_measurements"] = _measure_base(spec, out_dir, link)
-    write_json(out_dir / "prepared.json", facts)
-    link.send(Prepared(facts))
-
-
-def _check(
-    spec: PrepareSpec, link: Link, cache_dir: Path
-) -> tuple[CheckedModel, dict[str, TextTable | ChoiceTable], dict[str, Source]]:
-    """Collects the user's mistakes from every corner before it gives up."""
-    mistakes: list[str] = []
-
-    def attempt(what: Callable[[], Any]) -> Any:
-        try:
-            return what()
-        except UserError as error:
-            mistakes.append(str(error))
-
-    attempt(lambda: check_template(spec.data.template))
-    for metric, source in (("eval_loss", "eval"), ("choice_accuracy", "choices")):
-        if metric in spec.metrics and getattr(spec.data, source) is None:
-            mistakes.append(f"{metric} needs data to be measured on, and none is given ({source})")
-    checked = attempt(lambda: check_model(spec.model))
-    sources: dict[str, Source] = {}
-    for name, split in _DEFAULT_SPLITS.items():
-        path = getattr(spec.data, name)
-        if path is not None:
-            found = attempt(lambda path=path, split=split: read_source(path, split, cache_dir))
-            sources |= {name: found} if found else {}
-    tables: dict[str, TextTable | ChoiceTable] = {}
-    if checked and not mistakes:
-        for name, source in sources.items():
-            build = _choice_table if name == "choices" else _text_table
-            table = attempt(
-                lambda source=source, build=build: build(source, spec.data, checked, link)
-            )
-            tables |= {name: table} if table else {}
-    if mistakes:
-        raise UserError("\n".join(mistakes))
-    assert checked is not None
-    return checked, tables, sources
-
-
-def _text_table(source: Source, data: DataSpec, checked: CheckedModel, link: Link) -> TextTable:
-    texts = render_texts(source, data.format, data.template, checked.tokenizer)
-    pairs = tokenise(checked.tokenizer, texts, lambda: link.alive("tokenising"))
-    eos = checked.tokenizer.eos_token_id
-    table = to_table(pairs, texts, eos, data.max_length, data.loss_on)
-    if not table.input_ids:
-        raise UserError(
-            f"{source.name}: none of the {table.rows_read} rows keeps anything of its completion "
-            f"within max_length = {data.max_length} tokens (the shortest prompt has "
-            f"{min(len(pair.prompt) for pair in pairs)})"
-        )
-    return table
-
-
-def _choice_table(source: Source, data: DataSpec, checked: CheckedModel, link: Link) -> ChoiceTable:
-    questions = render_questions(source, data.template)
-    flat = tokenise(
-        checked.tokenizer,
-        [text for question in questions for text in question.texts],
-        lambda: link.alive("tokenising"),
-    )
-    rest = iter(flat)
-    pairs = [list(islice(rest, len(question.texts))) for question in questions]
-    table = to_choice_table(pairs, questions, data.max_length)
-    if not table.groups:
-        raise UserError(
-            f"{source.name}: none of the {len(questions)} questions fits into "
-            f"max_length = {data.max_length} tokens"
-        )
-    return table
-
-
-def _facts(
-    spec: PrepareSpec,
-    checked: CheckedModel,
-    tables: dict[str, TextTable | ChoiceTable],
-    sources: dict[str, Source],
-) -> dict[str, Any]:
     tokenizer = checked.tokenizer
-    return {
+    facts = {
         "version": VERSION,
         "num_params": checked.num_params,
         "num_trainable": checked.num_trainable,
@@ -156,21 +79,66 @@ def _facts(
             "pad": tokenizer.pad_token,
         },
         "max_length": spec.data.max_length,
-        **{name: tables[name].facts() if name in tables else None for name in _DEFAULT_SPLITS},
-        "duplicates": _num_duplicates(tables),
-        "sources": {
-            name: {"path": source.name, "sha256": source.sha256} for name, source in sources.items()
-        },
-        "base_measurements": None,
+        **tables.facts(sources, tokenizer.eos_token_id),
+        "base_measurements": _measure_base(spec, out_dir, link) if spec.measure_base else None,
         "machine": _machine(),
     }
+    write_json(out_dir / "prepared.json", facts)
+    link.send(Prepared(facts))
 
 
-def _num_duplicates(tables: dict[str, TextTable | ChoiceTable]) -> int:
-    if "eval" not in tables:
-        return 0
-    held_out = {ids.tobytes() for ids in tables["eval"].input_ids}
-    return sum(ids.tobytes() in held_out for ids in tables["train"].input_ids)
+def _check(
+    spec: PrepareSpec, link: Link, cache_dir: Path
+) -> tuple[CheckedModel, dict[str, Source], Tables]:
+    """Collects the user's mistakes from every corner before it gives up."""
+    data = spec.data
+    mistakes: list[str] = []
+
+    def attempt(what: Callable[[], Any]) -> Any:
+        try:
+            return what()
+        except UserError as error:
+            mistakes.append(str(error))
+
+    def alive() -> None:
+        link.alive("tokenising")
+
+    if (data.train is None) == (not data.phases):
+        mistakes.append("data: exactly one of train and phases gives the rows to train on")
+    for metric, source in (("eval_loss", "eval"), ("choice_accuracy", "choices")):
+        if metric in spec.metrics and getattr(data, source) is None:
+            mistakes.append(f"{metric} needs data to be measured on, and none is given ({source})")
+    attempt(lambda: check_template(data.template))
+    checked = attempt(lambda: check_model(spec.model))
+    if is_template_file(data.template):
+        template = attempt(lambda: read_template(data.template))
+        if checked:
+            checked.tokenizer.chat_template = template  # and so it is saved with the models
+    sources: dict[str, Source] = {}
+    formats: dict[str, str] = {}
+    for name, (path, split) in source_names(data).items():
+        found = attempt(lambda path=path, split=split: read_source(path, split, cache_dir))
+        sources |= {name: found} if found else {}
+        if found and name != "choices":
+            format = attempt(lambda found=found: format_of(found, data.format))
+            formats |= {name: format} if format else {}
+    if not mistakes:
+        attempt(
+            lambda: check_formats(data, {sources[name].name: formats[name] for name in formats})
+        )
+    tables: dict[str, TextTable | ChoiceTable] = {}
+    if checked and not mistakes:
+        for name, source in sources.items():
+            if name == "choices":
+                build = partial(choice_table, source, data, checked.tokenizer, alive)
+            else:
+                build = partial(text_table, source, formats[name], data, checked.tokenizer, alive)
+            table = attempt(build)
+            tables |= {name: table} if table else {}
+    if mistakes:
+        raise UserError("\n".join(dict.fromkeys(mistakes)))
+    assert checked is not None
+    return checked, sources, Tables.of(tables)
 
 
 def _machine() -> dict[str, Any]:

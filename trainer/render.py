@@ -1,40 +1,18 @@
-"""From a row to the text that is trained on: a prompt and the completion that follows it."""
+"""From a row to the text that is trained on: a prompt and its completion, or a chat."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from trainer.chats import TEMPLATE_SUFFIX, Chats
 from trainer.rows import Source
-from trainer.spec import UserError
+from trainer.spec import DataSpec, UserError
+from trainer.texts import BadRow, Question, Segment, Text
 
 AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"
 T = TypeVar("T")
-MAX_REPORTED = 3  # bad rows named in one error
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """`prompt + completion` is what the model reads. A chat's special tokens are in its text."""
-
-    prompt: str
-    completion: str
-    chat: bool
-    ends: bool  # the completion has its own end of turn; otherwise EOS is appended
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A multiple-choice question. `texts` has one entry per choice, all with the same prompt."""
-
-    texts: tuple[Text, ...]
-    answer: int
-    group: str
-
-
-class _BadRow(Exception):
-    """What is wrong with a row, without saying where it stands."""
+MAX_REPORTED = 3  # mistakes of a source named in one error
 
 
 # Each format by its columns, in the order in which `auto` tries them.
@@ -48,50 +26,89 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 
 
 def check_template(template: str) -> None:
-    if template != "auto" and "{prompt}" not in template:
+    if template != "auto" and "{prompt}" not in template and not is_template_file(template):
         raise UserError(
             f"data.template: {template!r} lacks {{prompt}}; it is everything before the "
-            "completion, such as 'Q: {prompt}\\nA:', or auto"
+            "completion, such as 'Q: {prompt}\\nA:', or a chat template's .jinja file, or auto"
         )
 
 
-def render_texts(source: Source, format: str, template: str, tokenizer: Any) -> list[Text]:
+def is_template_file(template: str) -> bool:
+    return template.endswith(TEMPLATE_SUFFIX)
+
+
+def check_formats(data: DataSpec, formats: Mapping[str, str]) -> None:
+    """Raises UserError where `data` asks of rows what only chats can have.
+
+    `formats` by the names of the sources. loss_on assistant means the same as completion for rows
+    that are not chats, so these may stand beside chats, in other phases.
+    """
+    mistakes: list[str] = []
+    if data.loss_on == "assistant" and "messages" not in formats.values():
+        name, format = next(iter(formats.items()))
+        mistakes.append(
+            f"data.loss_on: assistant is for chats, and the rows of {name} are {format}; "
+            "completion is the same there"
+        )
+    for name, format in formats.items():
+        if format == "messages":
+            continue
+        if is_template_file(data.template):
+            mistakes.append(
+                f"data.template: {data.template} is a chat template, and the rows of {name} are "
+                f"{format}, not messages; a text with {{prompt}} is a template for them"
+            )
+        if data.system is not None:
+            mistakes.append(
+                f"data.system is for chats, and the rows of {name} are {format}, not messages; "
+                "data.template: 'TEXT {prompt}' puts a text before every prompt"
+            )
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+
+
+def render_texts(
+    source: Source, format: str, data: DataSpec, tokenizer: Any, alive: Callable[[], None]
+) -> list[Text]:
     """One Text per row. Raises UserError naming the first bad rows and what would be right."""
-    format = _detect(source) if format == "auto" else format
+    if format == "messages":
+        return _each(source, format, Chats(tokenizer, data.loss_on, data.system).render, alive)
 
     def render(row: dict[str, Any]) -> Text:
-        if format == "messages":
-            return _chat(row, tokenizer)
         if format == "choices":
             prompt, choices, answer, _ = _choices(row)
-            return _plain(prompt, choices[answer], template)
+            return _plain(prompt, choices[answer], data.template, data.loss_on)
         if format == "prompt-completion":
             prompt, completion = _string(row, "prompt", empty=True), _string(row, "completion")
         elif format == "question-answer":
             prompt, completion = _string(row, "question"), _string(row, "answer")
         else:
             prompt, completion = _alpaca(row)
-        return _plain(prompt, completion, template)
+        return _plain(prompt, completion, data.template, data.loss_on)
 
-    return _each(source, format, render)
+    return _each(source, format, render, alive)
 
 
-def render_questions(source: Source, template: str) -> list[Question]:
-    """One Question per row, for choice_accuracy. Raises like `render_texts`."""
+def render_questions(source: Source, template: str, alive: Callable[[], None]) -> list[Question]:
+    """One Question per row, for choice_accuracy; never as a chat. Raises like `render_texts`."""
+    template = "auto" if is_template_file(template) else template
 
     def render(row: dict[str, Any]) -> Question:
         prompt, choices, answer, group = _choices(row)
-        texts = tuple(_plain(prompt, choice, template) for choice in choices)
+        texts = tuple(_plain(prompt, choice, template, "completion") for choice in choices)
         return Question(texts, answer, group)
 
-    return _each(source, "choices", render)
+    return _each(source, "choices", render, alive)
 
 
-def _detect(source: Source) -> str:
+def format_of(source: Source, format: str) -> str:
+    """`format`, or by the first row's columns where it is auto. UserError where none fits."""
+    if format != "auto":
+        return format
     columns = set(source.rows[0])
-    for format, needed in FORMATS.items():
+    for name, needed in FORMATS.items():
         if columns >= set(needed):
-            return format
+            return name
     known = "; ".join(f"{name}: {', '.join(needed)}" for name, needed in FORMATS.items())
     raise UserError(
         f"{source.place(0)}: columns {', '.join(map(str, sorted(columns))) or '(none)'} "
@@ -99,40 +116,49 @@ def _detect(source: Source) -> str:
     )
 
 
-def _each(source: Source, format: str, render: Callable[[dict[str, Any]], T]) -> list[T]:
+def _each(
+    source: Source,
+    format: str,
+    render: Callable[[dict[str, Any]], T],
+    alive: Callable[[], None],
+) -> list[T]:
     rendered: list[T] = []
-    bad: list[str] = []
+    bad: dict[str, str] = {}  # what is wrong, and the first place
     num_bad = 0
     for index, row in enumerate(source.rows):
+        alive()
         try:
             rendered.append(render(row))
-        except _BadRow as error:
+        except BadRow as error:
             num_bad += 1
             if len(bad) < MAX_REPORTED:
-                bad.append(f"{source.place(index)}: {error}")
+                bad.setdefault(str(error), source.place(index))
     if num_bad:
         needed = ", ".join(FORMATS[format])
-        more = f"; {num_bad - len(bad)} more such rows" if num_bad > len(bad) else ""
-        raise UserError(f"{'; '.join(bad)}{more} (format {format} needs {needed})")
+        reasons = "; ".join(f"{place}: {reason}" for reason, place in bad.items())
+        rest = num_bad - len(bad)
+        more = f"; {rest} more such row{'s' if rest > 1 else ''}" if rest else ""
+        raise UserError(f"{reasons}{more} (format {format} needs {needed})")
     return rendered
 
 
 def _string(row: Mapping[str, Any], column: str, empty: bool = False) -> str:
     if column not in row:
-        raise _BadRow(f"no column {column!r} (it has {', '.join(map(str, row)) or 'none'})")
+        raise BadRow(f"no column {column!r} (it has {', '.join(map(str, row)) or 'none'})")
     value = row[column]
     if not isinstance(value, str):
-        raise _BadRow(f"{column} is {type(value).__name__} {str(value)[:40]!r}, not text")
+        raise BadRow(f"{column} is {type(value).__name__} {str(value)[:40]!r}, not text")
     if not empty and not value.strip():
-        raise _BadRow(f"{column} is empty")
+        raise BadRow(f"{column} is empty")
     return value
 
 
-def _plain(prompt: str, completion: str, template: str) -> Text:
+def _plain(prompt: str, completion: str, template: str, loss_on: str) -> Text:
     before = (AUTO_TEMPLATE if template == "auto" else template).replace("{prompt}", prompt)
     # One space between the two, unless either side brings its own.
     space = "" if before[-1:].isspace() or completion[:1].isspace() or not before else " "
-    return Text(before, space + completion, chat=False, ends=False)
+    segments = (Segment(before, loss_on == "all"), Segment(space + completion, True))
+    return Text(segments, chat=False, ends=False)
 
 
 def _alpaca(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -147,52 +173,10 @@ def _choices(row: Mapping[str, Any]) -> tuple[str, list[str], int, str]:
     prompt = _string(row, "prompt")
     choices, answer = row.get("choices"), row.get("answer")
     if not isinstance(choices, list) or len(choices) < 2:
-        raise _BadRow(f"choices is {str(choices)[:40]!r}, not a list of two texts or more")
+        raise BadRow(f"choices is {str(choices)[:40]!r}, not a list of two texts or more")
     if not all(isinstance(choice, str) and choice.strip() for choice in choices):
-        raise _BadRow("a choice is empty or no text")
+        raise BadRow("a choice is empty or no text")
     if not isinstance(answer, int) or isinstance(answer, bool) or not 0 <= answer < len(choices):
-        raise _BadRow(f"answer is {answer!r}, not an index from 0 to {len(choices) - 1}")
+        raise BadRow(f"answer is {answer!r}, not an index from 0 to {len(choices) - 1}")
     group = row.get("group")
     return prompt, choices, answer, "" if group is None else str(group)
-
-
-def _chat(row: Mapping[str, Any], tokenizer: Any) -> Text:
-    if not tokenizer.chat_template:
-        raise UserError(
-            "the rows are messages but the model's tokenizer has no chat template; use a model "
-            "that has one, or rows with prompt and completion"
-        )
-    messages = row.get("messages")
-    if not isinstance(messages, list) or len(messages) < 2:
-        raise _BadRow("messages is not a list of two messages or more")
-    for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise _BadRow("a message is not {role, content} with text as content")
-        if not isinstance(message.get("role"), str):
-            raise _BadRow("a message has no role")
-    last = messages[-1]
-    if last["role"] != "assistant":
-        raise _BadRow(f"the last message is {last['role']!r}'s, not the assistant's")
-    if not last["content"].strip():
-        raise _BadRow("the last message is empty")
-    try:
-        full = tokenizer.apply_chat_template(messages, tokenize=False)
-        prompt = tokenizer.apply_chat_template(
-            messages[:-1], tokenize=False, add_generation_prompt=True
-        )
-    except Exception as error:  # templates refuse what they do not know, in Jinja's own words
-        raise _BadRow(f"the chat template refuses it ({error})") from None
-    if not full.startswith(prompt):
-        raise _BadRow(
-            "the chat template renders the earlier messages in another way before a reply"
-        )
-    completion = full[len(prompt) :]
-    # What follows the end of the turn (often a newline) is never generated, so it carries no loss.
-    turn = completion.rstrip()
-    ends = turn.endswith(tuple(_special_tokens(tokenizer)))
-    return Text(prompt, turn if ends else completion, chat=True, ends=ends)
-
-
-def _special_tokens(tokenizer: Any) -> list[str]:
-    added = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
-    return [*tokenizer.all_special_tokens, *added]
