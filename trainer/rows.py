@@ -15,6 +15,7 @@ from trainer.spec import UserError
 HUB_TIMEOUT_S = 20.0
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 _HUB = re.compile(r"^[\w.-]+(/[\w.-]+)?(:[\w.-]+){0,2}$")
+_HUB_REVISION = re.compile(r"^[\w.-]+(/[\w.-]+)?@[\w./-]+(:[\w.-]+){0,2}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,16 @@ def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
         found = _read_file(path)
     elif path.is_dir():
         raise UserError(f"{source} is a folder; give one of its files ({', '.join(SUFFIXES)})")
-    elif path.suffix in SUFFIXES or source.startswith((".", "/", "~")) or not _HUB.match(source):
+    elif path.suffix in SUFFIXES or source.startswith((".", "/", "~")):
+        raise UserError(f"{source}: no such file")
+    elif _HUB_REVISION.match(source):
+        name, _, revision = source.partition("@")
+        raise UserError(
+            f"{source}: no such file, and a revision of a Hub data set cannot be given here; "
+            f"download it with `hf download {name} --repo-type dataset --revision "
+            f"{revision.partition(':')[0]} --local-dir DIR` and give its file's path"
+        )
+    elif not _HUB.match(source):
         raise UserError(f"{source}: no such file")
     else:
         found = _read_hub(source, default_split, cache_dir)
@@ -131,12 +141,22 @@ def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
         HfApi().dataset_info(name, timeout=HUB_TIMEOUT_S)
         rows = datasets.load_dataset(name, config, split=split, cache_dir=str(cache_dir)).to_list()
     except Exception as error:  # the Hub's clients raise a dozen kinds
-        raise UserError(
-            f"{source}: no such file, and not readable as a Hub data set "
-            f"({_short(' '.join(str(error).split()), 200)}); save it as a local .jsonl or .parquet "
-            "file and give its path, or write ID:SPLIT or ID:CONFIG:SPLIT"
-        ) from None
+        raise UserError(_hub_trouble(source, name, error)) from None
     return Source(source, rows, "row", list(range(1, len(rows) + 1)), None)
+
+
+def _hub_trouble(source: str, name: str, error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "gated" in said.lower() or type(error).__name__ == "GatedRepoError":
+        return (
+            f"{source}: a gated Hub data set; accept its terms at "
+            f"https://huggingface.co/datasets/{name} and log in with `hf auth login` (or HF_TOKEN)"
+        )
+    return (
+        f"{source}: no such file, and not readable as a Hub data set ({_short(said, 200)}); save "
+        "it as a local .jsonl or .parquet file and give its path, or write ID:SPLIT or "
+        "ID:CONFIG:SPLIT; a private one needs `hf auth login`"
+    )
 
 
 def _short(value: Any, length: int = 40) -> str:
