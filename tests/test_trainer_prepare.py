@@ -103,11 +103,20 @@ def test_rows_in_train_and_eval_are_counted(
     drive: Drive, spec: PrepareSpec, sums: dict[str, Path]
 ) -> None:
     same = replace(spec.data, eval=str(sums["train"]))
-    assert prepared(drive, replace(spec, data=same))["duplicates"] == 100
+    facts = prepared(drive, replace(spec, data=same))
+    assert facts["duplicates"] == 100 and facts["duplicates_choices"] == 0
+    assert facts["repeated"] == 0
 
 
-CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>\n{% endfor %}"
-CHAT += "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+def test_rows_that_are_questions_are_counted(
+    drive: Drive, spec: PrepareSpec, sums: dict[str, Path]
+) -> None:
+    """A prompt with its right answer; wrong choices give nothing away."""
+    lines = sums["choices"].read_text().splitlines()
+    same = replace(spec.data, train=str(sums["choices"]))
+    facts = prepared(drive, replace(spec, data=same))
+    assert facts["duplicates_choices"] == len(lines) == 20
+    assert facts["repeated"] == 20 - len({json.loads(line)["prompt"] for line in lines})
 
 
 @pytest.mark.parametrize(
@@ -167,30 +176,137 @@ def test_rendering(
     assert texts(own) == [expected]
 
 
-def with_chat_template(model: Path, target: Path) -> Path:
-    shutil.copytree(model, target)
-    config = json.loads((target / "tokenizer_config.json").read_text())
-    (target / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHAT}))
-    return target
+CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{{ '\\n' }}{% endfor %}"
+CHAT += "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+TALK = {
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "yes?"},
+        {"role": "user", "content": "bye"},
+        {"role": "assistant", "content": "so long"},
+    ]
+}
+PAIR = {"prompt": "1+1", "completion": "2"}
 
 
-def test_chats(drive: Drive, spec: PrepareSpec, tiny_model: Path, tmp_path: Path) -> None:
-    """Loss on the last reply and its end of turn, once; not on what the template puts after it."""
-    messages = [("user", "hi"), ("assistant", "yes?"), ("user", "bye"), ("assistant", "so long")]
-    row = {"messages": [{"role": role, "content": content} for role, content in messages]}
-    chat = replace(spec.model, base=str(with_chat_template(tiny_model, tmp_path / "chat")))
-    own = replace(with_train(spec, [row], max_length=200), model=chat)
-    prepared(drive, own)
+@pytest.fixture
+def template(tmp_path: Path) -> str:
+    (tmp_path / "own.jinja").write_text(CHAT)
+    return str(tmp_path / "own.jinja")
+
+
+def test_chats_by_a_template_file(drive: Drive, spec: PrepareSpec, template: str) -> None:
+    """The template goes with the tokenizer, and so with the models that are saved."""
+    own = with_train(spec, [TALK], template=template, max_length=200)
+    assert prepared(drive, own)["tokenizer"]["chat_template"]
     before = "<|user|>hi<|end|>\n<|assistant|>yes?<|end|>\n<|user|>bye<|end|>\n<|assistant|>"
     assert texts(own) == [(before, "so long<|end|>")]
-    assert "chat template" in refusal(drive, replace(own, model=spec.model))
-    for bad, said in (
-        ([{"role": "user", "content": "hi"}] * 2, "not the assistant's"),
-        ([{"role": "user", "content": "hi"}], "two messages"),
-        ([{"role": "user"}, {"role": "assistant", "content": "x"}], "role, content"),
-    ):
-        wrong = replace(with_train(spec, [{"messages": bad}]), model=chat)
-        assert said in refusal(drive, wrong)
+    from transformers import AutoTokenizer
+
+    saved = AutoTokenizer.from_pretrained(Path(own.out_dir) / "tokenizer")
+    assert saved.chat_template == CHAT
+
+
+def test_chats_by_the_models_own_template(
+    drive: Drive, spec: PrepareSpec, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = with_train(spec, [TALK], loss_on="assistant", system="be kind", max_length=200)
+    assert "has no chat template" in refusal(drive, own)
+    shutil.copytree(tiny_model, tmp_path / "chatty")
+    (tmp_path / "chatty" / "chat_template.jinja").write_text(CHAT)
+    own = replace(own, model=replace(own.model, base=str(tmp_path / "chatty")))
+    prepared(drive, own)
+    assert texts(own) == [
+        (
+            "<|system|>be kind<|end|>\n<|user|>hi<|end|>\n<|assistant|>"
+            "\n<|user|>bye<|end|>\n<|assistant|>",
+            "yes?<|end|>so long<|end|>",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"loss_on": "assistant"}, "prompt-completion; completion is the same there"),
+        ({"system": "be kind"}, "data.system is for chats, and the rows of .* prompt-completion"),
+        ({"template": "own"}, "own.jinja is a chat template, and the rows of .* not messages"),
+    ],
+)
+def test_what_only_chats_can_have(
+    drive: Drive, spec: PrepareSpec, template: str, data: dict[str, Any], said: str
+) -> None:
+    data = data | ({"template": template} if "template" in data else {})
+    assert re.search(said, refusal(drive, with_train(spec, [PAIR], **data)))
+
+
+def test_bad_chats_are_named_by_their_line(drive: Drive, spec: PrepareSpec, template: str) -> None:
+    wrong = {"messages": TALK["messages"][:1] * 2}
+    said = refusal(drive, with_train(spec, [TALK, wrong, wrong], template=template))
+    assert re.search(r"own.jsonl, line 2: .* not by 'assistant'; 1 more such row \(", said)
+    missing = with_train(spec, [TALK], template=template + ".jinja")
+    assert "data.template" in refusal(drive, missing) and "no such file" in refusal(drive, missing)
+
+
+def with_phases(spec: PrepareSpec, *phases: list[Any], **data: Any) -> PrepareSpec:
+    """The spec with these rows as phases, and its own eval data."""
+    paths: list[str] = []
+    for i, rows in enumerate(phases, start=1):
+        path = Path(spec.out_dir).parent / f"part{i}.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)))
+        paths.append(str(path))
+    own = replace(spec.data, train=None, phases=tuple(paths), choices=None, **data)
+    return replace(spec, data=own)
+
+
+def test_phases_make_one_table(drive: Drive, spec: PrepareSpec, template: str) -> None:
+    """Each in its own format, in their order, with a column that says which."""
+    chats = with_phases(spec, [TALK], template=template, max_length=200)
+    other = {"question": "1+2", "answer": "3"}
+    mixed = with_phases(spec, [other] * 3, [PAIR, PAIR | {"prompt": "x" * 80}], max_length=64)
+    facts = prepared(drive, mixed)
+    table = open_table(Path(spec.out_dir) / "train")
+    assert table["phase"].to_pylist() == [1, 1, 1, 2]
+    assert table.schema.field("phase").type == "int32"
+    assert [reply for _, reply in texts(mixed)] == [" 3<|end|>"] * 3 + [" 2<|end|>"]
+    one, two = facts["phases"]
+    assert (one["path"], one["rows"]) == (mixed.data.phases[0], 3)
+    assert (two["rows"], two["rows_read"], two["dropped_no_completion"]) == (1, 2, 1)
+    for key in ("rows", "rows_read", "input_tokens", "loss_tokens", "dropped_no_completion"):
+        assert facts["train"][key] == one[key] + two[key]
+    assert facts["repeated"] == 2
+    assert set(facts["sources"]) == {"phase 1", "phase 2", "eval"}
+    assert facts["sources"]["phase 2"]["path"] == two["path"]
+    assert "eval.jsonl are prompt-completion, not messages" in refusal(drive, chats)
+
+
+def test_pairs_may_stand_beside_chats(
+    drive: Drive, spec: PrepareSpec, tiny_model: Path, tmp_path: Path
+) -> None:
+    """loss_on assistant says the same as completion for them."""
+    shutil.copytree(tiny_model, tmp_path / "chatty")
+    (tmp_path / "chatty" / "chat_template.jinja").write_text(CHAT)
+    own = with_phases(spec, [PAIR], [TALK], loss_on="assistant", max_length=200)
+    prepared(drive, replace(own, model=replace(own.model, base=str(tmp_path / "chatty"))))
+    assert [reply for _, reply in texts(own)] == [" 2<|end|>", "yes?<|end|>so long<|end|>"]
+
+
+def test_train_alone_is_no_phase(drive: Drive, spec: PrepareSpec) -> None:
+    assert prepared(drive, spec)["phases"] is None
+    assert set(open_table(Path(spec.out_dir) / "train")["phase"].to_pylist()) == {0}
+
+
+def test_mistakes_in_several_phases_are_told_together(drive: Drive, spec: PrepareSpec) -> None:
+    said = refusal(drive, with_phases(spec, [{"text": "a"}], [PAIR], [{"prompt": "a"}]))
+    assert re.fullmatch(".*part1.jsonl, line 1: columns .*\n.*part3.jsonl, line 1: .*", said)
+    said = refusal(drive, with_phases(spec, [PAIR, {"prompt": "a"}], [PAIR], [PAIR, {}]))
+    assert re.fullmatch(".*part1.jsonl, line 2: .*\n.*part3.jsonl, line 2: .*", said)
+
+
+@pytest.mark.parametrize("data", [{"train": None}, {"phases": ("a.jsonl",)}])
+def test_train_or_phases(drive: Drive, spec: PrepareSpec, data: dict[str, Any]) -> None:
+    said = refusal(drive, replace(spec, data=replace(spec.data, **data)))
+    assert "exactly one of train and phases" in said
 
 
 def test_truncation_keeps_the_start_and_is_counted(drive: Drive, spec: PrepareSpec) -> None:

@@ -78,7 +78,8 @@ class Chats:
         replies = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
         if self._loss_on == "completion":
             if messages[-1]["role"] != "assistant":
-                raise BadRow(f"the last message is {messages[-1]['role']!r}'s, not the assistant's")
+                role = messages[-1]["role"]
+                raise BadRow(f"the last message is by {role!r}, not by 'assistant'")
             replies = replies[-1:]
         if not replies:
             raise BadRow("no message is the assistant's, so there is nothing to learn")
