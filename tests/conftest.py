@@ -92,14 +92,7 @@ def data_dir(
     data = DataSpec(str(sums["train"]), eval=str(sums["eval"]), choices=str(sums["choices"]))
     metrics = ("eval_loss", "choice_accuracy")
     spec = PrepareSpec(ModelSpec(str(tiny_model)), data, str(out_dir), metrics, num_threads=1)
-    ours, theirs = multiprocessing.Pipe()
-    run_prepare(spec, theirs)
-    events = []
-    while ours.poll():
-        try:
-            events.append(ours.recv())
-        except EOFError:
-            break
+    events = converse(run_prepare, spec)
     assert isinstance(events[-1], Prepared), events[-1]
     return out_dir
 
@@ -121,38 +114,39 @@ Drive = Callable[..., list[Any]]
 
 @pytest.fixture
 def drive() -> Drive:
+    return converse
+
+
+def _go_on(event: Any) -> Any:
+    return Verdict("continue", "none", "a test") if isinstance(event, VerdictWanted) else None
+
+
+def converse(
+    entry: Callable[..., None], spec: Any, answer: Callable[[Any], Any] = _go_on
+) -> list[Any]:
     """Run an entry point of trainer.worker here, with a driver in a thread; the events it sent.
 
     `answer(event)` gives what the driver sends back: a message, or None for nothing. It raises
     EOFError to hang up.
     """
+    ours, theirs = multiprocessing.Pipe()
+    events: list[Any] = []
 
-    def run(entry: Callable[..., None], spec: Any, answer: Callable[[Any], Any] = _go_on) -> list:
-        ours, theirs = multiprocessing.Pipe()
-        events: list[Any] = []
+    def listen() -> None:
+        # A reset: it left an answer unread.
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                events.append(ours.recv())
+                message = answer(events[-1])
+                if message is not None:
+                    ours.send(message)
+        ours.close()
 
-        def listen() -> None:
-            with contextlib.suppress(
-                EOFError, ConnectionError
-            ):  # a reset: it left an answer unread
-                while True:
-                    events.append(ours.recv())
-                    message = answer(events[-1])
-                    if message is not None:
-                        ours.send(message)
-            ours.close()
-
-        driver = threading.Thread(target=listen)
-        driver.start()
-        entry(spec, theirs)
-        driver.join()
-        return events
-
-    return run
-
-
-def _go_on(event: Any) -> Any:
-    return Verdict("continue", "none", "a test") if isinstance(event, VerdictWanted) else None
+    driver = threading.Thread(target=listen)
+    driver.start()
+    entry(spec, theirs)
+    driver.join()
+    return events
 
 
 @pytest.fixture(scope="session")

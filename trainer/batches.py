@@ -26,9 +26,7 @@ class Rows(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
         table = open_table(folder)
         self._input_ids = list_column(table, "input_ids")
         self._labels = list_column(table, "labels")
-        phases = (
-            table["phase"].to_numpy() if "phase" in table.column_names else np.zeros(len(table))
-        )  # (num_rows,), ascending
+        phases = table["phase"].to_numpy()  # (num_rows,), ascending
         self.phase_sizes: list[int] = np.unique_counts(phases).counts.tolist()
 
     def __len__(self) -> int:
