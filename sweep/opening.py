@@ -19,6 +19,7 @@ from sweep.asking import Asker, refuse_foreign
 from sweep.bests import write_beside
 from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
+from sweep.data_text import data_lines
 from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
 from sweep.flops import eval_flops
@@ -26,7 +27,6 @@ from sweep.inspect import remote_storage
 from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
 from sweep.paths import StudyPaths
-from sweep.plan_text import data_lines
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import View
 from sweep.recipes import fit_recipes

@@ -9,6 +9,7 @@ from typing import Any
 from sweep.budgets import budget_extremes, check_rows, samples_of_epochs, window_samples
 from sweep.checks import searched_names
 from sweep.config import LoadedStudy, leaves
+from sweep.data_text import DATA_FACTS
 from sweep.flops import DATA_OF, eval_flops, eval_tokens, train_flops
 from sweep.memory import GB, disk_gb, lora_params, memory_gb, what_fits
 from sweep.plan_text import plan_lines
@@ -40,7 +41,7 @@ def plan_document(
             for path, value in leaves(study.to_document())
         ],
         "num_params": facts["num_params"],
-        "data": {name: facts[name] for name in ("train", "eval", "choices", "duplicates")},
+        "data": {name: facts[name] for name in DATA_FACTS},
         "trials": trials,
         "workers": workers,
         "space": {"searched": searched_names(study.search.space), "points": points},

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.complaints import show
+from sweep.data_text import data_lines
 from sweep.formats import flops, parameters
 
 
@@ -32,36 +33,6 @@ def _settings(document: Mapping[str, Any]) -> Iterator[str]:
     value_wide = min(32, max(len(text) for text in shown))
     for each, text in zip(values, shown, strict=True):
         yield f"{each['path']:<{wide}}  {text:<{value_wide}}  {each['origin']}"
-
-
-def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """Rows, tokens and what was cut or dropped; `data` holds the parts of the facts."""
-    for name in ("train", "eval"):
-        if (facts := data[name]) is None:
-            continue
-        yield (
-            f"{name:<8} {facts['rows']:,} rows, {facts['input_tokens']:,} tokens "
-            f"({facts['loss_tokens']:,} carry loss), the longest {facts['longest']:,}"
-        )
-        notes = [
-            f"{facts[key]:,} {what}"
-            for key, what in (
-                ("dropped_no_completion", "dropped: nothing left of the completion"),
-                ("truncated", "cut at data.max_length"),
-            )
-            if facts[key]
-        ]
-        if notes:
-            yield f"{'':<8} of {facts['rows_read']:,} read: {'; '.join(notes)}"
-    if (choices := data["choices"]) is not None:
-        groups = ", ".join(f"{name} {num:,}" for name, num in choices["groups"].items())
-        in_groups = f" ({groups})" if groups else ""
-        yield (
-            f"choices  {choices['questions']:,} questions{in_groups}, "
-            f"{choices['input_tokens']:,} tokens"
-        )
-    if data["duplicates"]:
-        yield f"warning: rows of train that are also in eval: {data['duplicates']:,}"
 
 
 def _trials(document: Mapping[str, Any]) -> Iterator[str]:

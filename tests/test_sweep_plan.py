@@ -41,7 +41,8 @@ def load(tmp_path: Path) -> Load:
 
 
 def make_facts(num_params: int = 7_000_000_000, **changes: Any) -> dict[str, Any]:
-    rows = {"dropped_no_completion": 2, "truncated": 5, "longest": 900}
+    rows = {"dropped_no_completion": 2, "dropped_too_short": 0, "truncated": 5}
+    rows |= {"longest": 900, "longest_read": 1200}
     facts = {
         "num_params": num_params,
         "train": {"rows": 1000, "rows_read": 1002, "input_tokens": 200_000, "loss_tokens": 80_000}
@@ -50,6 +51,10 @@ def make_facts(num_params: int = 7_000_000_000, **changes: Any) -> dict[str, Any
         | rows,
         "choices": None,
         "duplicates": 0,
+        "duplicates_choices": 0,
+        "repeated": 0,
+        "phases": None,
+        "max_length": 1024,
         "sources": {},
         "base_measurements": None,
         "machine": {
@@ -318,6 +323,7 @@ def test_the_plan_of_a_grid_stops_at_its_points(load: Load) -> None:
 
 def test_the_plan_of_choices(load: Load) -> None:
     choices = {"questions": 400, "groups": {"a": 300, "b": 100}, "input_tokens": 40_000}
+    choices |= {"questions_read": 400, "dropped_too_long": 0, "longest_read": 900}
     loaded = load("objective={metric: choice_accuracy, data: org/questions}", "data.eval=null")
     document = plan_document(loaded, make_facts(1_000_000, eval=None, choices=choices))
     assert document["flops"]["early_evaluations"] == 2e6 * 16 * 6400
@@ -360,8 +366,8 @@ def test_the_text(load: Load) -> None:
     for words in (
         "run.trials                       10",
         "--set",
-        "1,000 rows, 200,000 tokens (80,000 carry loss)",
-        "2 dropped: nothing left of the completion",
+        "1,000 rows, 200,000 tokens, 40.0% of them bear loss (80,000), the longest 900",
+        "2 of 1,002 dropped: nothing left of the completion",
         "rows of train that are also in eval: 3",
         "10 trials of 40,000 samples, 2 at a time",
         "early window: 4,000 samples, 10.0% of the smallest budget",
