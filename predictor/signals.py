@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from predictor.noise import squared_norm_estimate
 from predictor.types import Observation, WindowSignals
 
 
@@ -83,16 +84,13 @@ def noise_free_gradient_norm(window: Sequence[Observation]) -> float | None:
     fast weighs on it more than on the raw one, as do phases before the one it closes in; and it
     goes missing where noise dominates (small batches), so it is not missing at random.
     """
-    estimates = np.array(
-        [o.grad_sq_noise_free for o in window if o.grad_sq_noise_free is not None], dtype=np.float64
-    )  # (num_measured_steps,)
-    if len(estimates) < 2:
+    squared = squared_norm_estimate(window)
+    if squared is None:
         return None
-    if not np.isfinite(estimates).all():
+    if not math.isfinite(squared.value):
         return math.nan
-    mean = float(np.mean(estimates))
-    standard_error = float(np.std(estimates, ddof=1)) / math.sqrt(len(estimates))
-    return math.sqrt(mean) if mean > 0 and mean >= 2 * standard_error else None
+    is_there = squared.value > 0 and squared.value >= 2 * squared.standard_error
+    return math.sqrt(squared.value) if is_there else None
 
 
 def _is_late(observation: Observation, window: Sequence[Observation], samples: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from predictor.noise import gradient_noise_scale, squared_norm_estimate
 from tests import sharded
 from trainer.batches import collate, num_loss_tokens
 from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, squared_norm
@@ -138,6 +139,65 @@ def test_hooks_see_each_backward_alone_tied_weights_once(
     meter.reset()
     model(input_ids=batches[0], labels=batches[0]).loss.backward()
     assert meter.read()[1] == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "micro_batch"), [(8, 1), (8, 2), (24, 3), (24, 6)])
+def test_a_trial_agrees_with_every_sample_taken_alone(
+    drive: Any, tiny_model: Path, data_dir: Path, tmp_path: Path, batch: int, micro_batch: int
+) -> None:
+    """Weights fixed, ragged rows: |G|^2 and the noise scale, within the errors they state."""
+    from transformers import AutoModelForCausalLM
+
+    from trainer.batches import Rows
+    from trainer.spec import ModelSpec, Stepped, TrialSpec
+    from trainer.worker import run_trial
+
+    spec = TrialSpec(
+        number=0,
+        seed=0,
+        model=ModelSpec(str(tiny_model), dtype="float32"),
+        data_dir=str(data_dir),
+        trial_dir=str(tmp_path / "trial"),
+        batch_size=batch,
+        budget_samples=batch * 100,
+        window_samples=batch * 100,
+        metrics=(),
+        early_eval=0,
+        learning_rate=0.0,
+        micro_batch=micro_batch,
+        save_model=False,
+        num_threads=1,
+    )
+    told = drive(run_trial, spec)
+    steps = [event.observation for event in told if isinstance(event, Stepped)]
+    assert len(steps) == 100
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    rows = Rows(data_dir / "train")
+    sums, counts = [], []
+    for row in range(len(rows)):
+        one = collate([rows[row]])
+        model.zero_grad()
+        counts.append(num_loss_tokens(one))
+        (model(input_ids=one["input_ids"], labels=one["labels"]).loss * counts[-1]).backward()
+        sums.append(torch.cat([grad.flatten() for grad in grads_of(model)]).double().numpy())
+    gradients, tokens = np.stack(sums), np.array(counts)
+    # Pairs of different samples: what batches drawn without repeats can see of the expectation.
+    pairs = float((gradients.sum(0) ** 2).sum() - (gradients**2).sum())
+    squared = pairs / float(tokens.sum() ** 2 - (tokens**2).sum())
+    around = gradients - tokens[:, None] * gradients.sum(0) / tokens.sum()
+    trace = float((around**2).sum()) / (len(rows) - 1) / tokens.mean() ** 2
+
+    found = squared_norm_estimate(steps)
+    scale = gradient_noise_scale(steps, batch)
+    assert found is not None and scale is not None
+    assert abs(found.value - squared) < 3 * found.standard_error
+    assert found.standard_error < 0.2 * squared  # it could have failed
+    assert abs(scale.value - trace / squared) < 3 * scale.standard_error
+    assert scale.standard_error < 0.3 * scale.value
+    raw = float(np.mean([step.grad_norm**2 for step in steps]))
+    assert raw == pytest.approx(squared + trace / batch, rel=0.1)
 
 
 def ragged_rows(count: int) -> list[tuple[np.ndarray, np.ndarray]]:

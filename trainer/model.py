@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trainer.spec import ModelSpec, UserError
-from trainer.switches import apply_liger, check_switches
+from trainer.switches import apply_liger, check_padding_free, check_switches, is_padding_free
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _PICKLES = ("*.bin", "*.pt", "*.pth")
@@ -173,7 +173,8 @@ def _check_tokenizer(folder: Path, tokenizer: Any, embedding_rows: int) -> None:
 def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     """The base model with its weights held as `model.weights` says, on `device`, for training.
 
-    Raises UserError if the weights do not fill the model (the library would invent the rest).
+    Raises UserError if the weights do not fill the model (the library would invent the rest), or
+    if a switch cannot work with it.
     """
     check_dtype(model, device)
     check_switches(model, device)
@@ -199,7 +200,10 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     loaded.name_or_path = loaded.config._name_or_path
     if model.liger:
         apply_liger(loaded)
-    return loaded.to(device)
+    loaded.to(device)
+    if is_padding_free(model, loaded):
+        check_padding_free(loaded)
+    return loaded
 
 
 def check_dtype(model: ModelSpec, device: torch.device) -> None:
