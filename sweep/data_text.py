@@ -53,7 +53,7 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
         if data[key]:
             yield (
                 f"warning: rows of train that are also {what}: {data[key]:,} "
-                f"({share(data[key], data['train']['rows'])}); what is learned by heart looks good"
+                f"({share(data[key], data['train']['rows'])}); learning them by heart pays"
             )
 
 
@@ -64,10 +64,9 @@ def _rows(name: str, facts: Mapping[str, Any], source: str = "") -> Iterator[str
         if facts[key]:
             yield f"{'':<8} {facts[key]:,} {read} dropped: {why}"
     if facts["truncated"]:
-        yield (
-            f"{'':<8} {facts['truncated']:,} {read} cut at data.max_length; the longest had "
-            f"{facts['longest_read']:,} tokens"
-        )
+        yield f"{'':<8} {facts['truncated']:,} {read} cut at data.max_length"
+    if facts["longest_read"] > facts["longest"]:
+        yield f"{'':<8} the longest that was read has {facts['longest_read']:,} tokens"
 
 
 def _size(name: str, facts: Mapping[str, Any]) -> str:
