@@ -1,50 +1,110 @@
 """Tokens per second of our trial and of a plain TRL script: `python -m benchmarks.throughput MODEL
-ROWS.jsonl [--rounds 5] [--steps 10] [--batch 8] [--max-length 192] [--dtype float32]`.
+ROWS.jsonl [--rounds 2] [--steps 10] [--batch 8] [--max-length 96] [--dtype float32]`.
 
-Both train the same samples in the same order with the same settings; the arms take turns, in an
-order that changes from round to round. Two ratios, each with a bootstrap interval over rounds: the
-whole of the training (from its start to the end of the last step, our window included), and the
-steps outside our window. A third arm is ours with the samples concatenated without padding.
+Both train the same samples in the same order with the same settings, and take turns after every
+step, so that whatever else the machine does falls on both. Two ratios of tokens per second: over
+the whole trial (from the call of train() to the end of the last step, our window included), and
+over the steps outside our window; each with a bootstrap interval over steps. `--padding-free` takes
+the padded trial for the plain script's place, and one of concatenated samples for ours.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
-import statistics
 import tempfile
+import threading
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.trials import prepare_rows, run
+import numpy as np
+
+from benchmarks.trials import prepare_rows
+from predictor.types import Verdict
 from trainer.batches import Rows, Stacked
+from trainer.link import Link
 from trainer.model import best_device, load_model
-from trainer.spec import Event, ModelSpec, Started, Stepped, TrialSpec
-from trainer.worker import run_trial
+from trainer.spec import Event, ModelSpec, Started, Stepped, TrialSpec, VerdictWanted
 
 MICRO_BATCH = 8
+LOADING = threading.Lock()  # the library loads one model at a time
 
 
-def run_ours(spec: TrialSpec) -> list[float]:
-    """The time of the start of training and of the end of every step."""
-    times: list[float] = []
+class Turns:
+    """Two threads, one of which works at a time; each counts the seconds of its own turns."""
 
-    def hear(event: Event) -> None:
-        if isinstance(event, Started | Stepped):
-            times.append(time.perf_counter())
+    def __init__(self) -> None:
+        self._turn, self._changed = 0, threading.Condition()
+        self._began = 0.0
+        self.seconds: tuple[list[float], list[float]] = ([], [])
 
-    run(run_trial, spec, hear)
-    return times
+    def begin(self, who: int) -> None:
+        self._wait(who)
+
+    def end_step(self, who: int) -> None:
+        _synchronise()
+        self.seconds[who].append(time.perf_counter() - self._began)
+        self.leave(who)
+        self._wait(who)
+
+    def leave(self, who: int) -> None:
+        with self._changed:
+            self._turn = 1 - who
+            self._changed.notify_all()
+
+    def _wait(self, who: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn == who)
+        self._began = time.perf_counter()
 
 
-def run_trl(spec: TrialSpec, rows: Rows) -> list[float]:
+def _synchronise() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+class TurnLink(Link):
+    """A driver that agrees to everything, and lets the other side work after every step."""
+
+    def __init__(self, turns: Turns, who: int) -> None:
+        self._turns, self._who = turns, who
+
+    def send(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._turns.begin(self._who)
+        elif isinstance(event, Stepped):
+            self._turns.end_step(self._who)
+
+    def alive(self, doing: str) -> None:
+        pass
+
+    def ask(self, wanted: VerdictWanted) -> Verdict:
+        return Verdict("continue", "none", "benchmark")
+
+    def order(self) -> None:
+        return None
+
+
+def train_ours(spec: TrialSpec, turns: Turns, who: int) -> None:
+    from trainer.team import Team
+    from trainer.trial import Trial
+
+    with LOADING:
+        trial = Trial(spec, TurnLink(turns, who), Team())
+    trial.train()
+    turns.leave(who)
+
+
+def train_trl(spec: TrialSpec, rows: Rows, turns: Turns, who: int) -> None:
     """What a user writes who needs no sweep: SFTTrainer over tokenised rows."""
     from datasets import Dataset
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
     from trainer.train import blank_tokenizer
@@ -56,11 +116,10 @@ def run_trl(spec: TrialSpec, rows: Rows) -> list[float]:
     )
     device = best_device()
     micro_batch = min(MICRO_BATCH, spec.batch_size)
-    times: list[float] = []
 
-    class Clock(TrainerCallback):
+    class Turn(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            times.append(time.perf_counter())
+            turns.end_step(who)
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,6 +130,7 @@ def run_trl(spec: TrialSpec, rows: Rows) -> list[float]:
             max_steps=spec.num_steps,
             learning_rate=spec.learning_rate,
             lr_scheduler_type="constant",
+            optim="adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
             adam_beta2=spec.beta2,
             max_grad_norm=spec.clip,
             bf16=spec.model.dtype == "bfloat16",
@@ -84,44 +144,52 @@ def run_trl(spec: TrialSpec, rows: Rows) -> list[float]:
             report_to="none",
             disable_tqdm=True,
         )
-        trainer = SFTTrainer(
-            load_model(spec.model, device),
-            config,
-            train_dataset=dataset,
-            processing_class=blank_tokenizer(),
-            callbacks=[Clock()],
-        )
-        from transformers import PrinterCallback
-
+        with LOADING:
+            trainer = SFTTrainer(
+                load_model(spec.model, device),
+                config,
+                train_dataset=dataset,
+                processing_class=blank_tokenizer(),
+                callbacks=[Turn()],
+            )
         trainer.remove_callback(PrinterCallback)
-        times.append(time.perf_counter())
+        turns.begin(who)
         trainer.train()
-    return times
+    turns.leave(who)
 
 
-def interval(ratios: list[float]) -> str:
-    rng = random.Random(0)
-    medians = sorted(statistics.median(rng.choices(ratios, k=len(ratios))) for _ in range(10_000))
-    return f"{statistics.median(ratios):.3f} (95 % {medians[250]:.3f} to {medians[9749]:.3f})"
+def ratio(theirs: np.ndarray, ours: np.ndarray, is_window: np.ndarray) -> str:
+    """Of summed times, (num_steps,) each; the same steps are drawn for both, window and rest apart.
+
+    The first turn of each round holds the library's own preparations."""
+    rng = np.random.default_rng(0)
+    groups = [np.flatnonzero(is_window), np.flatnonzero(~is_window)]
+    draws = [
+        np.concatenate([rng.choice(group, len(group)) for group in groups if len(group)])
+        for _ in range(10_000)
+    ]
+    found = [theirs[draw].sum() / ours[draw].sum() for draw in draws]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return f"{theirs.sum() / ours.sum():.3f} (95 % {low:.3f} to {high:.3f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("rows", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--max-length", type=int, default=192)
+    parser.add_argument("--max-length", type=int, default=96)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--attention", default="auto")
-    parser.add_argument("--without-concatenation", action="store_true")
+    parser.add_argument("--padding-free", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = ModelSpec(given.model, dtype=given.dtype, attention=given.attention)
         data_dir = prepare_rows(model, given.rows, Path(folder), given.max_length)
         num_samples = given.steps * given.batch
-        ours = TrialSpec(
+        spec = TrialSpec(
             number=0,
             seed=0,
             model=model,
@@ -138,36 +206,40 @@ def main() -> None:
             micro_batch=MICRO_BATCH,
         )
         rows = Rows(data_dir / "train")
-        concatenated = replace(ours, model=replace(model, padding_free=True))
-        arms = {
-            "TRL": lambda: run_trl(ours, rows),
-            "ours": lambda: run_ours(ours),
-            "ours, no padding": lambda: run_ours(concatenated),
-        }
-        if given.without_concatenation:
-            del arms["ours, no padding"]
         order = Stacked(len(rows), given.batch, 0)
-        tokens = [sum(len(rows[r][0]) for r in order.rows(step)) for step in range(given.steps)]
-        print(f"{sum(tokens)} tokens in {given.steps} steps of {given.batch}, on {best_device()}")
-        whole: dict[str, list[float]] = {name: [] for name in arms}
-        after: dict[str, list[float]] = {name: [] for name in arms}
-        for number in range(given.rounds + 1):  # the first warms up
-            names = list(arms) if number % 2 else list(arms)[::-1]
-            for name in names:
-                times = arms[name]()
-                if number == 0:
-                    continue
-                whole[name].append(sum(tokens) / (times[-1] - times[0]))
-                window = ours.window_steps
-                after[name].append(sum(tokens[window:]) / (times[-1] - times[window]))
-            if number:
-                found = ", ".join(f"{name} {speeds[-1]:.1f}" for name, speeds in whole.items())
-                print(f"round {number}: {found} tokens/s", flush=True)
-    for name in list(arms)[1:]:
-        for what, speeds in (("whole trial", whole), ("outside the window", after)):
-            ratios = [a / b for a, b in zip(speeds[name], speeds["TRL"], strict=True)]
-            print(f"{name} / TRL, {what}: {interval(ratios)}")
-    print(json.dumps({"whole": whole, "outside the window": after}))
+        tokens = sum(len(rows[r][0]) for step in range(given.steps) for r in order.rows(step))
+        print(f"{tokens} tokens in {given.steps} steps of {given.batch}, on {best_device()}")
+
+        def theirs(turns: Turns) -> None:
+            if given.padding_free:
+                train_ours(spec, turns, 0)
+            else:
+                train_trl(spec, rows, turns, 0)
+
+        def ours(turns: Turns) -> None:
+            concatenated = replace(model, padding_free=True) if given.padding_free else model
+            train_ours(replace(spec, model=concatenated), turns, 1)
+
+        seconds = [together(theirs, ours) for _ in range(given.rounds)]
+    both = np.concatenate(seconds, axis=1)  # (2, rounds * steps)
+    is_window = np.tile(np.arange(given.steps) < spec.window_steps, given.rounds)
+    speeds = tokens * given.rounds / both.sum(1)
+    print(f"tokens/s over whole trials: theirs {speeds[0]:.1f}, ours {speeds[1]:.1f}")
+    print(f"ours / theirs, whole trials: {ratio(both[0], both[1], is_window)}")
+    after = both[:, ~is_window]
+    print(f"ours / theirs, outside the window: {ratio(after[0], after[1], is_window[~is_window])}")
+    print(json.dumps({"theirs_s": both[0].round(3).tolist(), "ours_s": both[1].round(3).tolist()}))
+
+
+def together(*sides: Callable[[Turns], None]) -> np.ndarray:
+    """Seconds per step, (2, num_steps)."""
+    turns = Turns()
+    threads = [threading.Thread(target=side, args=(turns,), daemon=True) for side in sides]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return np.array(turns.seconds)
 
 
 if __name__ == "__main__":
