@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -171,6 +174,43 @@ def test_no_process_outlives_a_killed_launcher(forked: Any, spec: TrialSpec) -> 
     os.kill(team.launcher.pid, signal.SIGKILL)
     gone, alive = psutil.wait_procs(team.ranks, timeout=10)
     assert not any(is_running(rank) for rank in alive), (gone, alive)
+
+
+DRIVER = """
+import dataclasses, json, os, signal, sys
+from pathlib import Path
+import psutil
+from sweep.executors import Job, Slot
+from sweep.executors.local import LocalExecutor
+from trainer.spec import TRIAL_ENTRY, TrialSpec, VerdictWanted
+
+if __name__ == "__main__":
+    spec = TrialSpec.from_json(json.loads(sys.argv[1]))
+    executor = LocalExecutor()
+    executor.start(Job("trial", TRIAL_ENTRY, spec, Path(spec.trial_dir) / "log.txt"), Slot(0))
+    while not any(isinstance(event, VerdictWanted) for _, event in executor.wait(1.0)):
+        pass
+    print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_process_outlives_a_killed_driver(spec: TrialSpec, tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    command = [sys.executable, str(script), json.dumps(on(spec, 2).to_json())]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    driver = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+    pids = [int(pid) for pid in driver.stdout.split()]
+    assert len(pids) >= 4, driver.stderr  # the server, the launcher and two that train
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(map(is_alive, pids)):
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))
+
+
+def is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and is_running(psutil.Process(pid))
 
 
 def is_running(process: psutil.Process) -> bool:

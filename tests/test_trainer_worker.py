@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
-import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -123,37 +121,3 @@ def test_a_forked_trial_starts_trains_and_ends(
         process.join()
         assert process.exitcode == 0
         assert isinstance(events[-1], end), events[-1]
-
-
-ORPHAN = """
-import multiprocessing, os, signal, sys, time
-from trainer.spec import *
-from trainer.worker import run_trial
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    spec = TrialSpec(0, 0, ModelSpec(sys.argv[1]), sys.argv[1], sys.argv[1], 1, 1, 0, (), 0, 1e-3)
-    process = context.Process(target=run_trial, args=(spec, theirs))
-    process.start()
-    theirs.close()
-    print(process.pid, flush=True)
-    ours.recv()  # it has come up
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.slow
-def test_a_trial_ends_when_its_driver_is_killed(tmp_path: Path, tiny_model: Path) -> None:
-    script = tmp_path / "driver.py"
-    script.write_text(ORPHAN)
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    driver = subprocess.Popen(
-        [sys.executable, str(script), str(tiny_model)], stdout=subprocess.PIPE, env=env, text=True
-    )
-    assert driver.stdout is not None
-    # The pipe ends only when the trial, which inherited it, has ended as well.
-    out, _ = driver.communicate(timeout=120)
-    trial = int(out.strip())
-    # Where nobody reaps orphans it stays in the process table, but it does not run.
-    assert not psutil.pid_exists(trial) or psutil.Process(trial).status() == "zombie"
