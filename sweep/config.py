@@ -122,7 +122,7 @@ def resolve_source(text: str, folder: Path, path: str = "") -> str:
         return str(local.resolve())
     where = f"{path}: " if path else ""
     is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _FILE_SUFFIXES
-    if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^/]+)?", text):
+    if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(:[^/]+)?", text):
         raise UserError(f"{where}no such file or folder: {local}")
     return text
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from sqlalchemy import exc
@@ -193,6 +193,7 @@ def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
         },
         "eval": ("data.eval", study.data.eval),
         "choices": ("objective.data", study.objective.data or study.data.eval),
+        "template": ("data.template", study.data.template),
     }
     for source, known in facts["sources"].items():
         path, text = named.get(source, ("", None))
@@ -200,7 +201,7 @@ def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
             continue
         file = Path(resolve_source(text, loaded.folder, path))
         if not file.is_file() or _sha256(file) != known["sha256"]:
-            changed.append(f"{path}: the rows of {file} are not those it was made with")
+            changed.append(f"{path}: {file} no longer holds what the study was made with")
     return changed
 
 
@@ -217,12 +218,20 @@ def _prepare_again(
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
         silence_s = loaded.study.run.silence_s
         facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
-        for part in ("train", "eval", "choices"):
-            if facts[part] != row.facts[part]:
+        for part in ("train", "phases", "eval", "choices"):
+            if _without_paths(facts[part]) != _without_paths(row.facts[part]):
                 raise UserError(f"the {part} data give other rows than when the study was made")
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
     return {**facts, "base_measurements": row.facts["base_measurements"]}
+
+
+def _without_paths(part: Any) -> Any:
+    """Phases name their files, which may lie elsewhere now."""
+    if not isinstance(part, list):
+        return part
+    phases = cast("list[dict[str, Any]]", part)
+    return [{key: value for key, value in phase.items() if key != "path"} for phase in phases]
 
 
 @contextmanager

@@ -88,7 +88,9 @@ class Trial:
         return self._cost(what, tokens, seconds, eval_flops(num_params, tokens))
 
     def _cost(self, what: str, tokens: int, seconds: float, flops: float) -> Cost:
-        return Cost(self.number, self.row.attempts, what, tokens, seconds, flops)
+        """`seconds` of wall time become device-seconds."""
+        own = seconds * self.spec.processes
+        return Cost(self.number, self.row.attempts, what, tokens, own, flops)
 
     @property
     def is_audited(self) -> bool:

@@ -17,7 +17,8 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
     duplicates         rows of train that are also in eval, token for token
     duplicates_choices rows of train that are a prompt of choices with its right answer
     repeated           rows of train that an earlier row of train equals
-    sources            {"train" | "phase 1" ... | "eval" | "choices": {"path", "sha256"}}; sha256
+    sources            {"train" | "phase 1" ... | "eval" | "choices" | "template": {"path",
+                        "sha256"}}; sha256
                         is null for a Hub data set
     base_measurements  {metric: Measurement as a dict}, or null
     machine            {"device", "num_devices", "device_gib", "memory_gib", "cores"}
@@ -25,6 +26,7 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -83,6 +85,9 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         "base_measurements": _measure_base(spec, out_dir, link) if spec.measure_base else None,
         "machine": _machine(),
     }
+    if is_template_file(spec.data.template):
+        digest = hashlib.sha256(Path(spec.data.template).read_bytes()).hexdigest()
+        facts["sources"]["template"] = {"path": spec.data.template, "sha256": digest}
     write_json(out_dir / "prepared.json", facts)
     link.send(Prepared(facts))
 
