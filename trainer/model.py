@@ -170,8 +170,9 @@ def _check_tokenizer(folder: Path, tokenizer: Any, embedding_rows: int) -> None:
         )
 
 
-def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
-    """The base model with its weights held as `model.weights` says, on `device`, for training.
+def load_model(model: ModelSpec, device: torch.device, place: bool = True) -> PreTrainedModel:
+    """The base model with its weights held as `model.weights` says, for training on `device`: there
+    already, or in the host's memory for whoever shards it.
 
     Raises UserError if the weights do not fill the model (the library would invent the rest), or
     if a switch cannot work with it.
@@ -200,6 +201,8 @@ def load_model(model: ModelSpec, device: torch.device) -> PreTrainedModel:
     loaded.name_or_path = loaded.config._name_or_path
     if model.liger:
         apply_liger(loaded)
+    if not place:
+        return loaded
     loaded.to(device)
     if is_padding_free(model, loaded):
         check_padding_free(loaded)

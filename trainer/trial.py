@@ -73,7 +73,7 @@ class Trial:
 
     def _make_trainer(self) -> ObservedTrainer:
         device = best_device()
-        model = load_model(self.spec.model, device)
+        model = load_model(self.spec.model, device, place=self.spec.model.parallel != "fsdp")
         hooks = Hooks(self.link.alive, self.before_step, self.after_step)
         trainer = ObservedTrainer(
             self.spec,

@@ -1,0 +1,145 @@
+"""`python -m trainer SPEC.json`: one trial by itself, its events as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictor.types import Observation
+from trainer.alone import line, main, read_spec
+from trainer.spec import Failed, ModelSpec, Stepped, TrialSpec, UserError
+
+
+@pytest.fixture
+def values(tiny_model: Path, sums: dict[str, Path]) -> dict[str, Any]:
+    return {
+        "model": {"base": str(tiny_model), "dtype": "float32"},
+        "data": {"train": str(sums["train"]), "eval": str(sums["eval"])},
+        "batch_size": 8,
+        "budget_samples": 64,
+        "learning_rate": 1e-3,
+        "num_threads": 1,
+    }
+
+
+def written(tmp_path: Path, values: Any) -> Path:
+    path = tmp_path / "spec.json"
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    return path
+
+
+def test_what_is_left_out_has_a_default(tmp_path: Path, values: dict[str, Any]) -> None:
+    spec, data = read_spec(written(tmp_path, values), None)
+    assert data is not None and data.train == values["data"]["train"]
+    assert (spec.number, spec.seed, spec.window_samples) == (0, 0, 0)
+    assert spec.metrics == ("eval_loss",)
+    assert spec.trial_dir == str(tmp_path / "spec")
+    other, _ = read_spec(tmp_path / "spec.json", tmp_path / "elsewhere")
+    assert other.data_dir == str(tmp_path / "elsewhere" / "data")
+
+
+def test_a_studys_own_spec_is_taken_as_it_is(tmp_path: Path) -> None:
+    own = TrialSpec(3, 1, ModelSpec("m"), "data", "trial", 8, 64, 16, ("choice_accuracy",), 4, 1e-4)
+    found, data = read_spec(written(tmp_path, own.to_json()), None)
+    assert (found, data) == (own, None)
+    assert read_spec(tmp_path / "spec.json", Path("out"))[0] == replace(own, trial_dir="out")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "holds no JSON object"),
+        ({"data_dir": "x"}, "give data .* or data_dir, one of the two"),
+        ({"batch_size": "many"}, "batch_size: Input should be a valid integer"),
+        ({"learning_rat": 1.0}, "learning_rat: Unexpected keyword argument"),
+        ({"model": {"bas": "x"}}, "model.base: Field required"),
+    ],
+)
+def test_a_spec_that_is_wrong_says_where(
+    tmp_path: Path, values: dict[str, Any], change: Any, sentence: str
+) -> None:
+    path = written(tmp_path, change if isinstance(change, str) else values | change)
+    with pytest.raises(UserError, match=sentence) as raised:
+        read_spec(path, None)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_a_wrong_spec_prints_a_sentence_and_no_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "none.json")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "none.json: cannot be read" in err
+
+
+def test_a_number_that_is_not_finite_is_null() -> None:
+    seen = Observation(1, 8, 80, 40, float("nan"), float("inf"), 1e-3, 0.1)
+    shown = line(Stepped(seen))
+    assert shown["event"] == "stepped" and shown["step"] == 1
+    assert shown["loss"] is None and shown["grad_norm"] is None
+    assert line(Failed("error", "why"))["event"] == "failed"
+
+
+def run(path: Path, **given: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "trainer", str(path)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, **given
+    )
+
+
+@pytest.mark.slow
+def test_it_runs_from_nothing_to_the_measured_model(tmp_path: Path, values: dict[str, Any]) -> None:
+    process = run(written(tmp_path, values | {"window_samples": 16}))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    told = [json.loads(each) for each in out.splitlines()]
+    kinds = [each["event"] for each in told if each["event"] != "alive"]
+    steps = ["stepped"] * 8
+    assert kinds == ["prepared", "started", *steps[:2], "verdictwanted", *steps[2:], "finished"]
+    assert told[-1]["measurements"]["eval_loss"]["value"] > 0
+    assert Path(told[-1]["model_dir"], "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_is_the_last_event_and_the_exit_status(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    values["data"]["train"] = "/nowhere.jsonl"
+    process = run(written(tmp_path, values))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["kind"]) == ("failed", "bad input")
+    assert "/nowhere.jsonl: no such file" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_writes_a_checkpoint_from_which_the_same_command_goes_on(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    path = written(tmp_path, values | {"budget_samples": 8000})
+    with run(path, start_new_session=True) as process:
+        assert process.stdout is not None
+        for each in process.stdout:
+            if json.loads(each).get("step", 0) >= 3:
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        rest = [json.loads(each) for each in process.stdout]
+    assert process.returncode == 0
+    assert [each["event"] for each in rest[-2:]] == ["checkpointed", "stopped"]
+    with run(path, start_new_session=True) as again:
+        assert again.stdout is not None
+        told = map(json.loads, again.stdout)
+        began = next(event for event in told if event["event"] == "started")
+        os.killpg(again.pid, signal.SIGKILL)
+    assert began["step"] == rest[-1]["step"]
