@@ -145,6 +145,25 @@ def test_running_out_of_memory_halves_the_micro_batch_and_loses_no_step(
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-4)
 
 
+def test_a_search_with_the_model_itself_leaves_no_trace(
+    drive: Drive, spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator: the longest row, with room for the optimizer, before the first step."""
+    lora = replace(spec.model.lora, rank=4, dropout=0.2)
+    spec = replace(spec, model=replace(spec.model, tuning="lora", lora=lora))
+    known = replace(spec, trial_dir=str(tmp_path / "known"), micro_batch=4)
+    expected = curve(drive(run_trial, known))
+    device = Memory(5)
+    with_memory(monkeypatch, device)
+    monkeypatch.setattr(ObservedTrainer, "_can_search", lambda self: True)
+    found = curve(drive(run_trial, spec))
+    assert device.tried[:4] == [32, 16, 8, 4] and set(device.tried[4:]) == {4}
+    assert [(o.loss, o.grad_norm) for o in found] == [(o.loss, o.grad_norm) for o in expected]
+    device.tried.clear()
+    drive(run_trial, replace(spec, trial_dir=str(tmp_path / "second")))
+    assert set(device.tried) == {4}
+
+
 def test_a_sample_that_does_not_fit_alone_fails_the_trial(
     drive: Drive, spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,9 +19,8 @@ from accelerate.utils.memory import should_reduce_batch_size
 from trainer.files import write_json
 from trainer.spec import TrialSpec
 
-# Without an accelerator memory is rarely what limits a micro-batch, and running out of it kills the
-# process: nothing is searched. More samples at once are not faster there.
-CPU_MICRO_BATCH = 8
+# Where nothing can be searched. On a CPU more samples at once are not faster.
+CAUTIOUS_MICRO_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,13 @@ from trainer.batches import (
     split,
 )
 from trainer.checkpoint import Progress
-from trainer.fit import CPU_MICRO_BATCH, FitMemory, first_guess, is_out_of_memory, largest_that_fits
+from trainer.fit import (
+    CAUTIOUS_MICRO_BATCH,
+    FitMemory,
+    first_guess,
+    is_out_of_memory,
+    largest_that_fits,
+)
 from trainer.head import give_log_probs_alone
 from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, total_squared_norm
 from trainer.spec import TrialSpec, UserError
@@ -218,12 +224,17 @@ class ObservedTrainer(SFTTrainer):
         known = self._fit.read()
         if spec.micro_batch is not None:
             self._largest_micro_batch = first_guess(known, spec.micro_batch)
-        elif self.args.device.type == "cpu" or kind == DistributedType.FSDP:
-            # A search would need all of FSDP's processes to run out of memory at the same time.
-            self._largest_micro_batch = first_guess(known, min(own, CPU_MICRO_BATCH))
-        else:
+        elif self._can_search():
             found = largest_that_fits(self._fit, own, lambda size: self._try_size(model, size))
             self._largest_micro_batch = min(self._team.gather(found))
+        else:
+            self._largest_micro_batch = first_guess(known, min(own, CAUTIOUS_MICRO_BATCH))
+
+    def _can_search(self) -> bool:
+        """On the CPU what is too much kills the process; FSDP's processes would all have to run out
+        of memory at the same moment, as they work on every layer together."""
+        is_sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        return self.args.device.type != "cpu" and not is_sharded
 
     def _try_size(self, model: Any, size: int) -> None:
         """A micro-batch of the longest row, with room for what the optimizer will hold."""
