@@ -1,11 +1,12 @@
-"""Tokens per second of our trial and of a plain TRL script: `python -m benchmarks.throughput MODEL
-ROWS.jsonl [--rounds 2] [--steps 10] [--batch 8] [--max-length 96] [--dtype float32]`.
+"""Tokens per second of our trial against another: `python -m benchmarks.throughput MODEL
+ROWS.jsonl [--against trl] [--rounds 2] [--steps 10] [--batch 8] [--max-length 96]`.
 
-Both train the same samples in the same order with the same settings, and take turns after every
-step, so that whatever else the machine does falls on both. Two ratios of tokens per second: over
-the whole trial (from the call of train() to the end of the last step, our window included), and
-over the steps outside our window; each with a bootstrap interval over steps. `--padding-free` takes
-the padded trial for the plain script's place, and one of concatenated samples for ours.
+The other is a plain TRL script (`trl`), our trial with no window (`unobserved`: what observing
+costs), or our padded trial against one of concatenated samples (`padded`). Both train the same
+samples in the same order with the same settings, and take turns after every step, so that whatever
+else the machine does falls on both. Two ratios of tokens per second: over the whole trial (from the
+call of train() to the end of the last step, our window of a tenth included), and over the steps
+outside our window; each with a bootstrap interval over steps.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ class Turns:
     def __init__(self) -> None:
         self._turn, self._changed = 0, threading.Condition()
         self._began = 0.0
+        self._both_ready = threading.Barrier(2)  # making a trainer resets what another works with
         self.seconds: tuple[list[float], list[float]] = ([], [])
 
     def begin(self, who: int) -> None:
+        self._both_ready.wait()
         self._wait(who)
 
     def end_step(self, who: int) -> None:
@@ -183,7 +186,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=96)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--attention", default="auto")
-    parser.add_argument("--padding-free", action="store_true")
+    parser.add_argument("--against", choices=["trl", "unobserved", "padded"], default="trl")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = ModelSpec(given.model, dtype=given.dtype, attention=given.attention)
@@ -210,17 +213,18 @@ def main() -> None:
         tokens = sum(len(rows[r][0]) for step in range(given.steps) for r in order.rows(step))
         print(f"{tokens} tokens in {given.steps} steps of {given.batch}, on {best_device()}")
 
-        def theirs(turns: Turns) -> None:
-            if given.padding_free:
-                train_ours(spec, turns, 0)
-            else:
-                train_trl(spec, rows, turns, 0)
-
-        def ours(turns: Turns) -> None:
-            concatenated = replace(model, padding_free=True) if given.padding_free else model
-            train_ours(replace(spec, model=concatenated), turns, 1)
-
-        seconds = [together(theirs, ours) for _ in range(given.rounds)]
+        ours = spec
+        if given.against == "padded":
+            ours = replace(spec, model=replace(model, padding_free=True))
+        others: dict[str, Callable[[Turns], None]] = {
+            "trl": lambda turns: train_trl(spec, rows, turns, 0),
+            "unobserved": lambda turns: train_ours(replace(spec, window_samples=0), turns, 0),
+            "padded": lambda turns: train_ours(spec, turns, 0),
+        }
+        seconds = [
+            together(others[given.against], lambda turns: train_ours(ours, turns, 1))
+            for _ in range(given.rounds)
+        ]
     both = np.concatenate(seconds, axis=1)  # (2, rounds * steps)
     is_window = np.tile(np.arange(given.steps) < spec.window_steps, given.rounds)
     speeds = tokens * given.rounds / both.sum(1)
