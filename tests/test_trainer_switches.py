@@ -110,7 +110,6 @@ def curve(events: list[Any]) -> list[Observation]:
         pytest.param({"padding_free": True, "attention": "eager"}, marks=pytest.mark.slow),
         {"gradient_checkpointing": True},
         pytest.param({"compile": True}, marks=pytest.mark.slow),
-        pytest.param({"compile": True, "tuning": "lora"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_switch_changes_no_number(

@@ -22,10 +22,8 @@ class Team:
     A team of one needs no other process and does nothing here.
     """
 
-    def __init__(
-        self, rank: int = 0, size: int = 1, group: dist.ProcessGroup | None = None
-    ) -> None:
-        self.rank, self.size, self._group = rank, size, group
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size = rank, size
 
     @property
     def is_first(self) -> bool:
@@ -36,7 +34,7 @@ class Team:
         if self.size == 1:
             return value
         values = [value]
-        dist.broadcast_object_list(values, src=0, group=self._group)
+        dist.broadcast_object_list(values, src=0)
         return values[0]
 
     def gather(self, value: T) -> list[T]:
@@ -44,7 +42,7 @@ class Team:
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self._group)
+        dist.all_gather_object(values, value)
         return values
 
     def meet(self) -> None:
@@ -72,12 +70,11 @@ def join(rank: int, size: int, meeting: Path) -> Team:
     if cuda:
         torch.cuda.set_device(rank)
     dist.init_process_group(
-        "nccl" if cuda else "gloo",
+        "cpu:gloo,cuda:nccl" if cuda else "gloo",
         store=dist.FileStore(str(meeting), size),  # pyright: ignore[reportPrivateImportUsage]
         rank=rank,
         world_size=size,
         timeout=PATIENCE,
         device_id=torch.device("cuda", rank) if cuda else None,
     )
-    group: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if cuda else None
-    return Team(rank, size, group)
+    return Team(rank, size)
