@@ -19,7 +19,8 @@ class Estimate(NamedTuple):
 def squared_norm_estimate(steps: Sequence[Observation]) -> Estimate | None:
     """|G|^2, the squared norm of the expected gradient: mean over the steps that measured it.
 
-    Range: any number; below 0 where noise dominates. None with fewer than two measured steps, NaN if any is not finite.
+    Range: any number; below 0 where noise dominates. None with fewer than two measured steps, NaN
+    if any is not finite.
     Source: McCandlish et al., arXiv 1812.06162, appendix A.
     Known weakness: takes the steps for independent draws at one point, but weights move on.
     """

@@ -90,3 +90,86 @@ def accumulate(
         scaled.backward()
         total += scaled.detach()
     return total
+
+
+class Wrapped(NamedTuple):
+    """What `run_wrapped` sends: the norm and an evaluation, before and after accelerate's FSDP."""
+
+    norm: tuple[float, float]
+    evaluation: tuple[float, float]
+    norm_after_evaluation: float
+
+
+def run_wrapped(job: tuple[str, str, str], channel: Connection) -> None:
+    """Entry point: a tuning, a model and prepared data, sharded by accelerate over 2 processes, as
+    the library does it on GPUs; with TRL's fused head and our evaluation."""
+    from trainer.launch import launch
+
+    def work(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
+        from trainer.team import join
+
+        torch.set_num_threads(1)
+        team = join(rank, size, meeting)
+        result = wrapped(job, team)
+        if own is not None:
+            own.send(result)
+        return None
+
+    failed = launch(work, 2, channel)
+    if failed is not None:
+        channel.send(failed)
+    channel.close()
+
+
+def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
+    from types import SimpleNamespace
+
+    from accelerate.utils import FullyShardedDataParallelPlugin
+    from accelerate.utils.fsdp_utils import fsdp2_prepare_model
+    from peft import get_peft_model
+
+    from trainer.batches import Rows
+    from trainer.head import give_log_probs_alone
+    from trainer.measure import load_scored, measure
+    from trainer.model import load_model, lora_config
+    from trainer.spec import LoraSpec, ModelSpec
+
+    tuning, base, data_dir = job
+    spec = ModelSpec(base, tuning, LoraSpec(rank=4), dtype="float32")  # type: ignore[arg-type]
+    device = torch.device("cpu")
+    model: Any = load_model(spec, device, place=False)
+    if tuning == "lora":
+        torch.manual_seed(0)
+        model = get_peft_model(model, lora_config(spec))
+    scored = load_scored(Path(data_dir), "eval_loss")
+    rows = Rows(Path(data_dir) / "train")
+    batch = collate([rows[row] for row in range(4)])
+
+    def evaluation(*args: Any) -> float:
+        return measure(model, scored, torch.float32, lambda: None, *args).value
+
+    def norm() -> float:
+        for parameter in model.parameters():
+            parameter.grad = None
+        out = model(**batch, use_cache=False, fused_lm_head=True)
+        (-out.log_probs.sum() / num_loss_tokens(batch)).backward()
+        return float(total_squared_norm(model.parameters()).sqrt())
+
+    give_log_probs_alone(model)
+    model.train()
+    before = norm(), evaluation()
+    model.zero_grad()
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False
+    )
+    accelerator = SimpleNamespace(
+        state=SimpleNamespace(fsdp_plugin=plugin),
+        torch_device_mesh=None,
+        mixed_precision="no",
+        is_main_process=team.is_first,
+        device=device,
+        parallelism_config=None,
+    )
+    model = fsdp2_prepare_model(accelerator, model)
+    after = norm(), evaluation(team)
+    return Wrapped((before[0], after[0]), (before[1], after[1]), norm())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +18,16 @@ from trainer.checkpoint import (
     mark_complete,
     newest_complete,
     read_progress,
+    refuse_other,
+    write_identity,
     write_progress,
 )
 from trainer.files import write_json
+from trainer.spec import LoraSpec, ModelSpec, TrialSpec, UserError
+
+SPEC = TrialSpec(
+    0, 0, ModelSpec("base", "lora"), "data", "trial", 8, 80, 16, ("eval_loss",), 0, 1e-3
+)
 
 
 def write(folder: Path, step: int) -> Path:
@@ -26,6 +36,7 @@ def write(folder: Path, step: int) -> Path:
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "model"):
         (checkpoint / name).write_bytes(b"x" * 100)
     write_progress(checkpoint, Progress(step, 2 * step, True))
+    write_identity(checkpoint, SPEC)
     mark_complete(checkpoint)
     return checkpoint
 
@@ -63,6 +74,29 @@ def test_a_torn_one_is_deleted_and_the_one_before_used(
     assert not is_complete(torn)
     assert newest_complete(tmp_path) == (good, 5)
     assert not torn.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"learning_rate": 5e-3}, "learning_rate was 0.001, is 0.005"),
+        ({"batch_size": 16, "seed": 1}, "seed was 0, is 1; batch_size was 8, is 16"),
+        ({"model": ModelSpec("base", "lora", LoraSpec(rank=8))}, "model.lora was"),
+        ({"model": ModelSpec("other", "lora")}, "model.base was base, is other"),
+    ],
+)
+def test_a_checkpoint_of_another_trial_is_refused(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    checkpoint = write(tmp_path, 7)
+    with pytest.raises(UserError, match=re.escape(said)):
+        refuse_other(checkpoint, replace(SPEC, **change))
+
+
+def test_how_a_trial_is_run_may_change_between_two_attempts(tmp_path: Path) -> None:
+    checkpoint = write(tmp_path, 7)
+    parallel = replace(SPEC.model, parallel="ddp", gradient_checkpointing=True)
+    refuse_other(checkpoint, replace(SPEC, processes=2, micro_batch=2, model=parallel))
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ class Memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
+def search(memory: FitMemory, own: int, attempt: Callable[[int], None]) -> int:
+    return largest_that_fits(memory, memory.read(), own, attempt)
+
+
 @pytest.mark.parametrize(
     ("capacity", "own", "found", "tried"),
     [
@@ -71,21 +75,21 @@ def test_it_is_halved_until_it_fits(
     spec: TrialSpec, capacity: int, own: int, found: int, tried: list[int]
 ) -> None:
     device = Memory(capacity)
-    assert largest_that_fits(FitMemory(spec), own, device.hold) == found
+    assert search(FitMemory(spec), own, device.hold) == found
     assert device.tried == tried
 
 
 def test_only_the_first_trial_searches(spec: TrialSpec) -> None:
     device = Memory(9)
-    largest_that_fits(FitMemory(spec), 32, device.hold)
+    search(FitMemory(spec), 32, device.hold)
     device.tried.clear()
-    assert largest_that_fits(FitMemory(spec), 32, device.hold) == 8
-    assert largest_that_fits(FitMemory(spec), 4, device.hold) == 4
-    assert largest_that_fits(FitMemory(spec), 64, device.hold) == 8
+    assert search(FitMemory(spec), 32, device.hold) == 8
+    assert search(FitMemory(spec), 4, device.hold) == 4
+    assert search(FitMemory(spec), 64, device.hold) == 8
     assert device.tried == []
     # A trial that holds other things in memory searches for itself.
     lora = replace(spec, model=replace(spec.model, tuning="lora"))
-    assert largest_that_fits(FitMemory(lora), 8, device.hold) == 8
+    assert search(FitMemory(lora), 8, device.hold) == 8
     assert device.tried == [8]
 
 
@@ -94,7 +98,7 @@ def test_what_fitted_once_and_then_did_not_is_not_tried_again(spec: TrialSpec) -
     memory.it_fits(16)
     memory.it_fails(16)
     assert memory.read() == Fit(15, 16)
-    assert largest_that_fits(memory, 16, Memory(100).hold) == 8
+    assert search(memory, 16, Memory(100).hold) == 8
 
 
 def test_a_torn_memory_costs_a_search_and_nothing_else(spec: TrialSpec) -> None:
@@ -107,7 +111,7 @@ def test_an_error_that_is_not_about_memory_passes(spec: TrialSpec) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        largest_that_fits(FitMemory(spec), 8, broken)
+        search(FitMemory(spec), 8, broken)
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, device: Memory, from_step: int = 0) -> None:

@@ -122,3 +122,32 @@ def test_padding_that_looks_like_the_end_of_text_hides_none_of_it() -> None:
     )
     assert batch["labels"].tolist() == [[-100, 6, eos], [-100, eos, -100]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_an_evaluation_that_runs_out_of_memory_takes_fewer_at_once(
+    model: Any, scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = measure(model, scored, torch.float32, lambda: None)
+    score_rows, tried = measure_module._score_rows, []
+
+    def limited(model: Any, scored: Scored, rows: np.ndarray, *rest: Any) -> Any:
+        tried.append(len(rows))
+        if len(rows) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return score_rows(model, scored, rows, *rest)
+
+    monkeypatch.setattr(measure_module, "_score_rows", limited)
+    found = measure(model, scored, torch.float32, lambda: None)
+    assert found.value == expected.value and found.groups == expected.groups
+    assert max(tried) > 3 >= tried[-1]
+
+
+def test_a_sequence_too_long_for_memory_alone_is_an_error(
+    model: Any, scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(measure_module, "_score_rows", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        measure(model, scored, torch.float32, lambda: None)

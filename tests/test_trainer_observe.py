@@ -238,6 +238,18 @@ def test_a_sharded_gradient_has_the_norm_of_the_whole(
     assert not found.can_measure_noise
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_a_model_that_accelerate_has_sharded_trains_and_measures_alike(
+    tiny_model: Path, data_dir: Path, drive_forked: Any, tuning: str
+) -> None:
+    (found,) = drive_forked(sharded.run_wrapped, (tuning, str(tiny_model), str(data_dir)))
+    assert found.norm[1] == pytest.approx(found.norm[0], rel=1e-4)
+    assert found.norm_after_evaluation == pytest.approx(found.norm[0], rel=1e-4)
+    assert found.evaluation[1] == pytest.approx(found.evaluation[0], rel=1e-5)
+
+
 def test_clipping_leaves_a_small_gradient_alone() -> None:
     parameter = torch.nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([3.0, 4.0])

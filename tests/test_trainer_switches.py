@@ -27,6 +27,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
         ({"parallel": "fsdp"}, CPU, "model.parallel: FSDP needs accelerators; on the CPU use ddp"),
         ({"liger": True}, CPU, "model.liger: its kernels need a CUDA GPU, and this is cpu"),
         ({"attention": "flash_attention_2"}, CPU, "needs a CUDA GPU, and this is cpu"),
+        ({"dtype": "float16", "parallel": "fsdp"}, CUDA, "float16 does not go with model.parallel"),
         ({"compile": True, "parallel": "fsdp"}, CUDA, "does not go with model.parallel fsdp"),
         ({"compile": True}, torch.device("mps"), "does not work on mps"),
     ],
@@ -110,6 +111,7 @@ def curve(events: list[Any]) -> list[Observation]:
         pytest.param({"padding_free": True, "attention": "eager"}, marks=pytest.mark.slow),
         {"gradient_checkpointing": True},
         pytest.param({"compile": True}, marks=pytest.mark.slow),
+        pytest.param({"compile": True, "tuning": "lora"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_switch_changes_no_number(

@@ -230,6 +230,60 @@ def test_an_error_of_one_process_is_reported_as_it_was(
     assert "/nowhere" in failed.message
 
 
+def fails_at_length(spec: TrialSpec, channel: Any) -> None:
+    """Entry point: the second of two processes fails with more to say than a pipe holds."""
+    from trainer.launch import launch
+
+    def work(rank: int, size: int, meeting: Path, own: Any) -> Failed | None:
+        if rank == 1:
+            return Failed("error", "x" * 2**20)
+        time.sleep(60)
+        return None
+
+    channel.send(launch(work, 2, channel))
+    channel.close()
+
+
+def test_a_long_report_arrives(drive_forked: Drive, spec: TrialSpec) -> None:
+    began = time.monotonic()
+    (failed,) = drive_forked(fails_at_length, spec)
+    assert len(failed.message) == 2**20
+    assert time.monotonic() - began < 20
+
+
+def dies_in_step_5(spec: TrialSpec, channel: Any) -> None:
+    """Entry point: the second process is killed between its micro-batches."""
+    import trainer.checkpoint
+    from trainer.train import ObservedTrainer
+
+    trainer.checkpoint.SAVING_SHARE = 1.0
+    add_gradient = ObservedTrainer._add_gradient
+
+    def dies(self: Any, *args: Any) -> Any:
+        part = add_gradient(self, *args)
+        if self.state.global_step == 5 and self._team.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return part
+
+    setattr(ObservedTrainer, "_add_gradient", dies)  # noqa: B010
+    run_trial(spec, channel)
+
+
+def test_a_trial_whose_process_was_killed_goes_on_from_its_checkpoint(
+    drive_forked: Drive, spec: TrialSpec, tmp_path: Path
+) -> None:
+    two = on(spec, 2, checkpoint_every_s=0.0)
+    whole = curve(drive_forked(run_trial, replace(two, trial_dir=str(tmp_path / "whole"))))
+    killed = drive_forked(dies_in_step_5, two)
+    assert isinstance(killed[-1], Failed) and killed[-1].kind == "killed"
+    rest = drive_forked(run_trial, two)
+    began = of(Started, rest)[0].step
+    assert 0 < began <= 5
+    for one, other in zip(whole[began:], curve(rest), strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
+
+
 def test_fsdp_is_refused_where_the_library_would_make_ddp_of_it(
     drive_forked: Drive, spec: TrialSpec
 ) -> None:

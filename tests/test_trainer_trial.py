@@ -311,6 +311,7 @@ def test_a_checkpoint_holds_no_tokenizer_and_no_card(drive: Drive, spec: TrialSp
         "rng_state.pth",
         "scheduler.pt",
         "trainer_state.json",
+        "trial.json",
     }
     assert json.loads((folder / "trainer_state.json").read_text())["log_history"] == []
 

@@ -156,6 +156,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self._first_step, self._num_steps):
             rows = self._order.rows(step)
+            assert len(rows) % self._processes == 0
             part = len(rows) // self._processes
             yield rows[self._rank * part : (self._rank + 1) * part]
 

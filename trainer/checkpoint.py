@@ -6,14 +6,24 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from trainer.files import remove_tree, sync_tree, write_json
+from trainer.spec import TrialSpec, UserError
 
+TRIAL = "trial.json"  # what trial it is of
+# What another value of makes another trial. How it is run (processes, micro-batches, window, ...)
+# may change between two attempts.
+IDENTITY = (
+    *("seed", "batch_size", "budget_samples", "learning_rate", "schedule", "warmup_ratio"),
+    *("weight_decay", "beta1", "beta2", "clip", "strategy", "replay", "reset_optimizer"),
+)
+MODEL_IDENTITY = ("base", "tuning", "lora", "dtype", "weights")
 MARKER = "complete.json"  # {file name: bytes} of every file, written last
 PROGRESS = "progress.json"
 SAVING_SHARE = 0.05  # of the time, at most, goes into saving
 # What every checkpoint has; of several processes each has a random state of its own.
-_NEEDED = ("optimizer", "scheduler.pt", "rng_state", "trainer_state.json", PROGRESS)
+_NEEDED = ("optimizer", "scheduler.pt", "rng_state", "trainer_state.json", PROGRESS, TRIAL)
 
 
 @dataclass(slots=True)
@@ -78,6 +88,28 @@ def write_progress(checkpoint: Path, progress: Progress) -> None:
 
 def read_progress(checkpoint: Path) -> Progress:
     return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
+
+
+def identity(spec: TrialSpec) -> dict[str, Any]:
+    """Flat: {key: value}, as JSON has it."""
+    values = json.loads(json.dumps(spec.to_json()))
+    own = {key: values[key] for key in IDENTITY}
+    return own | {f"model.{key}": values["model"][key] for key in MODEL_IDENTITY}
+
+
+def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
+    write_json(checkpoint / TRIAL, identity(spec))
+
+
+def refuse_other(checkpoint: Path, spec: TrialSpec) -> None:
+    """Raises UserError if the checkpoint is of another trial than this one."""
+    written, own = json.loads((checkpoint / TRIAL).read_text()), identity(spec)
+    differ = [f"{key} was {written[key]}, is {own[key]}" for key in own if written[key] != own[key]]
+    if differ:
+        raise UserError(
+            f"{checkpoint} is of another trial ({'; '.join(differ)}): put these back, or give this "
+            "trial a folder of its own"
+        )
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ to. A file that is lost or torn costs a search, nothing else.
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,17 +50,27 @@ class FitMemory:
             return {}
 
     def it_fits(self, size: int) -> None:
-        known = self.read()
-        self._write(Fit(max(known.fits, size), known.fails))
+        with self._alone():
+            known = self.read()
+            if known.fails is None or size < known.fails:
+                self._write(Fit(max(known.fits, size), known.fails))
 
     def it_fails(self, size: int) -> None:
         """A size that fitted at first and then did not, fails."""
-        known = self.read()
-        smallest = size if known.fails is None else min(known.fails, size)
-        self._write(Fit(min(known.fits, smallest - 1), smallest))
+        with self._alone():
+            known = self.read()
+            smallest = size if known.fails is None else min(known.fails, size)
+            self._write(Fit(min(known.fits, smallest - 1), smallest))
 
     def _write(self, fit: Fit) -> None:
         write_json(self._path, self._all() | {self._key: asdict(fit)})
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Other trials, and other processes of this one, read and write the same file."""
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def first_guess(known: Fit, own: int) -> int:
@@ -66,12 +78,13 @@ def first_guess(known: Fit, own: int) -> int:
     return own if known.fails is None else max(1, min(own, known.fails // 2))
 
 
-def largest_that_fits(memory: FitMemory, own: int, attempt: Callable[[int], None]) -> int:
+def largest_that_fits(
+    memory: FitMemory, known: Fit, own: int, attempt: Callable[[int], None]
+) -> int:
     """`attempt(size)` raises an out-of-memory error where `size` samples are too many.
 
     Halved until it does not; then remembered. A single sample is not tried: there is nothing below.
     """
-    known = memory.read()
     size = first_guess(known, own)
     if size <= known.fits:
         return size

@@ -42,7 +42,7 @@ def scoring_head(model: Any) -> Iterator[Any]:
     before = base.__dict__.get("forward")
     utils.add_fused_lm_head(base, outputs=("log_probs",))
     try:
-        yield base
+        yield model  # a wrapper is called, not what it wraps: it may have weights to bring together
     finally:
         if before is None:
             del base.forward

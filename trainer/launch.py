@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -67,8 +69,6 @@ def _run_rank(
 
 
 def _end_with_the_launcher() -> None:
-    import threading
-
     launcher = multiprocessing.parent_process()
     assert launcher is not None
 
@@ -81,40 +81,41 @@ def _end_with_the_launcher() -> None:
 
 def _watch(ranks: list[tuple[BaseProcess, Connection]]) -> Failed | None:
     """Until all have ended well, or the first has not and the others had time to say why."""
-    running = {process.sentinel: index for index, (process, _) in enumerate(ranks)}
+    left = dict(enumerate(ranks))
     failures: list[Failed] = []
     deadline: float | None = None
-    while running:
+    while left:
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        ended: list[Any] = wait(list(running), timeout)
-        if not ended:
+        # A report is read as it comes: one that does not fit into the pipe holds its sender up, and
+        # its end comes with that of the process.
+        ready: list[Any] = wait([report for _, report in left.values()], timeout)
+        if not ready:
             break
-        for sentinel in ended:
-            index = running.pop(sentinel)
-            process, report = ranks[index]
-            process.join()
-            failed = _why(index, len(ranks), process, report)
+        for index, (process, report) in list(left.items()):
+            if report not in ready:
+                continue
+            failed = _report(report)
+            if failed is None:
+                process.join()
+                failed = describe_end(f"process {index + 1} of {len(ranks)}", process.exitcode)
             if failed is not None:
                 failures.append(failed)
                 deadline = deadline or time.monotonic() + COLLECT_S
+            del left[index]
     return min(failures, key=_as_cause, default=None)
 
 
-def _why(index: int, size: int, process: BaseProcess, report: Connection) -> Failed | None:
-    if process.exitcode == 0:
-        return None
+def _report(report: Connection) -> Failed | None:
     try:
-        if report.poll():
-            return report.recv()
+        return report.recv()
     except (EOFError, OSError):
-        pass
-    return describe_end(f"process {index + 1} of {size}", process.exitcode)
+        return None
 
 
-def describe_end(who: str, code: int | None) -> Failed:
-    """What an exit code says about a process that left no word."""
-    import signal
-
+def describe_end(who: str, code: int | None) -> Failed | None:
+    """What an exit code says about a process that left no word; None if it ended well."""
+    if code == 0:
+        return None
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""

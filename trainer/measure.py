@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 
+from trainer.fit import is_out_of_memory
 from trainer.head import scoring_head
 from trainer.spec import Measurement
 from trainer.store import list_column, open_table
@@ -117,25 +120,29 @@ def _score(
     device = next(model.parameters()).device
     sums = np.zeros(len(scored.input_ids))
     counts = np.zeros(len(scored.input_ids), dtype=np.int64)
-    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    lengths = [len(ids) for ids in scored.input_ids]
+    is_sharded = any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    max_tokens = BATCH_TOKENS[device.type]
     was_training = model.training
     model.eval()
     try:
-        # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and
-        # training cannot use a buffer that was made in inference mode.
-        with scoring_head(model) as base, torch.no_grad(), autocast:
-            batches = list(_batches([len(x) for x in scored.input_ids], BATCH_TOKENS[device.type]))
-            for rows in _share(batches, team):
-                batch = pad_rows(
-                    [scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows]
-                )
-                batch = {name: tensor.to(device) for name, tensor in batch.items()}
-                out = base(**batch, fused_lm_head=True)
-                sums[rows] = out.log_probs.double().sum(1).cpu().numpy()
-                counts[rows] = out.label_mask.sum(1).cpu().numpy()
-                alive()
+        while True:
+            try:
+                for rows in _share(list(_batches(lengths, max_tokens)), team):
+                    sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
+                    alive()
+                break
+            except Exception as error:
+                # Processes that hold parts of one model cannot go back alone.
+                can_halve = max_tokens > max(lengths) and not is_sharded
+                if not is_out_of_memory(error) or not can_halve:
+                    raise
+            max_tokens //= 2
     finally:
         model.train(was_training)
+        for module in model.modules():  # the outermost weights stay together after a forward
+            if isinstance(module, FSDPModule):
+                module.reshard()
     for their_sums, their_counts in team.gather((sums, counts)):
         scored_there = their_counts > 0
         sums[scored_there], counts[scored_there] = (
@@ -143,6 +150,19 @@ def _score(
             their_counts[scored_there],
         )
     return sums, counts
+
+
+def _score_rows(
+    model: Any, scored: Scored, rows: np.ndarray, dtype: torch.dtype, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    batch = pad_rows([scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows])
+    on_device = {name: tensor.to(device) for name, tensor in batch.items()}
+    # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and training
+    # cannot use a buffer that was made in inference mode.
+    with scoring_head(model) as scoring, torch.no_grad(), autocast:
+        out = scoring(**on_device, fused_lm_head=True)
+        return out.log_probs.double().sum(1).cpu().numpy(), out.label_mask.sum(1).cpu().numpy()
 
 
 def _share(batches: list[np.ndarray], team: Team) -> Iterator[np.ndarray]:

@@ -12,7 +12,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trainer.spec import ModelSpec, UserError
-from trainer.switches import apply_liger, check_padding_free, check_switches, is_padding_free
+from trainer.switches import (
+    apply_liger,
+    check_padding_free,
+    check_switches,
+    is_flash,
+    is_padding_free,
+)
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _PICKLES = ("*.bin", "*.pt", "*.pth")
@@ -201,10 +207,9 @@ def load_model(model: ModelSpec, device: torch.device, place: bool = True) -> Pr
     loaded.name_or_path = loaded.config._name_or_path
     if model.liger:
         apply_liger(loaded)
-    if not place:
-        return loaded
-    loaded.to(device)
-    if is_padding_free(model, loaded):
+    if place:
+        loaded.to(device)
+    if is_padding_free(model, loaded) and (place or not is_flash(loaded)):  # flash: on a GPU alone
         check_padding_free(loaded)
     return loaded
 

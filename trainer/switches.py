@@ -35,6 +35,8 @@ def _mistakes(model: ModelSpec, device: torch.device) -> list[str]:
         found.append("model.compile: does not work on mps; leave it out")
     if model.compile and model.parallel == "fsdp":
         found.append("model.compile: does not go with model.parallel fsdp; take one of them out")
+    if model.dtype == "float16" and model.parallel == "fsdp":
+        found.append("model.dtype: float16 does not go with model.parallel fsdp; take bfloat16")
     if model.liger and not cuda:
         found.append(f"model.liger: its kernels need a CUDA GPU, and this is {device.type}")
     elif model.liger and find_spec("liger_kernel") is None:

@@ -221,14 +221,15 @@ class ObservedTrainer(SFTTrainer):
             )
         self._meter = GradientMeter(model.parameters())
         own = spec.batch_size // self._team.size
-        known = self._fit.read()
-        if spec.micro_batch is not None:
-            self._largest_micro_batch = first_guess(known, spec.micro_batch)
-        elif self._can_search():
-            found = largest_that_fits(self._fit, own, lambda size: self._try_size(model, size))
-            self._largest_micro_batch = min(self._team.gather(found))
+        known = self._team.agree(self._fit.read())
+        if self._can_search():
+            most = min(own, spec.micro_batch or own)
+            found = largest_that_fits(
+                self._fit, known, most, lambda size: self._try_size(model, size)
+            )
         else:
-            self._largest_micro_batch = first_guess(known, min(own, CAUTIOUS_MICRO_BATCH))
+            found = first_guess(known, min(own, spec.micro_batch or CAUTIOUS_MICRO_BATCH))
+        self._largest_micro_batch = min(self._team.gather(found))
 
     def _can_search(self) -> bool:
         """On the CPU what is too much kills the process; FSDP's processes would all have to run out
@@ -397,9 +398,6 @@ class ObservedTrainer(SFTTrainer):
         state_dict = self.accelerator.get_state_dict(self.model) if sharded else None
         if self._team.is_first:
             save_weights(self.model, folder, state_dict)
-
-    def load_weights(self, checkpoint: Path) -> None:
-        self._load_from_checkpoint(str(checkpoint))
 
 
 def save_weights(model: Any, folder: Path, state_dict: dict | None = None) -> None:

@@ -61,6 +61,8 @@ class Trial:
         self.dtype = getattr(torch, spec.model.dtype)
         read_prepared(self.data_dir)
         self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
+        if self.resumed:
+            ckpt.refuse_other(self.resumed[0], spec)
         self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
         self.trainer = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
@@ -95,12 +97,8 @@ class Trial:
     def train(self) -> None:
         """Raises Halted when the driver ends the trial before its last step."""
         self.link.send(Started(self.first_step))
-        if self.resumed is None:
-            self.trainer.train()
-        elif self.first_step < self.spec.num_steps:
-            self.trainer.train(resume_from_checkpoint=str(self.resumed[0]))
-        else:  # only the end is missing
-            self.trainer.load_weights(self.resumed[0])
+        # Where the end alone is missing no step is trained.
+        self.trainer.train(resume_from_checkpoint=str(self.resumed[0]) if self.resumed else None)
 
     def before_step(self) -> None:
         # A trial that was stopped while it waited for its verdict asks again.
@@ -156,6 +154,7 @@ class Trial:
             self.team.meet()
             if first:
                 ckpt.write_progress(target, self.progress)
+                ckpt.write_identity(target, self.spec)
                 ckpt.mark_complete(target)
         except Exception:
             shutil.rmtree(target, ignore_errors=True)  # give the room back

@@ -20,6 +20,8 @@ from trainer.launch import launch
 from trainer.link import DriverGone, DriverLink, TeamLink
 from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
 
+MESSAGE_CHARS, TRACEBACK_CHARS = 2_000, 30_000  # a compiler's complaints can be megabytes
+
 
 def run_trial(spec: TrialSpec, channel: Connection) -> None:
     """Train, observe, measure and save one trial, on as many processes as it says."""
@@ -114,10 +116,9 @@ def describe_failure(error: Exception) -> Failed:
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UserError):
         return Failed("bad input", str(error))
+    text = "".join(traceback.format_exception(error))
     return Failed(
-        _kind(error),
-        f"{type(error).__name__}: {message}",
-        "".join(traceback.format_exception(error)),
+        _kind(error), f"{type(error).__name__}: {message}"[:MESSAGE_CHARS], text[-TRACEBACK_CHARS:]
     )
 
 
