@@ -8,8 +8,8 @@ else the machine does falls on both. Two ratios of tokens per second: over the w
 call of train() to the end of the last step, our window of a tenth included), and over the steps
 outside our window; each with a bootstrap interval over steps. In wall time, and in CPU time of this
 process, which other processes on the machine disturb less. Evaluations, checkpoints and the saving
-of the model are in neither. The script is plain but for one thing: on the CPU our import makes TRL's
-head score labelled positions alone for it as well, which speeds it up.
+of the model are in neither. The script is plain but for one thing: on the CPU our import makes
+TRL's head score labelled positions alone for it as well, which speeds it up.
 """
 
 from __future__ import annotations
