@@ -133,6 +133,8 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
 
     UserError where the study has no such trial, or an earlier version made its tables.
     """
+    from predictor.noise import gradient_noise_scale  # numpy: of no use to the tables
+
     refuse_older(ledger.engine)
     study = _study(ledger)
     trials = {trial.number: trial for trial in ledger.read_trials()}
@@ -145,6 +147,8 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
     metric: str = study.document["objective"]["metric"]
     usage = usage_by_trial(costs).get(number, Usage())
     folder, log = paths.trial(number), paths.trial_log(number)
+    observations = ledger.read_observations(number)
+    noise = gradient_noise_scale(observations, trial.params["batch_size"])
     document = {
         "study": study.name,
         "metric": metric,
@@ -167,7 +171,8 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
             for decision in decisions
         ],
         "costs": [fields_of(cost) for cost in costs],
-        "observations": [fields_of(seen) for seen in ledger.read_observations(number)],
+        "observations": [fields_of(seen) for seen in observations],
+        "noise_scale": None if noise is None else {"samples": noise[0], "standard_error": noise[1]},
         "folder": str(folder) if folder.is_dir() else None,
         "log": str(log) if log.is_file() else None,
     }

@@ -40,6 +40,9 @@ def trial_rows(trial: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         phase = f", in phase {window['phase']}" if window["phase"] else ""
         rows.append(("window", f"at {window['samples']} samples{phase}: {', '.join(signals)}"))
+    if noise := trial["noise_scale"]:
+        size = f"{f.number(noise['samples'])} ± {f.number(noise['standard_error'])} samples"
+        rows.append(("noise scale", f"{size}: the batch at which noise and gradient are equal"))
     seen = trial["observations"]
     rows.append(("steps", f"{seen[-1]['step'] if seen else 0} of {trial['num_steps']}"))
     rows.append(("attempts", f"{trial['attempts']}, of which {trial['failures']} failed"))
