@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from predictor.types import Observation
@@ -98,7 +99,9 @@ def run(path: Path, **given: Any) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_it_runs_from_nothing_to_the_measured_model(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_it_runs_from_nothing_to_the_measured_model(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     process = run(written(tmp_path, values | {"window_samples": 16}))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -108,6 +111,12 @@ def test_it_runs_from_nothing_to_the_measured_model(tmp_path: Path, values: dict
     assert kinds == ["prepared", "started", *steps[:2], "verdictwanted", *steps[2:], "finished"]
     assert told[-1]["measurements"]["eval_loss"]["value"] > 0
     assert Path(told[-1]["model_dir"], "model.safetensors").is_file()
+    assert not (tmp_path / "spec" / "checkpoints").exists()  # nobody else takes them away
+    # The same folder with other data.
+    (tmp_path / "more.jsonl").write_text(Path(values["data"]["train"]).read_text())
+    values["data"]["train"] = str(tmp_path / "more.jsonl")
+    assert main([str(written(tmp_path, values))]) == 2
+    assert "holds other data: data.train was" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -135,7 +144,7 @@ def test_ctrl_c_writes_a_checkpoint_from_which_the_same_command_goes_on(
                 break
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
         rest = [json.loads(each) for each in process.stdout]
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert [each["event"] for each in rest[-2:]] == ["checkpointed", "stopped"]
     with run(path, start_new_session=True) as again:
         assert again.stdout is not None
@@ -143,3 +152,30 @@ def test_ctrl_c_writes_a_checkpoint_from_which_the_same_command_goes_on(
         began = next(event for event in told if event["event"] == "started")
         os.killpg(again.pid, signal.SIGKILL)
     assert began["step"] == rest[-1]["step"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_preparation_ends_at_once(tmp_path: Path, values: dict[str, Any]) -> None:
+    with run(written(tmp_path, values), start_new_session=True) as process:
+        assert process.stdout is not None
+        assert "reading the data" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "started" not in rest
+
+
+@pytest.mark.slow
+def test_nothing_outlives_it(tmp_path: Path, values: dict[str, Any]) -> None:
+    values["model"]["parallel"] = "ddp"
+    path = written(tmp_path, values | {"processes": 2, "budget_samples": 80_000})
+    with run(path, start_new_session=True) as process:
+        assert process.stdout is not None
+        for each in process.stdout:
+            if json.loads(each)["event"] == "stepped":
+                break
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 4  # the server, the launcher and two that train
+        process.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from trainer.spec import UserError
+
 T = TypeVar("T")
 # A process may wait for a verdict or an evaluation as long as it takes: whoever launched the team
 # ends it when one of its processes dies, and the driver when it falls silent.
@@ -67,6 +69,10 @@ def join(rank: int, size: int, meeting: Path) -> Team:
         "MASTER_PORT": "1",
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
+    if cuda and torch.cuda.device_count() < size:
+        raise UserError(
+            f"processes: {size} need a GPU each, and {torch.cuda.device_count()} can be seen"
+        )
     if cuda:
         torch.cuda.set_device(rank)
     dist.init_process_group(

@@ -13,6 +13,7 @@ import torch
 from predictor.types import Observation, Verdict
 from trainer import checkpoint as ckpt
 from trainer.batches import Rows
+from trainer.checks import check_data
 from trainer.files import remove_tree, sync_tree
 from trainer.link import Halted, Link
 from trainer.measure import Scored, load_scored, measure
@@ -59,7 +60,7 @@ class Trial:
         self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
         self.checkpoints = self.trial_dir / "checkpoints"
         self.dtype = getattr(torch, spec.model.dtype)
-        read_prepared(self.data_dir)
+        check_data(spec, read_prepared(self.data_dir))
         self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
         if self.resumed:
             ckpt.refuse_other(self.resumed[0], spec)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import trainer.environment  # noqa: F401
+from trainer.checks import check_spec
 from trainer.launch import launch
 from trainer.link import DriverGone, DriverLink, TeamLink
 from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
@@ -25,10 +26,11 @@ MESSAGE_CHARS, TRACEBACK_CHARS = 2_000, 30_000  # a compiler's complaints can be
 
 def run_trial(spec: TrialSpec, channel: Connection) -> None:
     """Train, observe, measure and save one trial, on as many processes as it says."""
-    if spec.processes > 1:
+    failed = _attempt(lambda: check_spec(spec))
+    if failed is None and spec.processes > 1:
         failed = _run_team(spec, channel)
-    else:
-        failed = _attempt(lambda: _train_alone(spec, channel), spec.num_threads)
+    elif failed is None:
+        failed = _attempt(lambda: _train_alone(spec, channel))
     _end(failed, channel)
 
 
@@ -38,15 +40,17 @@ def run_prepare(spec: PrepareSpec, channel: Connection) -> None:
     def work() -> None:
         from trainer.prepare import prepare
 
+        _quieten(spec.num_threads)
         prepare(spec, DriverLink(channel))
 
-    _end(_attempt(work, spec.num_threads), channel)
+    _end(_attempt(work), channel)
 
 
 def _train_alone(spec: TrialSpec, channel: Connection) -> None:
     from trainer.team import Team
     from trainer.trial import train_trial
 
+    _quieten(spec.num_threads)
     train_trial(spec, DriverLink(channel), Team())
 
 
@@ -59,11 +63,12 @@ def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
             from trainer.team import join
             from trainer.trial import train_trial
 
+            _quieten(spec.num_threads)
             team = join(rank, size, meeting)
             train_trial(spec, TeamLink(team, DriverLink(own) if own else None), team)
             team.meet()  # nobody leaves while another still needs it
 
-        return _attempt(work, spec.num_threads)
+        return _attempt(work)
 
     memory = FitMemory(spec)
     while True:
@@ -74,10 +79,9 @@ def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
             return failed
 
 
-def _attempt(work: Callable[[], None], num_threads: int) -> Failed | None:
+def _attempt(work: Callable[[], None]) -> Failed | None:
     """What went wrong, described."""
     try:
-        _quieten(num_threads)
         work()
     except DriverGone:
         return Failed("lost", "the driver has gone")  # nobody hears it; other processes end by it
