@@ -19,7 +19,8 @@ def noise_free_sq(total_sq: float, sum_micro_sq: float, shares: Sequence[float])
     w_i w_j |G|^2 each:  |G|^2 = (|sum h_i|^2 - sum |h_i|^2) / (1 - sum w_i^2).
     Source: McCandlish et al., arXiv 1812.06162, appendix A, here for unequal shares.
     May be negative: average over steps before taking a root. None with a single micro-batch.
-    Weakness: assumes that a sample's gradient does not depend on its share (n_i is given).
+    Weakness: assumes that a sample's gradient does not depend on its share (n_i is given). Where
+    rows are ragged it is a ratio of two unbiased sums, off by the order of 1 / samples.
     """
     left = 1.0 - sum(share * share for share in shares)
     if sum(share > 0 for share in shares) < 2:
