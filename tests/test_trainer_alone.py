@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from predictor.types import Observation
-from trainer.alone import line, main, read_spec
+from trainer.alone import differences, line, main, read_spec
 from trainer.spec import Failed, ModelSpec, Stepped, TrialSpec, UserError
 
 
@@ -82,6 +83,63 @@ def test_a_wrong_spec_prints_a_sentence_and_no_events(
     assert out == "" and "none.json: cannot be read" in err
 
 
+def test_a_spec_that_cannot_work_is_refused_before_anything_is_prepared(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(written(tmp_path, values | {"batch_size": 0, "clip": -1.0}))]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and [each.split(":")[0] for each in err.splitlines()] == ["batch_size", "clip"]
+    assert not (tmp_path / "spec").exists()
+
+
+def test_data_that_lack_what_the_trial_measures_are_refused(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"eval": None, "choices": None, "phases": None}
+    (tmp_path / "prepared.json").write_text(json.dumps(facts))
+    del values["data"]
+    values |= {"data_dir": str(tmp_path), "metrics": ["eval_loss"]}
+    assert main([str(written(tmp_path, values))]) == 2
+    assert "eval_loss is measured on data.eval" in capsys.readouterr().err
+
+
+def test_other_data_differ_in_what_was_asked_for_or_in_their_files(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text("as it was")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    sources = {
+        "train": {"path": str(path), "sha256": digest},
+        "eval": {"path": "someone/on-the-hub", "sha256": None},
+    }
+    asked = {"data.train": str(path), "data.max_length": 1024, "model.base": "a"}
+    assert differences(asked, asked, sources) == []
+    other = asked | {"data.max_length": 64, "model.base": "b"}
+    assert differences(asked, other, sources) == [
+        "data.max_length was 1024, is 64",
+        "model.base was a, is b",
+    ]
+    path.write_text("as it is")
+    assert differences(asked, asked, sources) == [f"{path} has changed since"]
+    path.unlink()
+    (said,) = differences(asked, asked, sources)
+    assert said.startswith(f"{path} can no longer be read")
+
+
+def test_the_help_says_what_signals_and_exit_statuses_mean(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "0 finished, 1 failed, 2 a wrong spec, 130 stopped or killed by a signal" in said
+
+
+def test_the_old_handlers_are_back_at_the_end(tmp_path: Path) -> None:
+    before = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)]
+    main([str(tmp_path / "none.json")])
+    assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 def test_a_number_that_is_not_finite_is_null() -> None:
     seen = Observation(1, 8, 80, 40, float("nan"), float("inf"), 1e-3, 0.1)
     shown = line(Stepped(seen))
@@ -102,6 +160,9 @@ def run(path: Path, **given: Any) -> subprocess.Popen[str]:
 def test_it_runs_from_nothing_to_the_measured_model(
     tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    train = tmp_path / "train.jsonl"
+    train.write_bytes(Path(values["data"]["train"]).read_bytes())
+    values["data"]["train"] = str(train)
     process = run(written(tmp_path, values | {"window_samples": 16}))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -112,11 +173,14 @@ def test_it_runs_from_nothing_to_the_measured_model(
     assert told[-1]["measurements"]["eval_loss"]["value"] > 0
     assert Path(told[-1]["model_dir"], "model.safetensors").is_file()
     assert not (tmp_path / "spec" / "checkpoints").exists()  # nobody else takes them away
-    # The same folder with other data.
-    (tmp_path / "more.jsonl").write_text(Path(values["data"]["train"]).read_text())
+    # The same folder with changed data, then with other data.
+    train.write_text("\n".join(train.read_text().splitlines()[1:]))
+    assert main([str(written(tmp_path, values))]) == 2
+    assert f"{train} has changed since" in capsys.readouterr().err
     values["data"]["train"] = str(tmp_path / "more.jsonl")
     assert main([str(written(tmp_path, values))]) == 2
-    assert "holds other data: data.train was" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "holds other data (data.train was" in err and "more.jsonl" in err
 
 
 @pytest.mark.slow
@@ -154,19 +218,63 @@ def test_ctrl_c_writes_a_checkpoint_from_which_the_same_command_goes_on(
     assert began["step"] == rest[-1]["step"]
 
 
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    return [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+
+
 @pytest.mark.slow
-def test_ctrl_c_in_the_preparation_ends_at_once(tmp_path: Path, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_preparation_ends_it_at_once(
+    tmp_path: Path, values: dict[str, Any], name: signal.Signals
+) -> None:
     with run(written(tmp_path, values), start_new_session=True) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         assert "reading the data" in process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
-        rest = process.stdout.read()
+        started = family(process)
+        os.killpg(process.pid, name)
+        rest, err = process.stdout.read(), process.stderr.read()
     assert process.returncode == 130
-    assert "started" not in rest
+    assert "started" not in rest and err == ""
+    assert not left_of(started)
 
 
 @pytest.mark.slow
-def test_nothing_outlives_it(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_a_signal_before_anything_is_up_ends_it_at_once(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    with run(written(tmp_path, values), start_new_session=True) as process:
+        while not any("forkserver" in " ".join(each.cmdline()) for each in family(process)):
+            assert process.poll() is None
+        started = family(process)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert not left_of(started)
+
+
+@pytest.mark.slow
+def test_the_second_signal_ends_a_trial_at_once(tmp_path: Path, values: dict[str, Any]) -> None:
+    with run(written(tmp_path, values), start_new_session=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        for each in process.stdout:
+            if "loading the model" in each:
+                break
+        started = family(process)
+        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGINT)
+        rest, err = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 130
+    assert "stopped" not in rest and err == ""
+    assert not left_of(started)
+
+
+@pytest.mark.slow
+def test_nothing_outlives_it_when_it_is_killed(tmp_path: Path, values: dict[str, Any]) -> None:
     values["model"]["parallel"] = "ddp"
     path = written(tmp_path, values | {"processes": 2, "budget_samples": 80_000})
     with run(path, start_new_session=True) as process:
@@ -174,8 +282,7 @@ def test_nothing_outlives_it(tmp_path: Path, values: dict[str, Any]) -> None:
         for each in process.stdout:
             if json.loads(each)["event"] == "stepped":
                 break
-        family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) >= 4  # the server, the launcher and two that train
+        started = family(process)
+        assert len(started) >= 4  # the server, the launcher and two that train
         process.kill()
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+    assert not left_of(started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from trainer.checks import check_data, check_spec
-from trainer.spec import LoraSpec, ModelSpec, TrialSpec, UserError
+from trainer.spec import Failed, LoraSpec, ModelSpec, TrialSpec, UserError
+from trainer.worker import run_trial
 
 SPEC = TrialSpec(0, 0, ModelSpec("base"), "data", "trial", 8, 77, 16, ("eval_loss",), 4, 1e-3)
 DDP = ModelSpec("base", parallel="ddp")
@@ -106,6 +108,12 @@ def test_what_the_prepared_data_lack_is_refused() -> None:
         check_data(SPEC, FACTS | {"eval": None})
     with pytest.raises(UserError, match=r"strategy: phased needs data\.phases"):
         check_data(replace(SPEC, strategy="phased"), FACTS)
+
+
+def test_a_wrong_trial_fails_with_the_sentence_before_anything_starts() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    run_trial(replace(SPEC, processes=0), theirs)
+    assert ours.recv() == Failed("bad input", f"processes: 0 {COUNT}")
 
 
 def test_the_checks_import_nothing_heavy() -> None:

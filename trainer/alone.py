@@ -4,8 +4,10 @@ For debugging, and for other schedulers. SPEC.json holds what TrialSpec has (a s
 each of its trials), with `data` (what DataSpec has) in place of `data_dir` where nothing has been
 prepared yet. Every event is printed as one line of JSON; a number that is not finite is null.
 Nobody prunes: every question is answered with "go on". Ctrl-C or SIGTERM writes a checkpoint at the
-end of the step, from which the same command goes on; a second one ends at once.
-Exit status: 0 finished, 1 failed, 2 a wrong spec, 130 stopped.
+end of the step, from which the same command goes on; a second one ends at once, and so does the
+first while the data are prepared.
+Exit status: 0 finished, 1 failed, 2 a wrong spec (or not the one that the data beside it were
+prepared for), 130 stopped or killed by a signal.
 """
 
 from __future__ import annotations
@@ -20,26 +22,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from predictor.types import Verdict
+from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
 from trainer.spec import (
     PRELOAD,
     DataSpec,
     Event,
     Failed,
-    Finished,
     Prepared,
     PrepareSpec,
     Stepped,
     Stop,
+    Stopped,
     TrialSpec,
     UserError,
     VerdictWanted,
@@ -48,61 +53,98 @@ from trainer.worker import run_prepare, run_trial
 
 GO_ON = Verdict("continue", "none", "nobody judges a trial that runs alone")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STOPPED = 130
-ASKED = "asked.json"  # what the data beside it were prepared for
+FAILED, WRONG_SPEC, STOPPED = 1, 2, 130  # exit statuses
+EPILOG = """Ctrl-C or SIGTERM writes a checkpoint at the end of the step, from which the same
+command goes on; a second one ends at once, and so does the first while the data are prepared. Exit
+status: 0 finished, 1 failed, 2 a wrong spec, 130 stopped or killed by a signal."""
+ASKED = "asked.json"  # beside the prepared data: what they were asked to be
 DEFAULTS: dict[str, Any] = {"number": 0, "seed": 0, "window_samples": 0, "early_eval": 0}
+
+Entry = Callable[[Any, Connection], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m trainer", description="Run one trial by itself.")
+    parser = argparse.ArgumentParser(
+        "python -m trainer", description="Run one trial by itself.", epilog=EPILOG
+    )
     parser.add_argument("spec", type=Path, help="a JSON file with what TrialSpec has")
     parser.add_argument("--out", type=Path, help="where it writes, in place of its trial_dir")
     given = parser.parse_args(arguments)
-    try:
-        spec, data = read_spec(given.spec, given.out)
-    except UserError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 2
+    with Signals() as signals:
+        try:
+            return run(given.spec, given.out, signals)
+        except UserError as error:
+            print(error, file=sys.stderr)  # noqa: T201
+            return WRONG_SPEC
+        except KeyboardInterrupt:
+            return STOPPED
+
+
+def run(path: Path, out: Path | None, signals: Signals) -> int:
+    """Prepare the data where that is still to be done, and train; the exit status."""
+    spec, data = read_spec(path, out)
+    check_spec(spec)
     if data is not None:
-        prepared = Path(spec.data_dir) / ASKED
-        asked: dict[str, Any] = {f"data.{key}": value for key, value in asdict(data).items()}
-        asked |= {"model.base": spec.model.base, "metrics": list(spec.metrics)}
-        if prepared.is_file():
-            differ = changes(json.loads(prepared.read_text()), json.loads(json.dumps(asked)))
-            if differ:
-                print(f"{spec.data_dir} holds other data: {differ}", file=sys.stderr)  # noqa: T201
-                return 2
-        else:
-            Path(spec.data_dir).mkdir(parents=True, exist_ok=True)
-            prepare = PrepareSpec(
-                spec.model, data, spec.data_dir, spec.metrics, False, spec.num_threads, spec.seed
-            )
-            status = show(Apart(run_prepare, prepare))
-            if status:
-                return status
-            write_json(prepared, asked | {"files": hashes(Path(spec.data_dir))})
-    status = show(Apart(run_trial, spec))
+        status = prepare(spec, data)
+        if status:
+            return status
+    facts = Path(spec.data_dir) / "prepared.json"
+    if facts.is_file():  # the trial itself says what is wrong where it is not
+        check_data(spec, json.loads(facts.read_text()))
+    status = show(events(run_trial, spec, signals))
     if status == 0:
         remove_tree(Path(spec.trial_dir) / "checkpoints")  # nobody else waits for its end
     return status
 
 
-def hashes(data_dir: Path) -> dict[str, str]:
-    """Of the local files that the data were prepared from."""
-    sources = json.loads((data_dir / "prepared.json").read_text())["sources"]
-    return {each["path"]: each["sha256"] for each in sources.values() if each["sha256"]}
+def prepare(spec: TrialSpec, data: DataSpec) -> int:
+    """Once: data that are there already must be the ones asked for, or UserError is raised."""
+    folder = Path(spec.data_dir)
+    asked: dict[str, Any] = {f"data.{key}": value for key, value in asdict(data).items()}
+    asked = json.loads(json.dumps(asked | {"model.base": spec.model.base}))
+    if (folder / ASKED).is_file() and (folder / "prepared.json").is_file():
+        facts = json.loads((folder / "prepared.json").read_text())
+        differ = differences(json.loads((folder / ASKED).read_text()), asked, facts["sources"])
+        if differ:
+            raise UserError(
+                f"{folder} holds other data ({'; '.join(differ)}): put these back, or give --out "
+                "another folder"
+            )
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    status = show(
+        events(
+            run_prepare,
+            PrepareSpec(
+                spec.model, data, spec.data_dir, spec.metrics, False, spec.num_threads, spec.seed
+            ),
+        )
+    )
+    if status == 0:
+        write_json(folder / ASKED, asked)  # last: without it the data are prepared again
+    return status
 
 
-def changes(before: dict[str, Any], asked: dict[str, Any]) -> str:
-    """What is asked for otherwise than when the data were prepared, or has changed; "" nothing."""
-    keys = [key for key in asked if before[key] != asked[key]]
-    differ = [f"{key} was {before[key]}, is {asked[key]}" for key in keys]
-    differ += [
-        f"{path} has changed since"
-        for path, digest in before["files"].items()
-        if not Path(path).is_file() or hashlib.sha256(Path(path).read_bytes()).hexdigest() != digest
+def differences(
+    before: Mapping[str, Any], asked: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What is asked for otherwise than before, and which local files have changed since."""
+    differ = [
+        f"{key} was {before.get(key)}, is {value}"
+        for key, value in asked.items()
+        if before.get(key) != value
     ]
-    return "; ".join(differ) + "; give --out another folder" if differ else ""
+    hashes = {each["path"]: each["sha256"] for each in sources.values() if each["sha256"]}
+    for name, sha256 in hashes.items():
+        try:
+            with Path(name).open("rb") as file:
+                now = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            differ.append(f"{name} can no longer be read ({error.strerror})")
+            continue
+        if now != sha256:
+            differ.append(f"{name} has changed since")
+    return differ
 
 
 def read_spec(path: Path, out: Path | None) -> tuple[TrialSpec, DataSpec | None]:
@@ -137,67 +179,106 @@ def read_spec(path: Path, out: Path | None) -> tuple[TrialSpec, DataSpec | None]
     return spec, checked
 
 
-class Apart:
-    """An entry point of trainer.worker in a process of its own, and what it tells.
+class Signals:
+    """SIGINT and SIGTERM, alike, from here to the end of the `with`.
 
-    The first signal asks it to stop, or ends it where it hears nothing yet; the second ends it.
+    The first one asks a trial that runs to stop. A second one, and any while there is no trial,
+    raises KeyboardInterrupt, and those after it do nothing.
     """
 
-    def __init__(self, entry: Callable[[Any, Connection], None], spec: Any) -> None:
-        self._can_stop = entry is run_trial
-        self.interrupted = False
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(PRELOAD))
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=run_apart, args=(entry, spec, theirs))
-        self._before = {name: signal.signal(name, self._interrupt) for name in SIGNALS}
-        self._process.start()
-        theirs.close()
+    def __init__(self) -> None:
+        self._trial: Connection | None = None
 
-    def _interrupt(self, *_: Any) -> None:
-        at_once = self.interrupted or not self._can_stop
-        self.interrupted = True
-        with contextlib.suppress(OSError):
-            if at_once:
-                kill_group(self._process)
-            else:
-                self._ours.send(Stop(checkpoint=True))
+    def __enter__(self) -> Signals:
+        self._before = {name: signal.signal(name, self._heard) for name in SIGNALS}
+        return self
 
-    def __iter__(self) -> Iterator[Event]:
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    @contextlib.contextmanager
+    def asking(self, trial: Connection) -> Generator[None]:
+        self._trial = trial
         try:
+            yield
+        finally:
+            self._trial = None
+
+    def _heard(self, *_: object) -> None:
+        if self._trial is not None:
+            trial, self._trial = self._trial, None
+            with contextlib.suppress(OSError):  # it is at its end anyway
+                trial.send(Stop(checkpoint=True))
+            return
+        for name in SIGNALS:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+
+def events(entry: Entry, spec: Any, signals: Signals | None = None) -> Generator[Event]:
+    """Of an entry point of trainer.worker, in a process of its own, which ends with this."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOAD))
+    start_server()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run_apart, args=(entry, spec, theirs))
+    try:
+        with signals.asking(ours) if signals else contextlib.nullcontext():
+            try:
+                process.start()
+            except (EOFError, OSError) as error:
+                why = f"its process could not be started ({type(error).__name__})"
+                yield Failed("lost", why)
+                return
+            theirs.close()
             with contextlib.suppress(EOFError, ConnectionError):
                 while True:
-                    event = self._ours.recv()
+                    event = ours.recv()
                     yield event
                     if isinstance(event, VerdictWanted):
-                        self._ours.send(GO_ON)
-            self._process.join()
-            if self._process.exitcode and not self.interrupted:
-                why = f"the process ended with exit code {self._process.exitcode}"
-                yield Failed("killed", why)
-        finally:
-            for name, handler in self._before.items():
-                signal.signal(name, handler)
+                        with contextlib.suppress(OSError):  # its last words are still to be read
+                            ours.send(GO_ON)
+            process.join()
+        if process.exitcode:
+            yield Failed("killed", f"the process ended with exit code {process.exitcode}")
+    finally:
+        kill(process)
 
 
-def events(entry: Callable[[Any, Connection], None], spec: Any) -> Iterator[Event]:
-    return iter(Apart(entry, spec))
+def start_server() -> None:
+    """It must not hear the terminal's Ctrl-C, above all not while it imports."""
+    resource_tracker.ensure_running()  # first: it unblocks what is blocked
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def kill_group(process: Any) -> None:
-    """It leads a group of its own, but for its first moments."""
-    with contextlib.suppress(ProcessLookupError):
-        if os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, signal.SIGKILL)
+def kill(process: BaseProcess) -> None:
+    """And all it started: it leads a group, but in its first moments, when it is alone."""
+    if process.pid is None:
+        # Still to be forked: the server would go on importing, and complain that we have gone.
+        server = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+        if server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server, signal.SIGKILL)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody left, or zombies alone
+        os.killpg(process.pid, signal.SIGKILL)
     process.kill()
+    process.join()
 
 
-def run_apart(entry: Callable[[Any, Connection], None], spec: Any, channel: Connection) -> None:
+def run_apart(entry: Entry, spec: Any, channel: Connection) -> None:
     """Out of the terminal's reach, with nothing but events on standard output, and no longer than
     whoever started it."""
     os.setsid()
-    for name in SIGNALS:
-        signal.signal(name, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever started it decides; programs that it starts itself can be terminated as ever.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
     os.dup2(2, 1)
     entry(spec, channel)
@@ -210,16 +291,17 @@ def _end_with_the_starter() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def show(told: Apart) -> int:
+def show(told: Generator[Event]) -> int:
     """Print the events; the exit status that they come to."""
     event: Event | None = None
-    for event in told:
-        print(json.dumps(line(event)), flush=True)  # noqa: T201
+    with contextlib.closing(told):
+        for event in told:
+            print(json.dumps(line(event)), flush=True)  # noqa: T201
     if isinstance(event, Failed):
         print(event.message, file=sys.stderr)  # noqa: T201
-    if isinstance(event, Finished | Prepared):
-        return 0
-    return STOPPED if told.interrupted else 1
+    if isinstance(event, Stopped):
+        return STOPPED
+    return FAILED if event is None or isinstance(event, Failed) else 0
 
 
 def line(event: Event) -> dict[str, Any]:
