@@ -15,20 +15,19 @@ from predictor.guards import check_guards
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
-PREDICTOR_VERSION = "rank-1"
+PREDICTOR_VERSION = "learned-1"
 
 
 def judge(trial: CohortTrial, cohort: Sequence[CohortTrial], settings: Settings) -> Verdict:
     """The verdict at the window: continue, prune, or audit (a prune that goes on to the end).
 
     `cohort` is every trial seen so far, with or without this one, in any order. The kind is "rank"
-    where a comparison was made, "none" where none could be. `probability` is None: ranks state no
-    risk.
+    where a probability could be stated, "none" where none could be.
     """
     if not settings.enabled:
         return Verdict(action="continue", kind="none", reason="pruning is off in this study")
     others = [t for t in cohort if t.number != trial.number]
-    return _audited(rank_rule(trial, others, settings.startup), trial.number, settings)
+    return _audited(rank_rule(trial, others, settings), trial.number, settings)
 
 
 def guard(

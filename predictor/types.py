@@ -55,6 +55,7 @@ class CohortTrial:
     window: WindowSignals | None = None
     objective: float | None = None  # only of a trial that was trained to its end
     warmup_steps: int = 0
+    expected_miss: float = 0.0  # the probability stated when it was pruned by rank, unaudited
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Settings:
     startup: int = 3  # trials trained to the end before any is pruned by rank
     audit: float = 0.1  # share of the prunes that go on to the end, to check on the predictor
     seed: int = 0  # the study's
+    risk: float = 0.1  # prune only below this probability of beating the incumbent
+    min_gain: float = 0.05  # by how much, as a share of median - best of the finished trials
+    max_expected_misses: float = 0.3  # what the probabilities of all unaudited prunes may add up to
+    prior_strength: float = 1.0  # pseudo-trials that the prior counts for; 0: no direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def trial(
     return CohortTrial(number=number, config={}, window=window, objective=objective)
 
 
-COHORT = [trial(i, i / 10, float(i)) for i in range(1, 7)]
+COHORT = [trial(i, i / 10, float(i), objective=1 + i / 10) for i in range(1, 7)]
 WORST = trial(0, 0.9, 9.0, objective=None)
 BEST = trial(0, 0.05, 0.5, objective=None)
 
@@ -63,7 +63,7 @@ def diverged(num_steps: int = 20) -> list[Observation]:
 def test_the_verdict_at_the_window(subject, cohort, settings, action, kind):
     verdict = judge(subject, cohort, settings)
     assert (verdict.action, verdict.kind) == (action, kind)
-    assert verdict.probability is None
+    assert (verdict.probability is None) == (kind == "none")
     assert verdict.reason
 
 
@@ -154,18 +154,30 @@ def test_the_units_of_loss_and_gradient_change_no_action(rows, loss_exponent, no
 
 def test_a_verdict_among_1000_trials_takes_under_10_ms():
     rng = np.random.default_rng(0)
-    cohort = [trial(i, *rng.random(3)) for i in range(1_000)]
+    cohort = [
+        replace(
+            trial(i, *rng.random(3), objective=float(rng.random())),
+            config={
+                "learning_rate": float(10 ** rng.uniform(-6, -3)),
+                "batch_size": int(2 ** rng.integers(2, 8)),
+                "schedule": ("constant", "linear", "cosine")[i % 3],
+                "weight_decay": float(rng.choice([0.0, 0.1])),
+            },
+        )
+        for i in range(1_000)
+    ]
+    judge(cohort[0], cohort, Settings())  # imports what it needs
     times_s = []
     for subject in cohort[:20]:
-        start = time.perf_counter()
+        start = time.process_time()
         verdict = judge(subject, cohort, Settings())
-        times_s.append(time.perf_counter() - start)
-        assert verdict.evidence["cohort_size"] == 1_000
+        times_s.append(time.process_time() - start)
+        assert verdict.evidence["num_seen"] == 1_000
     assert sorted(times_s)[10] < 0.010
 
 
 def test_the_version_is_named_for_the_ledger():
-    assert PREDICTOR_VERSION == "rank-1"
+    assert PREDICTOR_VERSION == "learned-1"
 
 
 def test_the_predictor_imports_no_other_part_and_nothing_heavy():

@@ -1,20 +1,20 @@
-"""The rank rule: who is compared with whom, on what, and what it says."""
+"""The rule at the window: who is compared with whom, what is pruned, and what it says."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import rankdata
 
-from predictor.rank import ordinal, place_of_first, rank_rule, ranks
-from predictor.types import CohortTrial, WindowSignals
+from predictor.model import forecast
+from predictor.prior import paper_prior
+from predictor.rank import rank_rule
+from predictor.types import CohortTrial, Settings, WindowSignals
 
-STARTUP = 3
+SETTINGS = Settings(audit=0.0)
 
 
 def trial(
@@ -23,248 +23,238 @@ def trial(
     norm: float,
     noise_free: float | None = None,
     *,
+    loss: float = 2.0,
     samples: int = 100,
-    objective: float | None = 1.0,
+    objective: float | None = None,
     phase: int = 0,
+    rate: float = 1e-4,
 ) -> CohortTrial:
-    window = WindowSignals(samples, 2.0, norm, noise_free, early_eval, phase)
-    return CohortTrial(number=number, config={}, window=window, objective=objective)
+    window = WindowSignals(samples, loss, norm, noise_free, early_eval, phase)
+    return CohortTrial(number, {"learning_rate": rate}, window, objective)
 
 
-def good_to_bad(num: int = 6) -> list[CohortTrial]:
-    """Trials 1 to num, each worse than the one before in both signals; trial i has 0.i and i."""
-    return [trial(i, i / 10, float(i)) for i in range(1, num + 1)]
+def study(num: int = 10, **change: float) -> list[CohortTrial]:
+    """Trials 1 to num, whose early evaluation tells the end; the first is the best."""
+    return [
+        trial(
+            i,
+            1 + 0.1 * i,
+            2.0 + 0.3 * (i % 3),
+            objective=1 + 0.1 * i + 0.01 * (i % 2),
+            rate=1e-5 * (1 + (7 * i) % 5),
+            **change,
+        )
+        for i in range(1, num + 1)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("early_eval", "norm", "action"),
-    [
-        (0.05, 0.5, "continue"),  # best of 7
-        (0.35, 3.5, "continue"),  # 4th of 7: the median itself
-        (0.45, 4.5, "prune"),  # 5th of 7
-        (0.65, 6.5, "prune"),
-        (0.05, 9.0, "continue"),  # the evaluation counts twice
-        (0.65, 0.5, "prune"),
-        (math.nan, 0.5, "prune"),  # what is not finite ranks last
-        (0.35, math.inf, "prune"),
-    ],
-)
-def test_the_worse_half_is_pruned(early_eval, norm, action):
-    verdict = rank_rule(trial(0, early_eval, norm), good_to_bad(), STARTUP)
-    assert (verdict.action, verdict.kind) == (action, "rank")
+BAD, GOOD = trial(0, 2.0, 2.3), trial(0, 0.6, 2.3)
+
+
+def test_what_is_unlikely_to_beat_the_incumbent_is_pruned():
+    bad, good = rank_rule(BAD, study(), SETTINGS), rank_rule(GOOD, study(), SETTINGS)
+    assert (bad.action, bad.kind) == ("prune", "rank")
+    assert (good.action, good.kind) == ("continue", "rank")
+    assert bad.probability is not None and good.probability is not None
+    assert bad.probability < 0.1 < 0.5 < good.probability
 
 
 def test_the_reason_can_be_checked():
-    assert rank_rule(trial(0, 0.412, 5.5), good_to_bad(), STARTUP).reason == (
-        "5th of 7 at the window: early evaluation as a loss 0.412 (5th), "
-        "raw gradient norm 5.5 (6th); "
-        "the worse half is pruned once 3 runs are complete"
+    verdict = rank_rule(BAD, study(), SETTINGS)
+    assert verdict.probability is not None
+    before = verdict.evidence["before"]
+    assert verdict.reason.startswith(
+        f"P(beats trial 1) = {verdict.probability:.1g} < risk 0.10 ({before:.2f} before looking at "
+        "it): early evaluation 1.3 sd above, training loss 0.0 sd above, raw gradient norm 0.0 sd "
+        "above the cohort"
     )
-    assert rank_rule(trial(0, 0.1, 0.5), good_to_bad(), STARTUP).reason == (
-        "1st of 7 at the window: early evaluation as a loss 0.1 (joint 1st), "
-        "raw gradient norm 0.5 (1st); "
-        "not in the worse half"
+    column = np.log([1 + 0.1 * i for i in range(1, 11)] + [2.0])
+    assert verdict.evidence["signals"]["early_eval"] == pytest.approx(
+        (column[-1] - column.mean()) / column.std()
     )
 
 
-def test_the_evidence_holds_the_numbers_behind_the_reason():
-    verdict = rank_rule(trial(0, 0.412, math.inf), good_to_bad(), STARTUP)
-    assert verdict.evidence == {
-        "rule": "rank",
-        "samples": 100,
-        "phase": 0,
-        "in_other_phases": 0,
-        "complete": 6,
-        "startup": 3,
-        "cohort_size": 7,
-        "norm": "grad_norm",
-        "norm_value": None,  # JSON has no infinity; the reason says "not finite"
-        "norm_rank": 7.0,
-        "early_eval_value": 0.412,
-        "early_eval_rank": 5.0,
-        "score": 17.0,
-        "median_score": 12.0,
-    }
-    assert "raw gradient norm not finite (7th)" in verdict.reason
-    json.dumps(verdict.evidence, allow_nan=False)
-
-
-@pytest.mark.parametrize(("num_complete", "kind"), [(0, "none"), (2, "none"), (3, "rank")])
-def test_nothing_is_pruned_until_enough_runs_are_complete(num_complete, kind):
-    others = [trial(i, 0.1, 1.0, objective=1.0 if i <= num_complete else None) for i in range(1, 7)]
-    verdict = rank_rule(trial(0, 0.9, 9.0), others, STARTUP)
-    assert verdict.kind == kind
-    assert verdict.action == ("prune" if kind == "rank" else "continue")
-    if kind == "none":
-        assert verdict.reason == (
-            f"waiting for complete runs: {num_complete} of the 3 needed before any is pruned "
-            "by rank"
-        )
-
-
-def test_its_own_objective_does_not_count_as_a_complete_run():
-    others = [trial(1, 0.1, 1.0), trial(2, 0.2, 2.0)]
-    assert rank_rule(trial(0, 0.9, 9.0, objective=1.0), others, STARTUP).kind == "none"
-
-
-@pytest.mark.parametrize("startup", [0, 1, 3])
-def test_one_trial_alone_goes_on(startup):
-    assert rank_rule(trial(0, 0.9, 9.0, 9.0), [], startup).action == "continue"
-
-
-@pytest.mark.parametrize("noise_free", [None, 1.0])
-def test_identical_trials_all_go_on(noise_free):
-    others = [trial(i, 0.5, 2.0, noise_free) for i in range(1, 9)]
-    verdict = rank_rule(trial(0, 0.5, 2.0, noise_free), others, STARTUP)
-    assert (verdict.action, verdict.kind) == ("continue", "rank")
-    assert verdict.reason.startswith("joint 1st of 9 at the window")
-
-
-def test_equally_broken_trials_all_go_on():
-    others = [trial(i, math.nan, math.inf) for i in range(1, 9)]
-    assert rank_rule(trial(0, math.inf, math.nan), others, STARTUP).action == "continue"
-
-
-def test_only_trials_with_a_window_at_the_same_samples_are_compared():
-    elsewhere = [trial(10 + i, 0.0, 0.0, samples=200) for i in range(20)]
-    unseen = [CohortTrial(number=50, config={}, objective=0.1)]
-    here = rank_rule(trial(0, 0.35, 3.5), good_to_bad(), STARTUP)
-    assert rank_rule(trial(0, 0.35, 3.5), good_to_bad() + elsewhere + unseen, STARTUP) == here
-    assert rank_rule(trial(0, 0.9, 9.0), elsewhere + unseen, STARTUP).kind == "none"
+def test_the_evidence_is_json_and_holds_the_numbers_behind_the_reason():
+    evidence = rank_rule(BAD, study(), SETTINGS).evidence
+    assert evidence["rule"] == "rank"
+    assert (evidence["incumbent"], evidence["best"]) == (1, 1.11)
+    assert (evidence["num_finished"], evidence["num_seen"]) == (10, 11)
+    assert evidence["spread"] == pytest.approx(np.median([t.objective for t in study()]) - 1.11)
+    assert evidence["slopes"]["early_eval"] > 0.2
+    json.dumps(evidence, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    ("phase", "elsewhere", "where"),
-    [(0, 1, "all data together"), (1, 0, "phase 1"), (1, 2, "phase 1")],
+    ("num_finished", "said"),
+    [
+        (0, "no finished trial yet: there is only a prior, which prunes none"),
+        (2, "waiting for finished trials: 2 of the 3 needed before any is pruned by rank"),
+    ],
 )
-def test_only_windows_that_closed_in_the_same_phase_are_compared(phase, elsewhere, where):
-    others = [trial(10 + i, 0.0, 0.0, phase=elsewhere) for i in range(20)]
-    alike = [trial(i, i / 10, float(i), phase=phase) for i in range(1, 7)]
-    own = trial(0, 0.35, 3.5, phase=phase)
-    alone, among = rank_rule(own, alike, STARTUP), rank_rule(own, alike + others, STARTUP)
-    assert among.action == alone.action == "continue"
-    assert among.evidence == {**alone.evidence, "in_other_phases": 20}
-    said = f"; not compared with 20 trials of another phase, as this window closed in {where}"
-    assert among.reason == alone.reason + said
-    waits = rank_rule(own, others[:1], STARTUP)
-    assert waits.kind == "none"
-    assert "0 of the 3 needed" in waits.reason and "not compared with 1 trial of" in waits.reason
+def test_nothing_is_pruned_until_enough_runs_are_finished(num_finished, said):
+    cohort = [t if t.number <= num_finished else replace(t, objective=None) for t in study()]
+    verdict = rank_rule(BAD, cohort, SETTINGS)
+    assert (verdict.action, verdict.kind, verdict.reason) == ("continue", "none", said)
+    assert verdict.probability is None
 
 
-def test_a_trial_without_a_window_goes_on():
-    verdict = rank_rule(CohortTrial(number=0, config={}), good_to_bad(), STARTUP)
+@pytest.mark.parametrize("startup", [0, 1])
+def test_one_finished_trial_or_none_prunes_nothing_under_any_startup(startup):
+    settings = replace(SETTINGS, startup=startup)
+    assert rank_rule(BAD, [], settings).action == "continue"
+    one = rank_rule(BAD, study(1), settings)
+    assert (one.action, one.reason) == (
+        "continue",
+        "ties: 1 trial is finished, the median no worse than the best",
+    )
+
+
+def test_ties_prune_nothing():
+    cohort = [replace(t, objective=1.0) for t in study(5)]
+    verdict = rank_rule(BAD, cohort, SETTINGS)
     assert (verdict.action, verdict.kind) == ("continue", "none")
-    assert verdict.reason == "no window was measured, nothing to judge by"
+    assert verdict.reason.startswith("ties: 5 trials are finished")
 
 
-@pytest.mark.parametrize("own", [None, 0.35])
-def test_a_missing_early_evaluation_leaves_the_norm_alone(own):
-    others = [*good_to_bad(5), trial(6, None, 6.0)]
-    verdict = rank_rule(trial(0, own, 4.5), others, STARTUP)
-    num_missing = 1 if own is not None else 2
-    assert verdict.action == "prune"
+def test_identical_trials_go_on():
+    cohort = [trial(i, 0.5, 2.0, objective=1.0 + 0.1 * i) for i in range(1, 9)]
+    verdict = rank_rule(trial(0, 0.5, 2.0), cohort, SETTINGS)
+    assert verdict.action == "continue"
+
+
+def test_without_a_window_there_is_nothing_to_judge_by():
+    assert rank_rule(replace(BAD, window=None), study(), SETTINGS).kind == "none"
+
+
+def test_other_windows_and_other_phases_are_not_compared():
+    elsewhere = [replace(t, number=t.number + 50) for t in study(phase=2)]
+    longer = [replace(t, number=t.number + 80) for t in study(samples=200)]
+    alone = rank_rule(BAD, study(), SETTINGS)
+    verdict = rank_rule(BAD, [*study(), *elsewhere, *longer], SETTINGS)
+    assert verdict.probability == alone.probability
     assert verdict.reason == (
-        f"5th of 7 at the window: raw gradient norm 4.5 (5th) alone, as {num_missing} of 7 have no "
-        "early evaluation; the worse half is pruned once 3 runs are complete"
+        f"{alone.reason}; not compared with 10 trials of another phase, as this window closed in "
+        "all data together"
     )
-    assert verdict.evidence["early_eval_rank"] is None
-    assert (verdict.evidence["score"], verdict.evidence["median_score"]) == (5.0, 4.0)
+    only = rank_rule(BAD, elsewhere, SETTINGS)
+    assert only.kind == "none" and "10 trials of another phase" in only.reason
 
 
-@pytest.mark.parametrize(
-    ("own", "num_others", "norm", "cohort_size"),
-    [
-        (1.0, 6, "grad_norm_noise_free", 7),
-        (1.0, 3, "grad_norm_noise_free", 4),  # those without it are not compared
-        (1.0, 2, "grad_norm", 7),  # too few have it
-        (None, 6, "grad_norm", 7),  # this one has not
-        (math.nan, 6, "grad_norm_noise_free", 7),  # measured and not finite is not missing
-    ],
-)
-def test_a_cohort_is_compared_on_one_norm(own, num_others, norm, cohort_size):
-    others = [trial(i, 0.5, 2.0, 2.0 if i <= num_others else None) for i in range(1, 7)]
-    verdict = rank_rule(trial(0, 0.5, 2.0, own), others, STARTUP)
-    assert verdict.evidence["norm"] == norm
-    assert verdict.evidence["cohort_size"] == cohort_size
-
-
-def test_raw_norms_play_no_part_where_the_noise_free_ones_are_compared():
-    def verdict(raw):
-        others = [trial(i, 0.5, raw * i, float(i)) for i in range(1, 7)]
-        return rank_rule(trial(0, 0.5, raw**2, 4.5), others, STARTUP)
-
-    assert verdict(0.1) == verdict(7.0)
-    assert "noise-free gradient norm 4.5 (5th)" in verdict(7.0).reason
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([3.0, 1.0, 2.0], [3, 1, 2]),
-        ([1.0, 1.0, 0.0], [2.5, 2.5, 1]),
-        ([1.0, math.nan, math.inf, -math.inf], [1, 3, 3, 3]),
-        ([5.0], [1]),
-        ([], []),
-    ],
-)
-def test_ranks_are_shared_by_equals_and_last_where_not_finite(values, expected):
-    assert ranks(np.array(values)).tolist() == expected
-
-
-FEW_VALUES = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0, math.nan, math.inf])
-
-
-@settings(deadline=None)
-@given(st.lists(FEW_VALUES | st.floats(-1e6, 1e6), max_size=30))
-def test_ranks_equal_scipys_and_their_sum_is_fixed(values):
-    filled = [v if math.isfinite(v) else math.inf for v in values]
-    assert ranks(np.array(values)).tolist() == rankdata(filled).tolist()
-    assert ranks(np.array(values)).sum() == len(values) * (len(values) + 1) / 2
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 1000).map(float), min_size=1, max_size=30))
-def test_ranking_norms_is_ranking_their_logarithms(norms):
-    positive = np.array(norms) + 0.001
-    assert ranks(positive).tolist() == ranks(np.log(positive)).tolist()
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(FEW_VALUES, FEW_VALUES), min_size=4, max_size=12))
-def test_exactly_those_past_the_middle_place_are_pruned(signals):
-    others = [trial(i, e, n) for i, (e, n) in enumerate(signals) if i > 0]
-    verdict = rank_rule(trial(0, *signals[0]), others, STARTUP)
-    twice_rank = 2 * rankdata([_or_inf(e) for e, _ in signals])
-    scores = twice_rank + rankdata([_or_inf(n) for _, n in signals])
-    place = 1 + sum(scores < scores[0])
-    assert (verdict.action == "prune") == (place > (len(signals) + 1) / 2)
-    assert f"{ordinal(place)} of {len(signals)} at the window" in verdict.reason
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(FEW_VALUES, FEW_VALUES), min_size=4, max_size=12))
-def test_never_more_than_half_would_be_pruned(signals):
-    cohort = [trial(i, e, n) for i, (e, n) in enumerate(signals)]
-    pruned = [
-        t for t in cohort if rank_rule(t, [o for o in cohort if o is not t], 1).action == "prune"
+def test_a_probability_above_half_of_that_before_looking_prunes_nothing():
+    """Many finished trials make any newcomer unlikely to win: that alone is no prediction."""
+    rng = np.random.default_rng(0)
+    cohort = [
+        trial(i, *rng.uniform(1, 2, 2), objective=float(rng.uniform(1, 2))) for i in range(1, 81)
     ]
-    assert len(pruned) <= len(cohort) / 2
+    settings = replace(SETTINGS, max_expected_misses=1e9)
+    verdicts = [rank_rule(trial(0, *rng.uniform(1, 2, 2)), cohort, settings) for _ in range(30)]
+    below = [v for v in verdicts if v.probability is not None and v.probability < 0.1]
+    assert len(below) == 30 and all(v.action == "continue" for v in below)
+    assert "goes on: more than half of what it was before looking" in below[0].reason
+    assert "further trials are unlikely to help" in below[0].reason
 
 
-def _or_inf(value):
-    return value if math.isfinite(value) else math.inf
+def test_the_prunes_of_a_study_stay_within_its_expected_misses():
+    """Each takes at most a quarter of what is left; those of other windows count as well."""
+    p = rank_rule(BAD, study(), SETTINGS).probability
+    assert p is not None
+    for left, action in ((4.1 * p, "prune"), (3.9 * p, "continue"), (-0.1, "continue")):
+        pruned = replace(trial(99, 1.5, 2.0, samples=7), expected_miss=0.3 - left)
+        verdict = rank_rule(BAD, [*study(), pruned], SETTINGS)
+        assert verdict.action == action
+    assert "goes on: more than a quarter of the 0.00 that earlier prunes left" in verdict.reason
+    assert "left of max_expected_misses 0.3" in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("values", "place"),
-    [([1.0, 2.0], "1st"), ([2.0, 1.0, 1.0], "3rd"), ([1.0, 1.0, 0.0], "joint 2nd")],
-)
-def test_places_are_named_as_people_do(values, place):
-    assert place_of_first(np.array(values)) == place
+def test_the_noise_free_norm_is_compared_where_enough_have_it_and_never_mixed():
+    cohort = [
+        replace(t, window=replace(t.window, grad_norm_noise_free=None if t.number < 4 else 1.0))
+        for t in study()
+    ]
+    own = trial(0, 2.0, 2.3, 50.0)
+    verdict = rank_rule(own, cohort, SETTINGS)
+    assert verdict.evidence["norm"] == "grad_norm_noise_free"
+    assert "noise-free gradient norm" in verdict.reason
+    raw_changes = [replace(t, window=replace(t.window, grad_norm=9.0 * t.number)) for t in cohort]
+    assert rank_rule(own, raw_changes, SETTINGS).probability == verdict.probability
+    few = [
+        replace(t, window=replace(t.window, grad_norm_noise_free=1.0 if t.number < 4 else None))
+        for t in study()
+    ]
+    assert rank_rule(own, few, SETTINGS).evidence["norm"] == "grad_norm"
+    assert rank_rule(BAD, cohort, SETTINGS).evidence["norm"] == "grad_norm"
 
 
-@pytest.mark.parametrize(
-    "said", ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "100th", "111th"]
-)
-def test_ordinals(said):
-    assert ordinal(int(said[:-2])) == said
+def test_an_early_evaluation_missing_here_has_no_column_and_missing_there_tells_nothing():
+    none = rank_rule(
+        replace(BAD, window=WindowSignals(100, 2.0, 2.3, None, None)), study(), SETTINGS
+    )
+    assert set(none.evidence["signals"]) == {"loss", "grad_norm"}
+    assert "early evaluation" not in none.reason
+    cohort = [
+        replace(t, window=replace(t.window, early_eval=None)) if t.number in (3, 7) else t
+        for t in study()
+    ]
+    some = rank_rule(BAD, cohort, SETTINGS)
+    assert some.action == "prune" and "early_eval" in some.evidence["signals"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_counts_as_the_worst_seen(bad):
+    verdict = rank_rule(trial(0, bad, bad, loss=bad), study(), SETTINGS)
+    worst = rank_rule(trial(0, 2.0, 2.6), study(), SETTINGS)
+    assert verdict.evidence["signals"] == worst.evidence["signals"]
+    assert verdict.probability == worst.probability
+
+
+def test_objectives_that_are_not_finite_are_not_finished():
+    cohort = [*study(), trial(50, 1.0, 2.0, objective=math.nan), trial(51, 1.0, 2.0)]
+    finished = rank_rule(BAD, cohort, SETTINGS).evidence["num_finished"]
+    assert finished == 10
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["early_eval", "loss", "grad_norm"])
+def test_every_sign_is_learned(name, strength):
+    """Turn a signal around in the data, and the verdicts on high and on low turn around: at a prior
+    strength of 0 always, at 1 once ten runs are finished."""
+    rng = np.random.default_rng(3)
+    values = np.sort(rng.uniform(1, 3, 10))
+
+    def cohort(sign: int) -> list[CohortTrial]:
+        ends = [1 + 0.3 * sign * (v - 2) + 0.01 * rng.normal() for v in values]
+        return [
+            replace(seen(name, v), number=i + 1, objective=float(y))
+            for i, (v, y) in enumerate(zip(values, ends, strict=True))
+        ]
+
+    settings = replace(SETTINGS, prior_strength=strength)
+    for sign, bad, good in ((1, 2.9, 0.9), (-1, 1.0, 3.2)):
+        assert rank_rule(seen(name, bad), cohort(sign), settings).action == "prune"
+        assert rank_rule(seen(name, good), cohort(sign), settings).action == "continue"
+
+
+def seen(name: str, value: float) -> CohortTrial:
+    window = replace(WindowSignals(100, 2.0, 2.0, None, 2.0), **{name: float(value)})
+    return CohortTrial(0, {}, window)
+
+
+def test_a_single_batch_size_changes_nothing():
+    """A column that is the same for all carries nothing."""
+    with_batch = [replace(t, config={**t.config, "batch_size": 16}) for t in study()]
+    own = replace(BAD, config={**BAD.config, "batch_size": 16})
+    one, two = rank_rule(BAD, study(), SETTINGS), rank_rule(own, with_batch, SETTINGS)
+    assert one.probability == pytest.approx(two.probability, rel=1e-9)
+
+
+def test_words_in_the_configuration_are_learned():
+    cohort = [
+        replace(trial(i, 2.0, 2.0), config={"schedule": "ab"[i % 2]}, objective=1 + i % 2 + i / 99)
+        for i in range(1, 11)
+    ]
+    good, bad = (replace(trial(0, 2.0, 2.0), config={"schedule": kind}) for kind in "ab")
+    found = [
+        forecast(t, cohort, min_gain=0.05, startup=3, prior=paper_prior(1.0)) for t in (good, bad)
+    ]
+    assert found[0] is not None and found[1] is not None
+    assert found[0].probability > 0.05 > 10 * found[1].probability

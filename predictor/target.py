@@ -1,0 +1,46 @@
+"""What is predicted: finished objectives on a scale of the study's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+BEND = 0.5  # of the squash: smaller looks closer at the trials near the best
+
+
+class Scale(NamedTuple):
+    """The best and the median of finished objectives; lower is better."""
+
+    best: float
+    spread: float  # median - best, above 0
+
+    def squash(self, objectives: Floats) -> Floats:
+        """0 at the best, 1 at the median, logarithmic above, a straight line below.
+
+        With u = (y - best) / spread: log(1 + u / BEND) / log(1 + 1 / BEND). It keeps order, so P
+        of an event is the same on both scales; runs that diverged weigh no more than bad ones, and
+        the short side, where the incumbent is beaten, gets the resolution. Free of y's unit.
+        """
+        u = (objectives - self.best) / self.spread
+        bent = np.where(u > 0, np.log1p(np.maximum(u, 0.0) / BEND), u / BEND)
+        return bent / math.log1p(1 / BEND)
+
+    def beaten_by(self, gain: float) -> float:
+        """The squashed value of an objective better than the best by `gain` x spread."""
+        return float(self.squash(np.array(self.best - gain * self.spread)))
+
+
+def scale_of(objectives: Sequence[float]) -> Scale | None:
+    """None for a tie: no finite objective, or a median equal to the best."""
+    finite = [y for y in objectives if math.isfinite(y)]
+    if not finite:
+        return None
+    best = min(finite)
+    spread = float(np.median(finite)) - best
+    return Scale(best, spread) if spread > 0 and math.isfinite(spread) else None
