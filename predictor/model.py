@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ SIGNALS = ("early_eval", "loss", "grad_norm")
 # Every subset of the signals: one that is noise costs little, as models without it outweigh.
 # Little noise must be earned (noise_caution): without, three finished trials and many columns fit
 # by chance, and P was four times too low on recorded runs. Replays: studies/LOG.md.
+_SETS = tuple(
+    frozenset(name for name, used in zip(SIGNALS, chosen, strict=True) if used)
+    for chosen in product((False, True), repeat=len(SIGNALS))
+)
 OURS = Family(
-    signal_sets=tuple(
-        frozenset(name for name, used in zip(SIGNALS, chosen, strict=True) if used)
-        for chosen in product((False, True), repeat=len(SIGNALS))
-    ),
+    signal_sets=_SETS,
+    set_weights=tuple(1 / comb(len(SIGNALS), len(chosen)) for chosen in _SETS),
     config_scales=(4.0, 1.0, 0.25, 0.001),
     point_scales=(10.0, 1.0),
     noise_b0=(0.01, 0.03, 0.1, 0.3),

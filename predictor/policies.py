@@ -19,6 +19,7 @@ from predictor.types import CohortTrial, Settings
 
 MODEL_M = Family(
     signal_sets=(frozenset(SIGNALS),),
+    set_weights=(1.0,),
     config_scales=(4.0, 1.0, 0.25, 0.001),
     point_scales=(10.0, 1.0),
     noise_b0=(0.3,),

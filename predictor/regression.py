@@ -33,6 +33,7 @@ class Family:
     """The models that are averaged over. Scales of 0 leave a part out."""
 
     signal_sets: tuple[frozenset[str], ...]  # which signals a model uses
+    set_weights: tuple[float, ...]  # of each, before the data
     config_scales: tuple[float, ...]  # prior variances of the configuration's slopes
     point_scales: tuple[float, ...]  # prior variances of the effect of a point
     noise_b0: tuple[float, ...]
@@ -97,7 +98,7 @@ def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, fam
     the evidence drops it.
     """
     features = _with_ones(design)
-    scales, point_scales, has_prior = _models(design, names, prior, family)
+    scales, point_scales, has_prior, log_weights = _models(design, names, prior, family)
     num_models, num_features = scales.shape
     n = len(targets)
     second, cross = prior.moments(names)  # of the signals
@@ -130,6 +131,7 @@ def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, fam
         - a * np.log(b)
         - 0.5 * log_det[:, None]
     )
+    evidence += log_weights[:, None]
     weights = np.exp(evidence - evidence.max())
     kept = weights.max(axis=1) >= LEAST_WEIGHT
     weights = weights[kept] / weights[kept].sum()
@@ -241,21 +243,25 @@ class _Gram(NamedTuple):
 
 def _models(
     design: Design, names: Sequence[str], prior: Prior, family: Family
-) -> tuple[Floats, list[float], Floats]:
-    """Of each model: the roots of its prior variances, columns (intercept, signals, configuration),
-    the variance of the effect of a point, and 1 or 0: with the prior's direction or without."""
+) -> tuple[Floats, list[float], Floats, Floats]:
+    """Of each model: the roots of its prior variances, columns (intercept, signals, configuration);
+    the variance of the effect of a point; 1 or 0: with the prior's direction or without; the
+    logarithm of its weight before the data."""
     num_config = design.config.shape[1]
-    sets = sorted({tuple(name in chosen for name in names) for chosen in family.signal_sets})
+    sets: dict[tuple[bool, ...], float] = {}
+    for chosen, weight in zip(family.signal_sets, family.set_weights, strict=True):
+        used = tuple(name in chosen for name in names)  # sets that differ in others are one
+        sets[used] = sets.get(used, 0.0) + weight
     config_scales = family.config_scales if num_config else (0.0,)
     rows: list[list[float]] = []
-    point_scales: list[float] = []
-    has_prior: list[float] = []
+    columns: list[tuple[float, float, float]] = []
     for used, config_scale, point_scale in product(sets, config_scales, family.point_scales):
-        for directed in (1.0, 0.0) if prior.strength > 0 and any(used) else (0.0,):
+        directions = (1.0, 0.0) if prior.strength > 0 and any(used) else (0.0,)
+        for directed in directions:
             rows.append([1.0, *map(float, used), *[config_scale**0.5] * num_config])
-            point_scales.append(point_scale)
-            has_prior.append(directed)
-    return np.array(rows), point_scales, np.array(has_prior)
+            columns.append((point_scale, directed, sets[used] / len(directions)))
+    points, has_prior, weights = zip(*columns, strict=True)
+    return np.array(rows), list(points), np.array(has_prior), np.log(np.array(weights))
 
 
 def _with_ones(design: Design) -> Floats:

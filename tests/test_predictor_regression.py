@@ -18,6 +18,7 @@ from predictor.regression import Design, Family, fit, leave_one_out, predict, st
 NO_PRIOR = Prior(0.0)
 PLAIN = Family(
     signal_sets=(frozenset(SIGNALS),),
+    set_weights=(1.0,),
     config_scales=(1.0,),
     point_scales=(0.0,),
     noise_b0=(0.3,),
@@ -61,7 +62,8 @@ def test_means_and_scales_are_those_of_a_gaussian_process():
 def test_the_weights_are_the_marginal_likelihoods_of_scipy():
     """Of Student-t processes: the targets' joint density under each model."""
     design, targets = data(2, num_points=5)
-    family = replace(OURS, inflate=False, noise_caution=0.0)
+    even = (1.0,) * len(OURS.signal_sets)
+    family = replace(OURS, inflate=False, noise_caution=0.0, set_weights=even)
     fitted = fit(design, targets, SIGNALS, NO_PRIOR, family)
     same = (design.points[:, None] == design.points).astype(float)
     logs = np.empty_like(fitted.b)
