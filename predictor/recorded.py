@@ -1,86 +1,115 @@
-"""Recorded sweeps: X_runs.parquet with X_steps.parquet beside it, read as studies to replay.
+"""Recorded sweeps in memory: what evidence, replay and tuning read, wherever it came from.
 
-Runs: group, workload, run, study, params (a JSON object), horizon_step, final_eval_loss (the
-objective turned so that lower is better), and where there are: state, early_eval,
-grad_norm_noise_free. Steps: run, step, loss, grad_norm, eval_loss (each NaN where not measured).
-Parquet holds values only: nothing that is read here can run code.
+A position is the number of samples seen, or of steps where samples are not known; the curves, the
+horizons and the window of one study are all in the same one. Objectives and evaluations are turned
+so that lower is better.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from predictor.types import CohortTrial, WindowSignals
+from predictor.signals import window_signals
+from predictor.types import CohortTrial, Observation, WindowSignals
 
 Floats = NDArray[np.float64]
 
-RUN_COLUMNS = ("group", "workload", "run", "study", "params", "horizon_step", "final_eval_loss")
-STEP_COLUMNS = ("run", "step", "loss", "grad_norm", "eval_loss")
+
+class Curve(NamedTuple):
+    """One row for each logged optimizer step, oldest first. Shapes (num_steps,)."""
+
+    position: Floats  # after the step
+    loss: Floats  # nats per loss-bearing token
+    grad_norm: Floats  # raw, before clipping
+    tokens: Floats  # loss-bearing, of the step; 1 where not known
+    grad_sq_noise_free: Floats  # NaN where not measured
+    phase: NDArray[np.int64]  # of the data; 0: all together
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
+    name: str  # unique in its study
     config: Mapping[str, Any]
-    seed: str  # the study that it repeats the configuration in
-    horizon: float  # the step taken as the end
-    train: Floats  # (num_steps, 3): step, loss, gradient norm
-    evals: Floats  # (num_evals, 2): step, objective
-    objective: float  # at the end, lower is better
-    early_eval: float | None = None  # where it was measured apart
-    grad_norm_noise_free: float | None = None
+    seed: str  # repeats of one configuration differ in it
+    horizon: float  # the position at which the training ends
+    curve: Curve
+    evals: Floats  # (num_evals, 2): position, objective; the early evaluation and the last included
+    objective: float | None  # at the horizon; None: not trained to its end, or not finite there
+    state: str = "completed"  # completed | pruned | failed
+    pruned_by: str | None = None  # guard | rank, of a pruned one
+    cost: float = 1.0  # of the whole run, in one unit for all of the study: its tokens
+
+    @property
+    def is_finished(self) -> bool:
+        return self.objective is not None and math.isfinite(self.objective)
+
+    @property
+    def stopped_at(self) -> float | None:
+        """The position where a guard ended it, under whichever policy; None where none did."""
+        if self.pruned_by != "guard" or len(self.curve.position) == 0:
+            return None
+        return min(self.horizon, float(self.curve.position[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedStudy:
-    name: str
+    """Runs that answer one question: one model, data, objective and budget."""
+
+    name: str  # the group
     workload: str
     runs: tuple[RecordedRun, ...]
+    in_samples: bool = False  # positions are samples seen, and every step is in the curves
+    recorded_window: float | None = None  # the position where its early evaluations were taken
 
-    def trials(self, window: float) -> list[CohortTrial]:
-        """Every run as the predictor sees it at the end, numbered from 0."""
+    def window_at(self, window: float, min_steps: int = 1) -> float:
+        """The position of an early window: that share of the smallest horizon and, in samples, at
+        least `min_steps` of the largest batch, as a study has it."""
+        close = window * min(run.horizon for run in self.runs)
+        if not self.in_samples:
+            return close
+        return max(close, min_steps * max(run.curve.position[0] for run in self._seen()))
+
+    def trials(self, close: float) -> list[CohortTrial]:
+        """Every run as the predictor sees it once finished, its window closed at `close`; numbered
+        from 0. One that ended before has no window."""
         return [
-            CohortTrial(i, run.config, window_of(run, window), run.objective)
-            for i, run in enumerate(self.runs)
+            CohortTrial(number, run.config, self._window(run, close), run.objective)
+            for number, run in enumerate(self.runs)
         ]
 
+    def _seen(self) -> Iterator[RecordedRun]:
+        return (run for run in self.runs if len(run.curve.position))
 
-def read_recorded(path: str | Path) -> list[RecordedStudy]:
-    """The studies of DIR/X (or DIR/X_runs.parquet), one for each group, in the file's order.
+    def _window(self, run: RecordedRun, close: float) -> WindowSignals | None:
+        """The signals of predictor.signals. `early_eval` is the last evaluation up to then.
 
-    Runs that were not trained to their end (another state than completed, no final loss) are left
-    out. ValueError where a file or a column is missing.
-    """
-    stem = str(path).removesuffix("_runs.parquet")
-    runs = _read(Path(f"{stem}_runs.parquet"), RUN_COLUMNS)
-    steps = _read(Path(f"{stem}_steps.parquet"), STEP_COLUMNS)
-    curves = {int(str(key)): part for key, part in steps.groupby("run", sort=False)}
-    studies: dict[str, list[RecordedRun]] = {}
-    workloads: dict[str, str] = {}
-    for row in cast("list[dict[str, Any]]", runs.to_dict("records")):
-        whole = row.get("state", "completed") == "completed"
-        if not whole or not math.isfinite(row["final_eval_loss"]) or row["run"] not in curves:
-            continue
-        run = _run(row, curves[row["run"]])
-        if len(run.train):
-            studies.setdefault(row["group"], []).append(run)
-            workloads[row["group"]] = row["workload"]
-    return [RecordedStudy(g, workloads[g], tuple(found)) for g, found in studies.items()]
+        Of a log in steps, with gaps, only what lies within the window is read.
+        """
+        position = run.curve.position
+        after = int(np.searchsorted(position, close, side="left" if self.in_samples else "right"))
+        num_steps = after + 1 if self.in_samples else max(1, after)
+        if num_steps > len(position):
+            return None
+        last = float(position[num_steps - 1])
+        seen = run.evals[run.evals[:, 0] <= max(close, last)]
+        early = float(seen[-1, 1]) if len(seen) else None
+        samples = min(math.ceil(close), int(last))
+        signals = window_signals(_observations(run.curve, num_steps), samples, early)
+        return replace(signals, samples=math.ceil(close))
 
 
 def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStudy]:
     """Nearer to a real sweep: per workload with two groups or more, all their runs in one study cut
     at the smallest horizon, one seed drawn for each configuration, `draws` times.
 
-    The group stands in the configuration as `recipe`, without its release: optimizers differ.
+    The group stands in the configuration as `recipe`, without its workload: optimizers differ.
     """
     pooled: dict[str, list[RecordedStudy]] = {}
     for study in studies:
@@ -102,23 +131,24 @@ def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStud
     return found
 
 
-def window_of(run: RecordedRun, window: float) -> WindowSignals:
-    """The signals in the first `window` of the horizon: losses and norms over its last third.
-
-    Every step weighs the same, as these files hold no token counts for each. Of a log without a
-    step in that third, the last step before; `early_eval` is the last evaluation in the window.
-    """
-    close = window * run.horizon
-    steps = run.train[run.train[:, 0] <= close]
-    late = steps[steps[:, 0] > close * 2 / 3]
-    if len(late) == 0:
-        late = steps[-1:] if len(steps) else run.train[:1]
-    seen = run.evals[run.evals[:, 0] <= close]
-    early = run.early_eval
-    if early is None and len(seen):
-        early = float(seen[-1, 1])
-    loss, norm = float(np.mean(late[:, 1])), float(np.median(late[:, 2]))
-    return WindowSignals(0, loss, norm, run.grad_norm_noise_free, early)
+def _observations(curve: Curve, num_steps: int) -> list[Observation]:
+    tokens = np.cumsum(curve.tokens[:num_steps])
+    measured = np.isfinite(curve.grad_sq_noise_free)
+    return [
+        Observation(
+            step=i + 1,
+            samples_seen=int(curve.position[i]),
+            input_tokens_seen=0,
+            loss_tokens_seen=int(tokens[i]),
+            loss=float(curve.loss[i]),
+            grad_norm=float(curve.grad_norm[i]),
+            lr=math.nan,
+            seconds=math.nan,
+            grad_sq_noise_free=float(curve.grad_sq_noise_free[i]) if measured[i] else None,
+            phase=int(curve.phase[i]),
+        )
+        for i in range(num_steps)
+    ]
 
 
 def _cut(run: RecordedRun, horizon: float, group: str) -> RecordedRun:
@@ -126,35 +156,6 @@ def _cut(run: RecordedRun, horizon: float, group: str) -> RecordedRun:
     objective = float(evals[-1, 1]) if len(evals) else run.objective
     recipe = "/".join(group.split("/")[1:]) or group
     config = {**run.config, "recipe": recipe}
-    return replace(run, horizon=horizon, evals=evals, objective=objective, config=config)
-
-
-def _run(row: Mapping[str, Any], curve: pd.DataFrame) -> RecordedRun:
-    curve = curve.sort_values("step", kind="stable")
-    values = curve[["step", "loss", "grad_norm", "eval_loss"]].to_numpy(np.float64)
-    train = values[~np.isnan(values[:, 1])][:, :3]
-    evals = values[~np.isnan(values[:, 3])][:, [0, 3]]
-    return RecordedRun(
-        json.loads(row["params"]),
-        str(row["study"]),
-        float(row["horizon_step"]),
-        train,
-        evals,
-        float(row["final_eval_loss"]),
-        _maybe(row.get("early_eval")),
-        _maybe(row.get("grad_norm_noise_free")),
-    )
-
-
-def _maybe(value: Any) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; a recorded set is X_runs.parquet, X_steps.parquet")
-    table = pd.read_parquet(path)
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise ValueError(f"{path}: columns missing: {', '.join(missing)}")
-    return table
+    name = f"{group}: {run.name}"
+    cut = replace(run, name=name, horizon=horizon, evals=evals, objective=objective)
+    return replace(cut, config=config)
