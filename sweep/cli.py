@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -131,6 +131,175 @@ def recipes(
 
     print_recipes(document)
     return 0
+
+
+@app.command
+def evidence(
+    *studies: str,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show what the early dynamics were worth: alone, and beyond the configuration.
+
+    Parameters
+    ----------
+    studies
+        Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
+    json_
+        Print one JSON document.
+    """
+    from sweep.evidence import show_evidence
+
+    return show_evidence(_some(studies), as_json=json_)
+
+
+@app.command
+def replay(
+    *studies: str,
+    against: Literal["none", "all"] = "none",
+    window: float | None = None,
+    min_steps: int | None = None,
+    risk: float | None = None,
+    min_gain: float | None = None,
+    startup: int | None = None,
+    audit: float | None = None,
+    prior_strength: float | None = None,
+    max_expected_misses: float | None = None,
+    workers: int = 1,
+    orders: int = 5,
+    points: int = 20,
+    seed: int = 0,
+    figure: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show what other settings, and other pruners, would have done on recorded runs.
+
+    Parameters
+    ----------
+    studies
+        Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
+    against
+        all: every rival, Optuna's pruners among them.
+    window
+        As pruning.window; like all settings here the default where not given.
+    min_steps
+        As pruning.min_steps.
+    risk
+        As pruning.risk.
+    min_gain
+        As pruning.min_gain.
+    startup
+        As pruning.startup.
+    audit
+        As pruning.audit.
+    prior_strength
+        As pruning.prior_strength.
+    max_expected_misses
+        As pruning.max_expected_misses.
+    workers
+        How many trials ran side by side.
+    orders
+        How often each study is replayed, its trials in an order shuffled by the seed.
+    points
+        How many points of each curve the rivals that look more than once get to see.
+    seed
+        Of the orders and the audits.
+    figure
+        Draw regret against compute into this file (SVG, PNG or PDF).
+    json_
+        Print one JSON document.
+    """
+    from sweep.replaying import show_replay
+
+    named = {
+        "window": window,
+        "min_steps": min_steps,
+        "risk": risk,
+        "min_gain": min_gain,
+        "startup": startup,
+        "audit": audit,
+        "prior_strength": prior_strength,
+        "max_expected_misses": max_expected_misses,
+    }
+    settings = {name: value for name, value in named.items() if value is not None}
+    return show_replay(
+        _some(studies),
+        settings,
+        against_all=against == "all",
+        num_workers=workers,
+        num_orders=orders,
+        num_points=points,
+        seed=seed,
+        figure=figure,
+        as_json=json_,
+    )
+
+
+@app.command
+def tune(
+    *studies: str,
+    risk: float | None = None,
+    write: Annotated[bool, Parameter(negative="")] = False,
+    to: Path | None = None,
+    workers: int = 1,
+    orders: int = 5,
+    seed: int = 0,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show the pruning thresholds worth using, what they save and what they cost.
+
+    Parameters
+    ----------
+    studies
+        Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
+    risk
+        Search only settings that state at most this risk.
+    write
+        Put the recommended settings into the study's file; its comments stay.
+    to
+        The study file to write to, where it is not known from the study.
+    workers
+        How many trials run side by side.
+    orders
+        How often each study is replayed, its trials in an order shuffled by the seed.
+    seed
+        Of the orders and the folds.
+    json_
+        Print one JSON document.
+    """
+    from sweep.tuning import show_tuning
+
+    return show_tuning(
+        _some(studies),
+        risk=risk,
+        write=write,
+        to=to,
+        num_workers=workers,
+        num_orders=orders,
+        seed=seed,
+        as_json=json_,
+    )
+
+
+@app.command
+def export(*studies: str, to: Path) -> int:
+    """Write studies as X_runs.parquet and X_steps.parquet, for replay and for any notebook.
+
+    Parameters
+    ----------
+    studies
+        Studies (as for inspect). Those of one name that ask the same question are one group.
+    to
+        DIR/X, where DIR/X_runs.parquet and DIR/X_steps.parquet are written.
+    """
+    from sweep.exporting import export_studies
+
+    return export_studies(_some(studies), to)
+
+
+def _some(studies: tuple[str, ...]) -> tuple[str, ...]:
+    if not studies:
+        raise UserError("name at least one study, export or recorded set")
+    return studies
 
 
 @app.command
