@@ -40,7 +40,7 @@ class WindowSignals:
 
     samples: int  # where the window closed
     loss: float  # nats per loss-bearing token
-    grad_norm: float  # raw: it reads out the batch size as well
+    grad_norm: float | None  # raw: it reads out the batch size as well
     grad_norm_noise_free: float | None
     early_eval: float | None  # the objective on the early samples, turned so that LOWER IS BETTER
     phase: int = 0  # that the window closed in; training losses compare only within one
