@@ -67,6 +67,8 @@ class RecordedStudy:
     runs: tuple[RecordedRun, ...]
     in_samples: bool = False  # positions are samples seen, and every step is in the curves
     recorded_window: float | None = None  # the position where its early evaluations were taken
+    metric: str = "eval_loss"  # what the objective was before it was turned
+    direction: str = "minimize"  # of the metric: minimize | maximize
 
     def window_at(self, window: float, min_steps: int = 1) -> float:
         """The position of an early window: that share of the smallest horizon and, in samples, at

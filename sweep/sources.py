@@ -1,0 +1,70 @@
+"""Whatever holds recorded sweeps, as commands take it: studies, exports and recorded sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from predictor.frames import studies_from_frames
+from predictor.recorded import RecordedStudy
+from predictor.recorded_files import RUNS, read_frames, runs_file
+from sweep.inspect import RUNS as STUDIES
+from sweep.paths import StudyPaths
+from trainer.spec import UserError
+
+
+def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
+    """Every group in `texts`: studies (as for inspect), DIR/X of DIR/X_runs.parquet, that file
+    itself, or a folder with such files. Studies of one name are one group.
+
+    UserError where a text is none of these, where one cannot be read, and for a group that is in
+    two of them.
+    """
+    found: dict[str, str] = {}  # group -> where it is from
+    studies: list[RecordedStudy] = []
+    for prefix in (prefix for text in texts for prefix in _prefixes(text)):
+        try:
+            here = studies_from_frames(*read_frames(prefix))
+        except ValueError as error:
+            raise UserError(f"{prefix}: {error}") from None
+        for study in here:
+            _refuse_twice(found, study.name, str(prefix))
+        studies += here
+    return studies
+
+
+def _refuse_twice(found: dict[str, str], group: str, source: str) -> None:
+    if group in found:
+        raise UserError(f"group {group!r} is in {found[group]} and in {source}; name one of them")
+    found[group] = source
+
+
+def _prefixes(text: str) -> list[Path]:
+    """The recorded sets that `text` names; none where it names a study."""
+    path = Path(text)
+    if path.name.endswith(RUNS):
+        return [path.with_name(path.name.removesuffix(RUNS))]
+    if path.name and runs_file(path).is_file():
+        return [path]
+    if _is_study(text):
+        return []
+    inside = sorted(path.glob(f"*{RUNS}")) if path.is_dir() else []
+    if not inside:
+        looked = ", ".join(
+            str(one) for one in (*(StudyPaths(f).database for f in _folders(text)), runs_file(path))
+        )
+        raise UserError(
+            f"{text!r} is neither a study nor a recorded set: looked for {looked} and "
+            f"{path / ('*' + RUNS)}"
+        )
+    return [one.with_name(one.name.removesuffix(RUNS)) for one in inside]
+
+
+def _is_study(text: str) -> bool:
+    paths = [StudyPaths(folder) for folder in _folders(text)]
+    return "://" in text or any(p.database.is_file() or p.study_file.is_file() for p in paths)
+
+
+def _folders(text: str) -> list[Path]:
+    folder = Path(text)
+    return [STUDIES / text, folder] if len(folder.parts) == 1 else [folder]
