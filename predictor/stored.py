@@ -1,0 +1,49 @@
+"""Windows and verdicts as JSON in a trial's user attributes, and the trial read back from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from predictor.judge import PREDICTOR_VERSION
+from predictor.types import CohortTrial, Settings, Verdict, WindowSignals
+
+WINDOW = "early_dynamics:window"
+VERDICT = "early_dynamics:verdict"
+GUARD = "early_dynamics:guard"
+
+
+def window_json(window: WindowSignals) -> dict[str, Any]:
+    """Numbers that are not finite as words, which every storage keeps: "nan", "inf"."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(window).items()
+    }
+
+
+def window_from(stored: Mapping[str, Any]) -> WindowSignals:
+    """The inverse of `window_json`."""
+    values: dict[str, Any] = {
+        name: float(value) if isinstance(value, str) else value for name, value in stored.items()
+    }
+    return WindowSignals(**values)
+
+
+def verdict_json(verdict: Verdict, settings: Settings) -> dict[str, Any]:
+    return {**asdict(verdict), "predictor": PREDICTOR_VERSION, "settings": asdict(settings)}
+
+
+def cohort_trial(
+    number: int, config: Mapping[str, Any], attributes: Mapping[str, Any], objective: float | None
+) -> CohortTrial:
+    """`objective` is turned so that lower is better, and None of a trial that is not complete."""
+    verdict = attributes.get(VERDICT, {})
+    return CohortTrial(
+        number,
+        config,
+        window_from(attributes[WINDOW]) if WINDOW in attributes else None,
+        objective,
+        expected_miss=verdict["probability"] if verdict.get("action") == "prune" else 0.0,
+    )
