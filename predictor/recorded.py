@@ -135,7 +135,7 @@ def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStud
 
 def _observations(curve: Curve, num_steps: int) -> list[Observation]:
     tokens = np.cumsum(curve.tokens[:num_steps])
-    measured = np.isfinite(curve.grad_sq_noise_free)
+    measured = ~np.isnan(curve.grad_sq_noise_free)
     return [
         Observation(
             step=i + 1,

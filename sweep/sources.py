@@ -10,6 +10,7 @@ from predictor.recorded import RecordedStudy
 from predictor.recorded_files import RUNS, read_frames, runs_file
 from sweep.inspect import RUNS as STUDIES
 from sweep.paths import StudyPaths
+from sweep.study_frames import study_tables
 from trainer.spec import UserError
 
 
@@ -20,23 +21,30 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     UserError where a text is none of these, where one cannot be read, and for a group that is in
     two of them.
     """
-    found: dict[str, str] = {}  # group -> where it is from
-    studies: list[RecordedStudy] = []
-    for prefix in (prefix for text in texts for prefix in _prefixes(text)):
-        try:
-            here = studies_from_frames(*read_frames(prefix))
-        except ValueError as error:
-            raise UserError(f"{prefix}: {error}") from None
-        for study in here:
-            _refuse_twice(found, study.name, str(prefix))
-        studies += here
-    return studies
+    sets = {text: _prefixes(text) for text in texts}
+    studies = [text for text in texts if not sets[text]]
+    found: list[RecordedStudy] = []
+    if studies:
+        tables = study_tables(studies)
+        found += studies_from_frames(tables.runs, tables.steps)
+    source = {study.name: "a study" for study in found}
+    for prefix in (prefix for text in dict.fromkeys(texts) for prefix in sets[text]):
+        for study in _read_set(prefix):
+            if study.name in source:
+                first = source[study.name]
+                raise UserError(
+                    f"group {study.name!r} is in {first} and in {prefix}; name one of them"
+                )
+            source[study.name] = str(prefix)
+            found.append(study)
+    return found
 
 
-def _refuse_twice(found: dict[str, str], group: str, source: str) -> None:
-    if group in found:
-        raise UserError(f"group {group!r} is in {found[group]} and in {source}; name one of them")
-    found[group] = source
+def _read_set(prefix: Path) -> list[RecordedStudy]:
+    try:
+        return studies_from_frames(*read_frames(prefix))
+    except ValueError as error:
+        raise UserError(f"recorded set {prefix}: {error}") from None
 
 
 def _prefixes(text: str) -> list[Path]:

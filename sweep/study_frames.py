@@ -1,0 +1,283 @@
+"""Studies as two tables, runs and steps, as predictor.frames reads them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+
+from predictor.types import Observation
+from sweep.accounting import decisive
+from sweep.inspect import open_study
+from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
+from sweep.paths import StudyPaths
+from sweep.storage import refuse_older
+from sweep.trial import SETTLED, turned
+from trainer.spec import HIGHER_IS_BETTER, UserError
+
+RUN_TYPES = {
+    "group": "str",
+    "workload": "str",
+    "study": "str",
+    "run": "int64",
+    "name": "str",
+    "params": "str",
+    "seed": "int64",
+    "horizon_step": "int64",
+    "horizon_samples": "int64",
+    "window_samples": "float64",
+    "warmup_steps": "int64",
+    "state": "str",
+    "pruned_by": "str",
+    "final_eval_loss": "float64",
+    "objective": "float64",
+    "metric": "str",
+    "direction": "str",
+    "early_eval": "float64",
+    "grad_norm_noise_free": "float64",
+    "tokens": "int64",
+}
+STEP_TYPES = {
+    "run": "int64",
+    "step": "int64",
+    "fraction": "float64",
+    "samples": "int64",
+    "tokens": "int64",
+    "input_tokens": "int64",
+    "loss": "float64",
+    "grad_norm": "float64",
+    "eval_loss": "float64",
+    "lr": "float64",
+    "grad_sq_noise_free": "float64",
+    "grad_sq_noise": "float64",
+    "phase": "int64",
+    "seconds": "float64",
+}
+# of the study file's model section: what else it has does not change what is asked
+MODEL_KEYS = ("base", "tuning", "lora", "dtype", "weights")
+PATH_KEYS = ("train", "eval", "phases")  # of its data section; the files' content is compared
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTables:
+    """`num_unsettled` trials run or wait and are in neither table."""
+
+    runs: pd.DataFrame
+    steps: pd.DataFrame
+    num_unsettled: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    ledger: Ledger
+    row: StudyRow
+    trials: Sequence[TrialRow]  # settled
+    num_unsettled: int
+    label: str  # unique among those of its name
+
+
+def study_tables(texts: Sequence[str]) -> StudyTables:
+    """The settled trials of the studies (as for inspect), those of one name in one group.
+
+    UserError where one cannot be read, is named twice, or asks another question than one of its
+    name, and where no trial is settled.
+    """
+    with _opened(texts) as opened:
+        studies = _labelled(opened)
+        _refuse_other_questions(studies)
+        runs: list[Row] = []
+        steps: list[Row] = []
+        keys = count()
+        for study in studies:
+            decisions = study.ledger.read_decisions()
+            for trial in study.trials:
+                own = [decision for decision in decisions if decision.trial == trial.number]
+                seen = _without_gap(study.ledger.read_observations(trial.number))
+                runs.append(run := {"run": next(keys), **_run(study, trial, own, seen)})
+                steps += [{"run": run["run"], **step} for step in _steps(trial, run, seen)]
+    if not runs:
+        raise UserError(f"no trial of {', '.join(texts)} is completed, pruned or failed yet")
+    return StudyTables(
+        _frame(runs, RUN_TYPES), _frame(steps, STEP_TYPES), sum(s.num_unsettled for s in studies)
+    )
+
+
+def _frame(rows: Sequence[Row], types: Mapping[str, str]) -> pd.DataFrame:
+    frame: Any = pd.DataFrame(rows, columns=list(types))
+    return frame.astype(dict(types))
+
+
+# --- a trial
+
+
+def _run(
+    study: _Study, trial: TrialRow, decisions: Sequence[Decision], seen: Sequence[Observation]
+) -> Row:
+    document = study.row.document
+    metric, seed = document["objective"]["metric"], document["run"]["seed"]
+    window, final = trial.window or {}, None
+    if trial.state == "completed" and trial.objective is not None:
+        assert trial.measurements is not None
+        final = turned(metric, trial.objective, trial.measurements[metric]["num"])
+    early = window.get("early_eval")
+    decided = decisive(trial, decisions) if trial.state == "pruned" else None
+    return {
+        "group": study.row.name,
+        "workload": _workload(document),
+        "study": str(seed),
+        "name": f"{study.label}/{trial.number}",
+        "params": json.dumps(trial.params),
+        "seed": seed,
+        "horizon_step": trial.num_steps,
+        "horizon_samples": trial.num_steps * trial.params["batch_size"],
+        "window_samples": window.get("samples", _window_samples(study.trials)),
+        "warmup_steps": math.ceil(trial.params.get("warmup_ratio", 0.0) * trial.num_steps),
+        "state": trial.state,
+        "pruned_by": None if decided is None else decided.verdict.kind,
+        "final_eval_loss": final,
+        "objective": None if final is None else trial.objective,
+        "metric": metric,
+        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
+        "early_eval": None if early is None else turned(metric, early, window["early_eval_num"]),
+        "grad_norm_noise_free": window.get("grad_norm_noise_free"),
+        "tokens": seen[-1].input_tokens_seen if seen else 0,
+    }
+
+
+def _steps(trial: TrialRow, run: Row, seen: Sequence[Observation]) -> Iterator[Row]:
+    """Its training steps, then its evaluations: the early one and the last."""
+    for one in seen:
+        yield _step(run, one, loss=one.loss, grad_norm=one.grad_norm, **_measured(one))
+    if run["early_eval"] is not None:
+        samples = run["window_samples"]
+        closing_step = next((one for one in seen if one.samples_seen >= samples), None)
+        if closing_step is not None:
+            yield _step(run, closing_step, eval_loss=run["early_eval"])
+    if run["final_eval_loss"] is not None and seen:
+        yield {
+            **_step(run, seen[-1], eval_loss=run["final_eval_loss"]),
+            "step": run["horizon_step"],
+            "samples": run["horizon_samples"],
+            "fraction": 1.0,
+        }
+
+
+def _step(run: Row, seen: Observation, **values: float | None) -> Row:
+    return {
+        "step": seen.step,
+        "fraction": seen.step / run["horizon_step"],
+        "samples": seen.samples_seen,
+        "tokens": seen.loss_tokens_seen,
+        "input_tokens": seen.input_tokens_seen,
+        "phase": seen.phase,
+        **values,
+    }
+
+
+def _measured(seen: Observation) -> dict[str, float | None]:
+    return {
+        "lr": seen.lr,
+        "grad_sq_noise_free": seen.grad_sq_noise_free,
+        "grad_sq_noise": seen.grad_sq_noise,
+        "seconds": seen.seconds,
+    }
+
+
+def _without_gap(seen: Sequence[Observation]) -> Sequence[Observation]:
+    """Up to the first step that was lost with a driver that was killed."""
+    pairs = enumerate(seen, start=1)
+    return seen[: next((step - 1 for step, one in pairs if one.step != step), len(seen))]
+
+
+def _window_samples(trials: Sequence[TrialRow]) -> int | None:
+    """Where most windows of the study closed; None where none did."""
+    closed = Counter(trial.window["samples"] for trial in trials if trial.window is not None)
+    return closed.most_common(1)[0][0] if closed else None
+
+
+# --- a study
+
+
+@contextmanager
+def _opened(texts: Sequence[str]) -> Generator[list[tuple[Ledger, StudyPaths, str]]]:
+    found: list[tuple[Ledger, StudyPaths, str]] = []
+    try:
+        for text in texts:
+            ledger, paths = open_study(text)
+            found.append((ledger, paths, text))
+            refuse_older(ledger.engine)
+        yield found
+    finally:
+        for ledger, _, _ in found:
+            ledger.engine.dispose()
+
+
+def _labelled(opened: Sequence[tuple[Ledger, StudyPaths, str]]) -> list[_Study]:
+    """Each with what tells it from the others of its name: its folder, and a number if need be."""
+    found: list[_Study] = []
+    known: dict[tuple[str, float], str] = {}
+    folders: Counter[str] = Counter()
+    for ledger, paths, text in opened:
+        row = ledger.read_study()
+        assert row is not None, text
+        if (row.name, row.created_s) in known:
+            raise UserError(f"{known[row.name, row.created_s]} and {text} are the same study")
+        known[row.name, row.created_s] = text
+        folder = paths.out.resolve().name
+        folders[folder] += 1
+        label = folder if folders[folder] == 1 else f"{folder}#{folders[folder]}"
+        trials = ledger.read_trials()
+        settled = [trial for trial in trials if trial.state in SETTLED]
+        found.append(_Study(ledger, row, settled, len(trials) - len(settled), label))
+    return found
+
+
+def _refuse_other_questions(studies: Sequence[_Study]) -> None:
+    first: dict[str, _Study] = {}
+    for study in studies:
+        other = first.setdefault(study.row.name, study)
+        here, there = _question(study), _question(other)
+        for key in sorted(there.keys() & here.keys()):
+            if there[key] != here[key]:
+                raise UserError(
+                    f"the studies of the name {study.row.name!r} do not ask the same question: "
+                    f"{key} is {json.dumps(there[key])} in {other.label} and "
+                    f"{json.dumps(here[key])} in {study.label}; export them one by one"
+                )
+
+
+def _question(study: _Study) -> dict[str, Any]:
+    """What may not differ between studies whose trials are compared, by the study file's keys."""
+    document, facts = study.row.document, study.row.facts
+    model, data = document["model"], document.get("data", {})
+    found = {f"model.{key}": model.get(key) for key in MODEL_KEYS}
+    found |= {f"data.{key}": value for key, value in data.items() if key not in PATH_KEYS}
+    for part, source in facts.get("sources", {}).items():
+        found[f"the content of its data ({part})"] = source["sha256"] or source["path"]
+    found["objective.metric"] = document["objective"]["metric"]
+    found["budget"] = document.get("budget")
+    if found["budget"] is None:
+        found["search.space.epochs"] = document["search"]["space"].get("epochs")
+    window = _window_samples(study.trials)
+    if window is not None:  # of a study without any, nothing can be compared
+        found["the early window, in samples,"] = window
+    found["pruning.early_eval"] = document.get("pruning", {}).get("early_eval")
+    return found
+
+
+def _workload(document: Mapping[str, Any]) -> str:
+    """The base model's folder and the training data's, as their last names tell."""
+    data = document.get("data", {})
+    sources = data.get("phases") or [data.get("train") or "data"]
+    names = ["/".join(PurePath(source).parts[-2:]) for source in sources]
+    return f"{PurePath(document['model']['base']).name} on {' then '.join(names)}"
