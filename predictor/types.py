@@ -69,7 +69,7 @@ class Settings:
     seed: int = 0  # the study's
     risk: float = 0.1  # prune only below this probability of beating the incumbent
     min_gain: float = 0.05  # by how much, as a share of median - best of the finished trials
-    max_expected_misses: float = 0.3  # what the probabilities of all unaudited prunes may add up to
+    max_expected_misses: float = 1.0  # what the probabilities of all unaudited prunes may add up to
     prior_strength: float = 1.0  # pseudo-trials that the prior counts for; 0: no direction
 
 

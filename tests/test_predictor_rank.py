@@ -14,7 +14,7 @@ from predictor.prior import paper_prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Settings, WindowSignals
 
-SETTINGS = Settings(audit=0.0)
+SETTINGS = Settings(audit=0.0, max_expected_misses=0.3)
 
 
 def trial(
@@ -154,6 +154,15 @@ def test_a_probability_above_half_of_that_before_looking_prunes_nothing():
     assert "further trials are unlikely to help" in below[0].reason
 
 
+@pytest.mark.parametrize("num", [3, 9])
+def test_that_looking_tells_nothing_is_one_more_belief(num: int):
+    """However clear the signals, P is at least P0's share among n finished trials."""
+    hopeless = trial(0, 1e9, 2.3)
+    verdict = rank_rule(hopeless, study(num), SETTINGS)
+    assert verdict.probability is not None
+    assert verdict.probability >= verdict.evidence["before"] / (num + 1) > 0
+
+
 def test_the_prunes_of_a_study_stay_within_its_expected_misses():
     """Each takes at most a quarter of what is left; those of other windows count as well."""
     p = rank_rule(BAD, study(), SETTINGS).probability
@@ -257,4 +266,4 @@ def test_words_in_the_configuration_are_learned():
         forecast(t, cohort, min_gain=0.05, startup=3, prior=paper_prior(1.0)) for t in (good, bad)
     ]
     assert found[0] is not None and found[1] is not None
-    assert found[0].probability > 0.05 > 10 * found[1].probability
+    assert found[0].probability > 0.05 > 3 * found[1].probability
