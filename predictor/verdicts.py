@@ -1,0 +1,294 @@
+"""The evidence in sentences: what goes with a better score, what it adds, and what nobody can tell.
+
+A sentence claims an effect where the 95 % interval excludes 0 and Holm's correction (Scandinavian
+Journal of Statistics 6, 1979) over all the study's correlations keeps p below 0.05: of studies in
+which no signal means anything, no more than one in twenty get any claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from predictor.correlations import Correlation
+from predictor.evidence import Gain, Pooled, SignalEvidence, StudyEvidence
+
+Finding = Literal["lower", "higher", "hint", "none", "too few"]
+
+ALPHA = 0.05
+WIDE = 0.5  # half an interval's width; wider is too few runs to tell
+AIM = 0.4  # the half width that the number of configurations needed is told for
+PAPER = {"loss": "higher", "grad_norm": "lower", "grad_norm_noise_free": "lower"}
+NOUNS = {
+    "early_eval": "early evaluation",
+    "loss": "early training loss",
+    "grad_norm": "early gradient norm (raw)",
+    "grad_norm_noise_free": "early gradient norm (noise-free)",
+}
+WHY_MISSING = {
+    "grad_norm_noise_free": "it is missing where noise drowns it, so not at random",
+}
+MOST_NAMES = 4  # of runs, or of hyperparameters
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    about: str  # a signal, or "sets"
+    finding: Finding
+    adds: bool | None  # beyond the configuration; None: too few runs to tell, or not asked
+    text: str
+
+
+def statements(evidence: StudyEvidence) -> list[Statement]:
+    """The norm, the loss, the early evaluation, then what they add together."""
+    chosen = {signal.name: signal for signal in evidence.signals}
+    names = (evidence.norm, "loss", "early_eval")
+    p_values = {
+        (name, given): one.p_value
+        for name in names
+        for given, one in (
+            (False, chosen[name].alone),
+            (True, chosen[name].given_config),
+        )
+        if one is not None and math.isfinite(one.p_value)
+    }
+    holm = _holm(p_values)
+    config = _config_words(evidence.config_names)
+    found = [_signal(chosen[name], config, holm) for name in names]
+    return [*found, _sets(evidence)]
+
+
+def pooled_statement(pooled: Pooled | None, name: str, given: str = "") -> str:
+    """One sentence on a signal over several studies."""
+    noun, known = NOUNS[name], f" once {given} is known" if given else ""
+    if pooled is None:
+        return f"Too few studies to pool: {noun}{known}."
+    agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
+    sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
+    numbers = (
+        f"rho {pooled.rho:+.2f}, 95 % {pooled.low:+.2f} to {pooled.high:+.2f}, "
+        f"{pooled.num_runs} runs in {pooled.num_studies} studies, "
+        f"{sign} in {agree} of them"
+    )
+    if pooled.low <= 0 <= pooled.high:
+        return f"Over all studies no common sign: {noun}{known} ({numbers})."
+    word = "Higher" if pooled.rho > 0 else "Lower"
+    return f"Over all studies: {word.lower()} {noun} goes with a better score{known} ({numbers})."
+
+
+def limits(evidence: StudyEvidence) -> list[str]:
+    """What the numbers are not over, and what repeats can and cannot tell."""
+    kept, said = evidence.kept, list[str]()
+    if kept.pruned_by_rank:
+        num = len(kept.pruned_by_rank)
+        said.append(
+            f"{num} of {kept.num_runs} runs were pruned by rank and have no score: correlations "
+            "are over what was kept, a narrower range, in which they are mostly weaker."
+        )
+    for signal in evidence.signals:
+        if signal.name in (evidence.norm, "loss", "early_eval") and signal.num_missing:
+            num = kept.num_finished - signal.num_missing
+            said.append(
+                f"{_capital(NOUNS[signal.name])}: only {num} of {_runs(kept.num_finished)} have "
+                f"it; {WHY_MISSING.get(signal.name, 'the others are not in its correlation')}."
+            )
+    if kept.num_weighted:
+        said.append(
+            f"{_runs(kept.num_weighted)} taken to the end by an audit, weighted by one over the "
+            "audit's probability: they stand for the pruned ones too."
+        )
+    for names, what in (
+        (kept.pruned_by_guard, "ended by a guard, without a score"),
+        (kept.not_finite, "trained to the end with a score that is not finite"),
+        (kept.unfinished, "failed or not trained to the end"),
+        (kept.without_window, "finished without a window"),
+        (kept.other_phase, "finished, but with a window that closed on other data"),
+    ):
+        if names:
+            said.append(f"Left out: {_runs(len(names))} {what}: {_listed(names)}.")
+    repeats = kept.num_finished - kept.num_configs
+    if repeats:
+        text = (
+            f"{kept.num_finished} finished runs are of {kept.num_configs} configurations: "
+            "intervals resample configurations, as repeats are no new evidence; a left-out run's "
+            "other seeds stay in."
+        )
+        if any(signal.controls == "label" for signal in evidence.signals):
+            text += (
+                " With so few, what holds given the configuration is said of seeds of the same one,"
+                " never of another configuration."
+            )
+        said.append(text)
+    return said
+
+
+def num_configs_needed(half_width: float) -> int:
+    """Configurations for a 95 % interval of about +- half_width around a rho of 0.
+
+    Fisher's z has the sd 1.03 / sqrt(n - 3) for Spearman's rho (Fieller, Hartley and Pearson).
+    """
+    return 3 + math.ceil((1.96 * 1.03 / math.atanh(half_width)) ** 2)
+
+
+def _signal(
+    signal: SignalEvidence, config: str, holm: Mapping[tuple[str, bool], float]
+) -> Statement:
+    alone, given, noun = signal.alone, signal.given_config, NOUNS[signal.name]
+    if alone is None:
+        return _without(signal.name)
+    if not math.isfinite(alone.half_width):
+        text = f"rho {alone.rho:+.2f} of {alone.num_configs} configurations, no interval"
+        return Statement(signal.name, "too few", None, f"Too few runs to tell: {noun}, {text}.")
+    if _is_claimed(alone, holm[signal.name, False]):
+        finding: Finding = "higher" if alone.rho > 0 else "lower"
+        paper = PAPER.get(signal.name)
+        sides = {None: "", finding: ", as in the paper"}
+        side = sides.get(paper, ", against the paper")
+        tail, adds = _addition(signal, config)
+        text = f"{finding.capitalize()} {noun} goes with a better score here {_numbers(alone)}"
+        return Statement(signal.name, finding, adds, f"{text}{side}{tail}.")
+    if given is not None and _is_claimed(given, holm.get((signal.name, True), 1.0)):
+        finding = "higher" if given.rho > 0 else "lower"
+        text = (
+            f"Alone, {noun} shows no clear sign {_numbers(alone)}, but {_known(signal, config)} "
+            f"{finding} goes with a better score {_short(given)}"
+        )
+        return Statement(signal.name, finding, True, f"{text}.")
+    if alone.excludes_zero:
+        word = "higher" if alone.rho > 0 else "lower"
+        text = (
+            f"Only a hint that {word} {noun} goes with a better score {_numbers(alone)}: with "
+            f"{len(holm)} correlations looked at, chance gives one as strong too often"
+        )
+        return Statement(signal.name, "hint", None, f"{text}.")
+    if alone.half_width > WIDE:
+        text = (
+            f"Too few runs to tell whether {noun} goes with the score {_numbers(alone)}; an "
+            f"interval of +-{AIM:g} takes about {num_configs_needed(AIM)} configurations, here are "
+            f"{alone.num_configs}"
+        )
+        return Statement(signal.name, "too few", None, f"{text}.")
+    text = f"No clear sign of it either way: {noun} and score {_numbers(alone)}"
+    if given is not None and math.isfinite(given.half_width):
+        text += f"; {_known(signal, config)} {_short(given)}"
+    return Statement(signal.name, "none", None, f"{text}.")
+
+
+def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
+    """What to say of a claimed signal, given the configuration."""
+    given = signal.given_config
+    if not config:
+        return "", None
+    if given is None or not math.isfinite(given.half_width):
+        return f"; too few runs to tell whether it adds anything once {config} known", None
+    known, alone = _known(signal, config), signal.alone
+    assert alone is not None
+    if given.excludes_zero and given.p_value < ALPHA:
+        same = given.rho * alone.rho > 0
+        how = "and still does" if same else "but the other way round"
+        return f", {how} {known} {_short(given)}", True
+    if given.half_width > WIDE:
+        return f"; too few runs to tell whether it adds anything {known} {_short(given)}", None
+    return f", but adds nothing {known} {_short(given)}", False
+
+
+def _sets(evidence: StudyEvidence) -> Statement:
+    """Whether the dynamics add to the configuration, and to the early evaluation beside it."""
+    gains = {(gain.base, gain.name): gain for gain in evidence.gains}
+    to_config = gains.get(("configuration", "+ dynamics"))
+    to_both = gains.get(("+ early evaluation", "all"))
+    if to_config is None or to_config.log_density_low is None or to_both is None:
+        text = (
+            f"Too few runs to tell what loss and norm add to the configuration: "
+            f"{evidence.kept.num_finished} finished"
+        )
+        return Statement("sets", "too few", None, f"{text}.")
+    adds = _is_above(to_config)
+    text = (
+        f"Loss and norm {'help' if adds else 'do not show to help'} to predict a left-out run from "
+        f"its configuration {_nats(to_config)}, and "
+        f"{'help' if _is_above(to_both) else 'do not show to help'} where the early evaluation is "
+        f"known too {_nats(to_both)}"
+    )
+    return Statement("sets", "higher" if adds else "none", adds, f"{text}.")
+
+
+def _without(name: str) -> Statement:
+    text = (
+        f"Too few runs to tell: {NOUNS[name]} was measured in fewer than three finished runs, or "
+        "is the same in all"
+    )
+    return Statement(name, "too few", None, f"{text}.")
+
+
+def _is_claimed(found: Correlation, holm: float) -> bool:
+    return found.excludes_zero and holm < ALPHA
+
+
+def _is_above(gain: Gain) -> bool:
+    return gain.log_density_low is not None and gain.log_density_low > 0
+
+
+def _holm(p_values: Mapping[tuple[str, bool], float]) -> dict[tuple[str, bool], float]:
+    """Holm's adjusted p-values, as statsmodels' multipletests(method="holm")."""
+    adjusted: dict[tuple[str, bool], float] = {}
+    highest = 0.0
+    ordered = sorted(p_values, key=lambda key: p_values[key])
+    for i, key in enumerate(ordered):
+        highest = max(highest, min(1.0, (len(ordered) - i) * p_values[key]))
+        adjusted[key] = highest
+    return adjusted
+
+
+def _known(signal: SignalEvidence, config: str) -> str:
+    if signal.controls == "label":
+        return "among seeds of the same configuration"
+    return f"once {config} known"
+
+
+def _config_words(names: Sequence[str]) -> str:
+    words = [name.replace("_", " ") for name in names]
+    if not words:
+        return ""
+    if len(words) > MOST_NAMES:
+        return "the configuration is"
+    if len(words) == 1:
+        return f"{words[0]} is"
+    return f"{', '.join(words[:-1])} and {words[-1]} are"
+
+
+def _numbers(found: Correlation) -> str:
+    over = _runs(found.num_runs)
+    if found.num_configs < found.num_runs:
+        over += f" of {found.num_configs} configurations"
+    return f"({_range(found)}, {over})"
+
+
+def _short(found: Correlation) -> str:
+    return f"({_range(found)})"
+
+
+def _range(found: Correlation) -> str:
+    return f"rho {found.rho:+.2f}, 95 % {found.low:+.2f} to {found.high:+.2f}"
+
+
+def _nats(gain: Gain) -> str:
+    return (
+        f"({gain.log_density:+.2f} nats a run, 95 % {gain.log_density_low:+.2f} to "
+        f"{gain.log_density_high:+.2f})"
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _runs(num: int) -> str:
+    return "1 run" if num == 1 else f"{num} runs"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
