@@ -40,6 +40,11 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     return found
 
 
+def names_study(text: str) -> bool:
+    """Whether `read_sources` takes it for a study, and not for a recorded set."""
+    return not _prefixes(text)
+
+
 def _read_set(prefix: Path) -> list[RecordedStudy]:
     try:
         return studies_from_frames(*read_frames(prefix))
