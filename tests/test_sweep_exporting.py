@@ -1,0 +1,312 @@
+"""A study, its export and the export read back are the same recorded study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from predictor.recorded import RecordedStudy
+from predictor.recorded_files import read_frames
+from predictor.signals import window_signals
+from predictor.types import Observation
+from sweep.exporting import export_studies
+from sweep.inspect import open_study
+from sweep.ledger import Ledger, StudyRow, TrialRow
+from sweep.paths import StudyPaths
+from sweep.sources import read_sources
+from sweep.storage import make_engine
+from sweep.trial import turned
+from tests.recorded_frames import assert_equal
+from tests.sweep_ledgers import (
+    base_facts,
+    completed,
+    decision,
+    document,
+    observation,
+    trial,
+    written,
+)
+from trainer.spec import UserError
+
+BATCH = 16
+NUM_STEPS = 16
+WINDOW = 100  # samples: the seventh step closes it
+NUM_EARLY = 64
+
+
+def steps(number: int, num_steps: int = NUM_STEPS, **changes: Any) -> list[Observation]:
+    return [
+        observation(
+            step,
+            BATCH,
+            grad_sq_noise_free=4.0 + 0.1 * math.cos(step + number),
+            grad_sq_noise=0.5,
+            **changes,
+        )
+        for step in range(1, num_steps + 1)
+    ]
+
+
+def record(
+    ledger: Ledger, row: TrialRow, seen: Sequence[Observation], early: float | None = 0.4
+) -> None:
+    """A trial with the window that its steps make, if they reach it."""
+    row.params = {**row.params, "batch_size": BATCH}
+    row.window = None
+    if seen and seen[-1].samples_seen >= WINDOW:
+        num = None if early is None else NUM_EARLY
+        row.window = {**asdict(window_signals(seen, WINDOW, early)), "early_eval_num": num}
+    for one in seen:
+        ledger.add_observation(row.number, one)
+    ledger.save_trial(row)
+
+
+def fill(ledger: Ledger) -> None:
+    """A trial of every kind: completed, with and without early evaluation and through two phases,
+    pruned by rank, by a guard in and before the window, failed, running and waiting."""
+    record(ledger, completed(0, 0.55), steps(0))
+    record(ledger, completed(1, 0.71), steps(1), early=None)
+    phased = [*steps(2, 5, phase=1), *steps(2, phase=2)[5:]]
+    record(ledger, completed(2, 0.6), phased, early=0.1)
+    record(ledger, trial(3, "pruned"), steps(3, 7))
+    ledger.save_trial(
+        ledger.read_trials()[-1], decision=decision(3, "prune", "rank", probability=0.03)
+    )
+    blown = [*steps(4, 2), observation(3, BATCH, loss=math.nan, grad_norm=math.inf)]
+    record(ledger, trial(4, "pruned"), blown)
+    stopped = decision(4, "prune", "guard", moment="not finite", step=3)
+    ledger.save_trial(ledger.read_trials()[-1], decision=stopped)
+    record(ledger, trial(5, "failed"), steps(5, 9))
+    record(ledger, trial(6, "running"), steps(6, 3))
+    record(ledger, trial(7, "waiting"), [])
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    with written(tmp_path / "demo") as ledger:
+        fill(ledger)
+    return tmp_path / "demo"
+
+
+def exported(tmp_path: Path, *studies: Path) -> Any:
+    """(runs, steps) as data frames."""
+    assert export_studies([str(study) for study in studies], tmp_path / "to" / "x") == 0
+    return read_frames(tmp_path / "to" / "x")
+
+
+def another(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> Path:
+    """A study of the same name with one completed trial, its document and facts changed."""
+    resolved, facts = document(), base_facts()
+    change(resolved, facts)
+    folder.mkdir()
+    engine = make_engine(StudyPaths(folder).default_storage)
+    ledger = Ledger(engine, "demo")
+    ledger.create(StudyRow("demo", resolved, facts, "rank-1"))
+    record(ledger, completed(0, 0.5), steps(0))
+    engine.dispose()
+    return folder
+
+
+def trials_of(folder: Path) -> dict[int, TrialRow]:
+    ledger, _ = open_study(str(folder))
+    found = ledger.read_trials()
+    ledger.engine.dispose()
+    return {trial.number: trial for trial in found}
+
+
+def one_of(study: RecordedStudy, number: int) -> Any:
+    return next(run for run in study.runs if run.name.endswith(f"/{number}"))
+
+
+# --- the round trip
+
+
+def test_a_study_and_its_export_are_equal(demo: Path, tmp_path: Path) -> None:
+    exported(tmp_path, demo)
+    (before,) = read_sources([str(demo)])
+    (after,) = read_sources([str(tmp_path / "to" / "x")])
+    assert_equal(before, after)
+    assert (before.name, before.in_samples, before.recorded_window) == ("demo", True, WINDOW)
+    assert (before.metric, before.direction) == ("choice_accuracy", "maximize")
+
+
+def test_every_window_signal_is_the_ledgers(demo: Path, tmp_path: Path) -> None:
+    runs, _ = exported(tmp_path, demo)
+    (study,) = read_sources([str(tmp_path / "to" / "x")])
+    found = [trial.window for trial in study.trials(WINDOW)]
+    stored = [trials_of(demo)[number].window for number in range(6)]
+    for one, other in zip(found, stored, strict=True):
+        if other is None:
+            assert one is None
+            continue
+        early, num = other.pop("early_eval"), other.pop("early_eval_num")
+        turned_early = None if early is None else turned("choice_accuracy", early, num)
+        assert one is not None
+        assert asdict(one) == {**other, "early_eval": turned_early}
+    assert [one is None for one in found] == [False, False, False, False, True, False]
+    assert found[0] is not None
+    assert runs["grad_norm_noise_free"][0] == found[0].grad_norm_noise_free
+
+
+# --- what is written
+
+
+def test_every_settled_trial_has_its_end(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, _ = exported(tmp_path, demo)
+    ends = runs[["state", "pruned_by", "final_eval_loss"]].astype(object)
+    rows = ends.where(ends.notna(), None).values.tolist()
+    error = [pytest.approx(1 - value + 1 / 800) for value in (0.55, 0.71, 0.6)]
+    assert rows == [
+        ["completed", None, error[0]],
+        ["completed", None, error[1]],
+        ["completed", None, error[2]],
+        ["pruned", "rank", None],
+        ["pruned", "guard", None],
+        ["failed", None, None],
+    ]
+    assert runs["objective"][:3].tolist() == [0.55, 0.71, 0.6]
+    said = capsys.readouterr().out
+    assert "6 runs of 1 study in 1 group" in said
+    assert "3 completed, 1 pruned by rank, 1 pruned by guard, 1 failed" in said
+    assert "2 trials not yet settled are left out." in said
+
+
+def test_evaluations_stand_where_they_were_made(demo: Path, tmp_path: Path) -> None:
+    runs, rows = exported(tmp_path, demo)
+    evaluations = rows[rows["eval_loss"].notna() & (rows["run"] == 0)]
+    assert evaluations["step"].tolist() == [7, NUM_STEPS]
+    assert evaluations["samples"].tolist() == [7 * BATCH, NUM_STEPS * BATCH]
+    final = runs["final_eval_loss"][0]
+    assert evaluations["eval_loss"].tolist() == [1 - 0.4 + 1 / (2 * NUM_EARLY), final]
+    assert evaluations["loss"].isna().all()
+
+
+def test_a_guards_trial_keeps_the_steps_that_show_why(demo: Path) -> None:
+    (study,) = read_sources([str(demo)])
+    run = one_of(study, 4)
+    assert math.isnan(run.curve.loss[-1])
+    assert math.isinf(run.curve.grad_norm[-1])
+    assert run.stopped_at == 3 * BATCH
+
+
+def test_the_phases_of_the_data_are_kept(demo: Path) -> None:
+    (study,) = read_sources([str(demo)])
+    assert one_of(study, 2).curve.phase.tolist() == [1] * 5 + [2] * 11
+    assert set(one_of(study, 0).curve.phase) == {0}
+
+
+def test_steps_behind_a_gap_are_left_out(tmp_path: Path) -> None:
+    with written(tmp_path / "demo") as ledger:
+        seen = steps(0)
+        record(ledger, completed(0, 0.5), [*seen[:4], *seen[8:]])
+    (study,) = read_sources([str(tmp_path / "demo")])
+    assert study.in_samples
+    assert study.runs[0].curve.position[-1] == 4 * BATCH
+    assert study.runs[0].evals[-1].tolist() == [NUM_STEPS * BATCH, study.runs[0].objective]
+
+
+def test_the_files_hold_plain_columns_and_no_wishes(demo: Path, tmp_path: Path) -> None:
+    exported(tmp_path, demo)
+    for name in ("x_runs.parquet", "x_steps.parquet"):
+        schema = pq.read_schema(tmp_path / "to" / name)
+        assert b"pandas" not in (schema.metadata or {})
+        assert {str(column.type) for column in schema} <= {"int64", "double", "large_string"}
+
+
+def test_an_export_takes_the_place_of_an_older_one(demo: Path, tmp_path: Path) -> None:
+    first, _ = exported(tmp_path, demo)
+    with written(tmp_path / "new", name="new") as ledger:
+        record(ledger, completed(0, 0.5), steps(0))
+    second, _ = exported(tmp_path, tmp_path / "new")
+    assert (len(first), len(second)) == (6, 1)
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [
+        "x_runs.parquet",
+        "x_steps.parquet",
+    ]
+
+
+# --- several studies
+
+
+def test_studies_of_one_name_are_one_group(demo: Path, tmp_path: Path) -> None:
+    def seed_and_pruning(resolved: dict[str, Any], _: dict[str, Any]) -> None:
+        resolved["run"] = {"trials": 4, "seed": 1}
+        resolved["pruning"] = {"enabled": False}
+
+    runs, _ = exported(tmp_path, demo, another(tmp_path / "again", seed_and_pruning))
+    assert set(runs["group"]) == {"demo"}
+    assert runs["study"].tolist() == ["0"] * 6 + ["1"]
+    assert runs["run"].is_unique
+    assert (runs["name"][0], runs["name"][6]) == ("demo/0", "again/0")
+
+
+def test_folders_of_one_name_are_told_apart(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    runs, _ = exported(tmp_path, demo, another(tmp_path / "b" / "demo", lambda d, f: None))
+    assert runs["name"][6] == "demo#2/0"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda d, f: d["model"].update(base="x"), 'model.base is "org/tiny-base" in one and "x"'),
+        (lambda d, f: d["objective"].update(metric="eval_loss"), "objective.metric is"),
+        (lambda d, f: d.update(budget={"samples": 9}), 'budget is null in one and {"samples": 9}'),
+        (lambda d, f: d.update(pruning={"early_eval": 8}), "pruning.early_eval is"),
+        (lambda d, f: f["sources"]["train"].update(sha256="c"), "content of its data .train. is"),
+    ],
+)
+def test_studies_of_one_name_that_ask_different_questions_are_refused(
+    tmp_path: Path, change: Any, match: str
+) -> None:
+    def same(resolved: dict[str, Any], facts: dict[str, Any]) -> None:
+        resolved["objective"]["metric"] = "choice_accuracy"
+        facts["sources"] = {"train": {"path": "a", "sha256": "b"}}
+
+    def other(resolved: dict[str, Any], facts: dict[str, Any]) -> None:
+        same(resolved, facts)
+        facts["base_measurements"] = None
+        change(resolved, facts)
+
+    studies = [another(tmp_path / "one", same), another(tmp_path / "two", other)]
+    with pytest.raises(UserError, match=match):
+        exported(tmp_path, *studies)
+
+
+def test_studies_with_different_windows_are_refused(tmp_path: Path) -> None:
+    one = another(tmp_path / "one", lambda d, f: None)
+    two = another(tmp_path / "two", lambda d, f: None)
+    (row,) = trials_of(two).values()
+    engine = make_engine(StudyPaths(two).default_storage)
+    Ledger(engine, "demo").save_trial(replace(row, window={**(row.window or {}), "samples": 50}))
+    engine.dispose()
+    with pytest.raises(UserError, match="early window, in samples, is 100 in one and 50 in two"):
+        exported(tmp_path, one, two)
+
+
+def test_a_study_named_twice_is_refused(demo: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="are the same study"):
+        exported(tmp_path, demo, demo)
+
+
+def test_a_study_without_settled_trials_is_refused(tmp_path: Path) -> None:
+    with written(tmp_path / "demo") as ledger:
+        ledger.save_trial(trial(0, "running", window=None))
+    with pytest.raises(UserError, match=r"no trial of .*demo is completed, pruned or failed yet"):
+        exported(tmp_path, tmp_path / "demo")
+
+
+def test_a_place_that_cannot_be_written_is_refused(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        export_studies([str(demo)], tmp_path / "file" / "x")
+    with pytest.raises(UserError, match="--to must be DIR/X"):
+        export_studies([str(demo)], Path())

@@ -1,0 +1,110 @@
+"""What commands take: studies, exports, recorded sets, and several of them at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictor.recorded_files import runs_file, steps_file, write_frames
+from sweep.sources import read_sources
+from tests.recorded_frames import assert_equal, frames, run_row
+from tests.sweep_ledgers import completed, observation, trial, written
+from trainer.spec import UserError
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def recorded(prefix: str, *groups: str) -> str:
+    rows = [run_row(i, group=group) for i, group in enumerate(groups)]
+    Path(prefix).parent.mkdir(exist_ok=True)
+    write_frames(Path(prefix), *frames(*rows))
+    return prefix
+
+
+def study(folder: str, name: str = "demo", **changes: Any) -> str:
+    with written(Path(folder), name=name) as ledger:
+        ledger.save_trial(completed(0, 0.5, window=None, **changes))
+        for step in range(1, 5):
+            ledger.add_observation(0, observation(step, 16))
+    return folder
+
+
+def names(*texts: str) -> list[str]:
+    return [found.name for found in read_sources(texts)]
+
+
+@pytest.mark.parametrize("text", ["sets/x", "./sets/x", "sets/x_runs.parquet", "sets", "sets/"])
+def test_a_recorded_set_is_found_by_prefix_file_and_folder(text: str) -> None:
+    recorded("sets/x", "g", "h")
+    assert names(text) == ["g", "h"]
+
+
+def test_a_folder_stands_for_all_its_sets() -> None:
+    recorded("sets/b", "second")
+    recorded("sets/a", "first")
+    assert names("sets") == ["first", "second"]
+
+
+def test_a_study_is_found_as_inspect_finds_it() -> None:
+    study("runs/demo")
+    for text in ("demo", "runs/demo", "sqlite:///runs/demo/study.db#demo"):
+        assert names(text) == ["demo"]
+
+
+def test_a_study_whose_windows_never_closed_has_none() -> None:
+    (found,) = read_sources([study("runs/demo")])
+    assert found.recorded_window is None
+    assert found.runs[0].horizon == 16 * 16
+
+
+def test_studies_and_sets_are_read_together() -> None:
+    found = read_sources([recorded("sets/x", "g"), study("runs/demo"), study("b", "other")])
+    assert sorted(one.name for one in found) == ["demo", "g", "other"]
+    (alone,) = read_sources(["demo"])
+    assert_equal(alone, next(one for one in found if one.name == "demo"))
+
+
+def test_a_study_with_an_export_in_its_folder_is_still_a_study() -> None:
+    study("runs/demo")
+    recorded("runs/demo/x", "g")
+    assert names("runs/demo") == ["demo"]
+    assert names("runs/demo/x") == ["g"]
+
+
+def test_what_is_neither_is_refused_with_what_was_looked_for() -> None:
+    with pytest.raises(
+        UserError,
+        match=r"'nope' is neither .*: looked for runs/nope/study\.db, nope/study\.db, "
+        r"nope_runs\.parquet and nope/\*_runs\.parquet$",
+    ):
+        read_sources(["nope"])
+
+
+def test_one_group_from_two_places_is_refused() -> None:
+    recorded("sets/a", "g")
+    recorded("sets/b", "h", "g")
+    with pytest.raises(UserError, match=r"'g' is in sets/a and in sets/b; name one of them"):
+        read_sources(["sets"])
+    recorded("c/x", "demo")
+    with pytest.raises(UserError, match=r"'demo' is in a study and in c/x"):
+        read_sources([study("runs/demo"), "c/x"])
+
+
+def test_a_set_that_cannot_be_read_is_named() -> None:
+    steps_file(Path(recorded("sets/x", "g"))).unlink()
+    with pytest.raises(UserError, match=r"recorded set sets/x: there is no file sets/x_steps"):
+        read_sources(["sets/x"])
+    with pytest.raises(UserError, match=r"there is no file sets/y_runs\.parquet"):
+        read_sources([str(runs_file(Path("sets/y")))])
+
+
+def test_a_study_without_settled_trials_is_refused() -> None:
+    with written(Path("runs/demo")) as ledger:
+        ledger.save_trial(trial(0, "running", window=None))
+    with pytest.raises(UserError, match=r"no trial of demo is completed, pruned or failed yet"):
+        read_sources(["demo"])
