@@ -21,6 +21,11 @@ def runs_file(prefix: Path) -> Path:
     return prefix.with_name(prefix.name + RUNS)
 
 
+def prefix_of(file: Path) -> Path:
+    """Inverse of `runs_file`; a prefix stays one."""
+    return file.with_name(file.name.removesuffix(RUNS))
+
+
 def steps_file(prefix: Path) -> Path:
     return prefix.with_name(prefix.name + STEPS)
 

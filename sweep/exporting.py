@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from predictor.recorded_files import runs_file, steps_file, write_frames
+from predictor.recorded_files import prefix_of, runs_file, steps_file, write_frames
 from sweep.study_frames import StudyTables, study_tables
 from trainer.spec import UserError
 
@@ -20,6 +20,7 @@ def export_studies(studies: Sequence[str], to: Path) -> int:
     """
     if not to.name:
         raise UserError(f"--to must be DIR/X, where DIR/X_runs.parquet is written, not {str(to)!r}")
+    to = prefix_of(to)
     tables = study_tables(studies)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)

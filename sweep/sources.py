@@ -7,7 +7,7 @@ from pathlib import Path
 
 from predictor.frames import studies_from_frames
 from predictor.recorded import RecordedStudy
-from predictor.recorded_files import RUNS, read_frames, runs_file
+from predictor.recorded_files import RUNS, prefix_of, read_frames, runs_file
 from sweep.inspect import RUNS as STUDIES
 from sweep.paths import StudyPaths
 from sweep.study_frames import study_tables
@@ -56,7 +56,7 @@ def _prefixes(text: str) -> list[Path]:
     """The recorded sets that `text` names; none where it names a study."""
     path = Path(text)
     if path.name.endswith(RUNS):
-        return [path.with_name(path.name.removesuffix(RUNS))]
+        return [prefix_of(path)]
     if path.name and runs_file(path).is_file():
         return [path]
     if _is_study(text):
@@ -70,7 +70,7 @@ def _prefixes(text: str) -> list[Path]:
             f"{text!r} is neither a study nor a recorded set: looked for {looked} and "
             f"{path / ('*' + RUNS)}"
         )
-    return [one.with_name(one.name.removesuffix(RUNS)) for one in inside]
+    return [prefix_of(one) for one in inside]
 
 
 def _is_study(text: str) -> bool:

@@ -215,7 +215,10 @@ def _opened(texts: Sequence[str]) -> Generator[list[tuple[Ledger, StudyPaths, st
         for text in texts:
             ledger, paths = open_study(text)
             found.append((ledger, paths, text))
-            refuse_older(ledger.engine)
+            try:
+                refuse_older(ledger.engine)
+            except UserError as error:
+                raise UserError(f"{text}: {error}") from None
         yield found
     finally:
         for ledger, _, _ in found:

@@ -304,6 +304,20 @@ def test_a_study_without_settled_trials_is_refused(tmp_path: Path) -> None:
         exported(tmp_path, tmp_path / "demo")
 
 
+def test_tables_of_an_earlier_version_are_refused(demo: Path, tmp_path: Path) -> None:
+    engine = make_engine(StudyPaths(demo).default_storage)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE sweep_observations DROP COLUMN phase")
+    engine.dispose()
+    with pytest.raises(UserError, match=r"/demo: the storage was made by an earlier version"):
+        exported(tmp_path, demo)
+
+
+def test_the_place_may_be_named_as_the_file(demo: Path, tmp_path: Path) -> None:
+    export_studies([str(demo)], tmp_path / "x_runs.parquet")
+    assert (tmp_path / "x_steps.parquet").is_file()
+
+
 def test_a_place_that_cannot_be_written_is_refused(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
