@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median, mode
@@ -235,6 +236,6 @@ def _params(text: Any) -> dict[str, Any]:
 
 
 def _refuse_twins(group: str, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, number in Counter(names).items():
+        if number > 1:
             raise ValueError(f"runs: group {group!r} has two runs of the name {name!r}")
