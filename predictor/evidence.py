@@ -254,6 +254,8 @@ def _sets(
         one = left_out(cohort, set_family(signals), on_fit)
         if one is not None:
             found[name] = one
+    if not found:
+        return (), ()
     sets = tuple(worth(name, one, runs.weights) for name, one in found.items())
     return sets, tuple(compare(found, runs.weights, runs.clusters, seed))
 

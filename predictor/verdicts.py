@@ -60,11 +60,9 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
     return [*found, _sets(evidence)]
 
 
-def pooled_statement(pooled: Pooled | None, name: str, given: str = "") -> str:
-    """One sentence on a signal over several studies."""
-    noun, known = NOUNS[name], f" once {given} is known" if given else ""
-    if pooled is None:
-        return f"Too few studies to pool: {noun}{known}."
+def pooled_statement(pooled: Pooled, given: str = "") -> str:
+    """One sentence on a signal over several studies; `given`: "once ... is known", say."""
+    noun, known = NOUNS[pooled.name], f" {given}" if given else ""
     agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
     sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
     numbers = (
@@ -73,9 +71,9 @@ def pooled_statement(pooled: Pooled | None, name: str, given: str = "") -> str:
         f"{sign} in {agree} of them"
     )
     if pooled.low <= 0 <= pooled.high:
-        return f"Over all studies no common sign: {noun}{known} ({numbers})."
+        return f"No common sign over the studies: {noun}{known} ({numbers})."
     word = "Higher" if pooled.rho > 0 else "Lower"
-    return f"Over all studies: {word.lower()} {noun} goes with a better score{known} ({numbers})."
+    return f"{word} {noun} goes with a better score over the studies{known} ({numbers})."
 
 
 def limits(evidence: StudyEvidence) -> list[str]:
@@ -185,13 +183,15 @@ def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
         return f"; too few runs to tell whether it adds anything once {config} known", None
     known, alone = _known(signal, config), signal.alone
     assert alone is not None
+    shown = f"{known} {_short(given)}"
     if given.excludes_zero and given.p_value < ALPHA:
         same = given.rho * alone.rho > 0
-        how = "and still does" if same else "but the other way round"
-        return f", {how} {known} {_short(given)}", True
+        return f", {'and still does' if same else 'but the other way round'} {shown}", True
     if given.half_width > WIDE:
-        return f"; too few runs to tell whether it adds anything {known} {_short(given)}", None
-    return f", but adds nothing {known} {_short(given)}", False
+        return f"; too few runs to tell whether it adds anything {shown}", None
+    if given.excludes_zero:
+        return f"; whether it adds anything {shown} is not clear", None
+    return f", but adds nothing {shown}", False
 
 
 def _sets(evidence: StudyEvidence) -> Statement:

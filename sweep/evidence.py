@@ -1,0 +1,103 @@
+"""`sweep evidence`: what the early dynamics were worth, and what the audits found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from predictor.evidence import SIGNALS, StudyEvidence, num_fits, pool, study_evidence
+from predictor.recorded import RecordedStudy
+from predictor.reliability import audit_miss_rate
+from predictor.verdicts import limits, pooled_statement, statements
+from sweep.audit_records import AuditedTrial, read_audits
+from sweep.document import finite
+from sweep.evidence_text import print_evidence
+from sweep.sources import read_sources
+
+
+def show_evidence(texts: Sequence[str], as_json: bool) -> int:
+    """Print the evidence of every group in the sources; UserError where one cannot be read."""
+    studies = read_sources(texts)
+    document = evidence_document(studies, read_audits(texts))
+    if as_json:
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    else:
+        print_evidence(document)
+    return 0
+
+
+def evidence_document(
+    studies: Sequence[RecordedStudy], audited: Sequence[AuditedTrial]
+) -> dict[str, Any]:
+    """JSON values; what is not finite is None. Scores are objectives turned so that higher is
+    better, early evaluations too; densities are in nats a run, windows in samples or steps."""
+    found = _all_evidence(studies, audited)
+    own = {study.name: [one for one in audited if one.group == study.name] for study in found}
+    pooled: list[dict[str, Any]] = []
+    if len(found) > 1:
+        pooled = [part for name in SIGNALS for part in _pooled(found, name)]
+    document = {
+        "score": "the objective, turned so that higher is better",
+        "studies": [
+            {
+                **asdict(study),
+                "verdict": [asdict(statement) for statement in statements(study)],
+                "limits": limits(study),
+                "audits": _audits(own[study.name]),
+            }
+            for study in found
+        ],
+        "pooled": pooled,
+        "audits": _audits(audited),
+    }
+    return cast(dict[str, Any], finite(document))
+
+
+def _all_evidence(
+    studies: Sequence[RecordedStudy], audited: Sequence[AuditedTrial]
+) -> list[StudyEvidence]:
+    """With a progress bar on standard error where it takes long enough to wait for."""
+    total = sum(num_fits(study) for study in studies)
+    found: list[StudyEvidence] = []
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("leaving runs out", total=total)
+        for study in studies:
+            weights = {one.run: 1 / one.share for one in audited if one.group == study.name}
+            found.append(study_evidence(study, weights, on_fit=lambda: bar.advance(task)))
+    return found
+
+
+def _pooled(found: Sequence[StudyEvidence], name: str) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for given_config in (False, True):
+        pooled = pool(found, name, given_config)
+        if pooled is not None:
+            statement = pooled_statement(pooled, _known(found, name) if given_config else "")
+            parts.append({**asdict(pooled), "given_config": given_config, "verdict": statement})
+    return parts
+
+
+def _known(found: Sequence[StudyEvidence], name: str) -> str:
+    controls = {
+        signal.controls for study in found for signal in study.signals if signal.name == name
+    } - {"none"}
+    same = "among seeds of the same configuration"
+    return same if controls == {"label"} else "once the configuration is known"
+
+
+def _audits(audited: Sequence[AuditedTrial]) -> dict[str, Any] | None:
+    """Miss rates by what was to prune; None without any audit."""
+    if not audited:
+        return None
+    parts = {kind: [one.audit for one in audited if one.kind == kind] for kind in ("rank", "guard")}
+    return {kind: asdict(audit_miss_rate(own)) for kind, own in parts.items() if own}
