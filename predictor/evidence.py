@@ -80,20 +80,6 @@ class StudyEvidence:
     gains: tuple[Gain, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """One signal's correlation over studies, on Fisher's scale."""
-
-    name: str
-    rho: float
-    low: float
-    high: float
-    num_studies: int
-    num_runs: int
-    num_positive: int  # studies whose own rho is above 0
-    tau: float  # sd of the studies' own correlations beyond chance, on Fisher's scale
-
-
 class _Runs(NamedTuple):
     trials: list[CohortTrial]  # finished, with a comparable window
     cohort: list[CohortTrial]  # these and the unfinished ones with such a window
@@ -135,45 +121,6 @@ def study_evidence(
 
 def num_fits(study: RecordedStudy) -> int:
     return len(SETS) * sum(run.is_finished for run in study.runs)
-
-
-def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False) -> Pooled | None:
-    """The studies' mean correlation with its 95 % interval; None with fewer than two that have one.
-
-    DerSimonian and Laird, Controlled Clinical Trials 7, 1986: each weighs one over its variance
-    (half its interval over 1.96, squared) plus the variance between studies beyond chance.
-    Known weakness: with few studies the variance between them is a poor estimate.
-    """
-    found: list[Correlation] = []
-    for study in studies:
-        signal = next(signal for signal in study.signals if signal.name == name)
-        one = signal.given_config if given_config else signal.alone
-        if one is not None and math.isfinite(one.half_width):
-            found.append(one)
-    if len(found) < 2:
-        return None
-    limit = 0.999
-    z = np.arctanh(np.clip([one.rho for one in found], -limit, limit))
-    low, high = np.array([one.low for one in found]), np.array([one.high for one in found])
-    near = 1 - 1e-12
-    width = np.arctanh(np.clip(high, -near, near)) - np.arctanh(np.clip(low, -near, near))
-    variance = np.maximum(width / 2 / 1.96, 1e-3) ** 2
-    fixed = 1 / variance
-    spread = float(fixed @ (z - fixed @ z / fixed.sum()) ** 2)
-    excess = spread - (len(found) - 1)
-    tau2 = max(0.0, excess / float(fixed.sum() - (fixed**2).sum() / fixed.sum()))
-    share = 1 / (variance + tau2)
-    mean, half = float(share @ z / share.sum()), 1.96 / float(share.sum()) ** 0.5
-    return Pooled(
-        name,
-        math.tanh(mean),
-        math.tanh(mean - half),
-        math.tanh(mean + half),
-        len(found),
-        sum(one.num_runs for one in found),
-        sum(one.rho > 0 for one in found),
-        tau2**0.5,
-    )
 
 
 def _runs(study: RecordedStudy, close: float, weights: Mapping[str, float]) -> tuple[Kept, _Runs]:

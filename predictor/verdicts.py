@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from predictor.correlations import Correlation
-from predictor.evidence import Gain, Pooled, SignalEvidence, StudyEvidence
+from predictor.evidence import SignalEvidence, StudyEvidence
+from predictor.nested import Gain
+from predictor.pooling import Pooled
 
 Finding = Literal["lower", "higher", "hint", "none", "too few"]
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from predictor.evidence import SIGNALS, StudyEvidence, num_fits, pool, study_evidence
+from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
+from predictor.pooling import pool
 from predictor.recorded import RecordedStudy
 from predictor.reliability import audit_miss_rate
 from predictor.verdicts import limits, pooled_statement, statements

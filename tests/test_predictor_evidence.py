@@ -16,12 +16,12 @@ from predictor.distributions import mixture_log_density, student_quantile
 from predictor.evidence import (
     SignalEvidence,
     StudyEvidence,
-    pool,
     study_evidence,
 )
 from predictor.features import tabulate
 from predictor.model import OURS
 from predictor.nested import SETS, compare, left_out, log_density, log_slope, set_family
+from predictor.pooling import pool
 from predictor.prior import Prior
 from predictor.regression import Mixture, fit, leave_one_out, predict
 from predictor.target import Scale
@@ -60,10 +60,10 @@ class TestCorrelations:
     def test_of_distinct_configurations_are_spearmans_with_its_p_value(self) -> None:
         x, y = RNG.normal(size=30), RNG.integers(0, 5, 30).astype(float)  # y has ties
         found = correlate(x, y, np.ones(30), np.arange(30), no_controls(30), seed=0)
-        expected = stats.spearmanr(x, y)
+        rho, p_value = stats.spearmanr(x, y)
         assert found is not None
-        assert found.rho == pytest.approx(expected.statistic)
-        assert found.p_value == pytest.approx(expected.pvalue)
+        assert found.rho == pytest.approx(rho)
+        assert found.p_value == pytest.approx(p_value)
 
     def test_given_columns_are_those_of_least_squares_residuals_of_ranks(self) -> None:
         columns = RNG.normal(size=(25, 2))
@@ -74,7 +74,7 @@ class TestCorrelations:
             for ranks in (stats.rankdata(x), stats.rankdata(y))
         ]
         assert found is not None
-        assert found.rho == pytest.approx(stats.pearsonr(*left).statistic)
+        assert found.rho == pytest.approx(np.corrcoef(*left)[0, 1])
 
     def test_a_weight_of_two_is_a_run_that_is_there_twice(self) -> None:
         x, y, weights = (
@@ -82,7 +82,7 @@ class TestCorrelations:
             RNG.normal(size=9),
             np.array([1, 2, 1, 3, 1, 1, 2, 1, 1]),
         )
-        twice = stats.spearmanr(np.repeat(x, weights), np.repeat(y, weights)).statistic
+        twice = stats.spearmanr(np.repeat(x, weights), np.repeat(y, weights))[0]
         assert rank_correlations(x, y, weights[None].astype(float))[0] == pytest.approx(twice)
 
     def test_midranks_are_scipys_less_a_half(self) -> None:
@@ -331,7 +331,7 @@ class TestWhatWasKept:
         counts = np.ones(12, dtype=int)
         counts[[3, 7]] = 4, 2
         alone = signal(found, "grad_norm").alone
-        expected = stats.spearmanr(np.repeat(norm, counts), np.repeat(-y, counts)).statistic
+        expected = stats.spearmanr(np.repeat(norm, counts), np.repeat(-y, counts))[0]
         assert alone is not None and alone.rho == pytest.approx(expected)
         assert found.kept.num_weighted == 2
 

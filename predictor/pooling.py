@@ -1,0 +1,66 @@
+"""Correlations of several studies as one, with how far the studies differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.correlations import Correlation
+from predictor.evidence import StudyEvidence
+
+_MOST = 0.999  # correlations are held below, for Fisher's z
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """One signal's correlation over studies, on Fisher's scale."""
+
+    name: str
+    rho: float
+    low: float
+    high: float
+    num_studies: int
+    num_runs: int
+    num_positive: int  # studies whose own rho is above 0
+    tau: float  # sd of the studies' own correlations beyond chance, on Fisher's scale
+
+
+def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False) -> Pooled | None:
+    """The studies' mean correlation with its 95 % interval; None with fewer than two that have one.
+
+    DerSimonian and Laird, Controlled Clinical Trials 7, 1986: each weighs one over its variance
+    (half its interval over 1.96, squared) plus the variance between studies beyond chance.
+    Known weakness: with few studies the variance between them is a poor estimate.
+    """
+    found: list[Correlation] = []
+    for study in studies:
+        signal = next(signal for signal in study.signals if signal.name == name)
+        one = signal.given_config if given_config else signal.alone
+        if one is not None and math.isfinite(one.half_width):
+            found.append(one)
+    if len(found) < 2:
+        return None
+    z = np.arctanh(np.clip([one.rho for one in found], -_MOST, _MOST))
+    low, high = np.array([one.low for one in found]), np.array([one.high for one in found])
+    near = 1 - 1e-12
+    width = np.arctanh(np.clip(high, -near, near)) - np.arctanh(np.clip(low, -near, near))
+    variance = np.maximum(width / 2 / 1.96, 1e-3) ** 2
+    fixed = 1 / variance
+    spread = float(fixed @ (z - fixed @ z / fixed.sum()) ** 2)
+    excess = spread - (len(found) - 1)
+    tau2 = max(0.0, excess / float(fixed.sum() - (fixed**2).sum() / fixed.sum()))
+    share = 1 / (variance + tau2)
+    mean, half = float(share @ z / share.sum()), 1.96 / float(share.sum()) ** 0.5
+    return Pooled(
+        name,
+        math.tanh(mean),
+        math.tanh(mean - half),
+        math.tanh(mean + half),
+        len(found),
+        sum(one.num_runs for one in found),
+        sum(one.rho > 0 for one in found),
+        tau2**0.5,
+    )

@@ -1,0 +1,133 @@
+"""`sweep evidence`: one document, its text, and the audits that the ledger knows of."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from predictor.types import Settings, Verdict
+from sweep.audit_records import read_audits
+from sweep.cli import main
+from sweep.evidence import evidence_document
+from sweep.evidence_text import print_evidence
+from sweep.ledger import Decision
+from tests.evidence_studies import grid, study_of
+from tests.sweep_ledgers import completed, observation, trial, written
+
+
+def demo(name: str = "demo", seed: int = 0, num: int = 9) -> Any:
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=num)
+    return study_of(y, configs=grid(num), early_eval=y, grad_norm=np.exp(y), name=name)
+
+
+def shown(document: Any, width: int = 100) -> str:
+    stream = io.StringIO()
+    print_evidence(document, Console(file=stream, width=width, markup=False, highlight=False))
+    return stream.getvalue()
+
+
+class TestDocument:
+    def test_is_json_without_nan_even_of_nothing_finished(self) -> None:
+        document = evidence_document([demo(), study_of([None, None], name="empty")], [])
+        found = json.loads(json.dumps(document, allow_nan=False))
+        assert [study["name"] for study in found["studies"]] == ["demo", "empty"]
+        assert found["studies"][1]["sets"] == []
+        assert {one["finding"] for one in found["studies"][1]["verdict"]} == {"too few"}
+
+    def test_pools_several_studies_and_not_one(self) -> None:
+        assert evidence_document([demo()], [])["pooled"] == []
+        both = evidence_document([demo("a", 0), demo("b", 1)], [])["pooled"]
+        names = {(part["name"], part["given_config"]) for part in both}
+        assert ("early_eval", False) in names and ("grad_norm_noise_free", False) not in names
+
+
+class TestText:
+    def test_begins_a_study_with_its_verdict_and_fits_the_terminal(self) -> None:
+        text = shown(evidence_document([demo()], []))
+        lines = text.splitlines()
+        headline = lines.index("demo: 9 of 9 runs, window of 10 samples")
+        assert lines[headline + 1].startswith("- Lower early gradient norm (raw)")
+        assert text.index("early gradient norm (raw)  ") < text.index("left out, predicted from")
+        assert "No audits are recorded here" in text
+        assert max(map(len, lines)) <= 101 and not any(line.endswith(" ") for line in lines[3:])
+
+    def test_of_many_studies_shows_verdicts_and_what_is_pooled(self) -> None:
+        text = shown(evidence_document([demo(str(i), i, num=4) for i in range(5)], []))
+        assert text.count("left out, predicted from") == 0 and "Over 5 studies" in text
+
+
+def audit(number: int, stated: float, best: float, spread: float) -> Decision:
+    evidence = {"best": best, "spread": spread}
+    verdict = Verdict("audit", "rank", "would have been pruned", stated, evidence)
+    return Decision(number, "window", 4, verdict, "learned-1", Settings(audit=0.25, min_gain=0.1))
+
+
+@pytest.fixture
+def audited(tmp_path: Path) -> str:
+    """Nine completed trials; of three rank audits one ended better than the incumbent of its
+    moment (accuracy 0.70) by a tenth of the spread, one did not, one still runs."""
+    folder = tmp_path / "audited"
+    with written(folder) as ledger:
+        best = 1 - 0.7 + 1 / 800  # as the accuracy turned: lower is better
+        accuracies = [0.5, 0.6, 0.7, 0.55, 0.8, 0.52, 0.71, 0.66, 0.64]
+        for number, accuracy in enumerate(accuracies):
+            window = {
+                **(trial(0, "completed").window or {}),
+                "samples": 64,
+                "grad_norm": 1 + accuracy,
+            }
+            config = {"learning_rate": 1e-5 * 2**number, "batch_size": 16, "schedule": "constant"}
+            row = completed(number, accuracy, window=window, params=config)
+            judged = {4: audit(4, 0.08, best, 0.15), 6: audit(6, 0.02, best, 0.15)}
+            ledger.save_trial(row, decision=judged.get(number))
+            for step in range(1, 17):
+                ledger.add_observation(number, observation(step, 16, grad_norm=1 + accuracy))
+        ledger.save_trial(trial(9, "running"), decision=audit(9, 0.05, best, 0.15))
+    return str(folder)
+
+
+class TestAudits:
+    def test_miss_where_they_beat_the_incumbent_of_the_moment_by_the_least_gain(
+        self, audited: str
+    ) -> None:
+        found = {one.run: one.audit for one in read_audits([audited])}
+        assert {run: one.is_miss for run, one in found.items()} == {
+            "audited/4": True,
+            "audited/6": False,  # 0.71: better, but not by 0.1 x 0.15
+            "audited/9": None,
+        }
+        assert {one.share for one in found.values()} == {0.25}
+
+    def test_are_told_with_their_interval_and_number_and_weigh_in_the_correlations(
+        self, audited: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["evidence", audited, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        (study,) = document["studies"]
+        assert document["audits"]["rank"]["rate"] == pytest.approx(0.5)
+        assert document["audits"]["rank"]["num_audits"] == 3
+        assert study["kept"]["num_weighted"] == 2
+        assert main(["evidence", audited]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert (
+            "1 of 2 finished audits of rank decisions was a miss: miss rate 0.50, 95 % 0.01" in said
+        )
+        assert "2 runs taken to the end by an audit" in said
+
+    def test_of_recorded_sets_are_not_known(self, tmp_path: Path) -> None:
+        (tmp_path / "set_runs.parquet").write_bytes(b"")
+        assert read_audits([str(tmp_path / "set")]) == []
+
+
+def test_a_source_that_is_none_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evidence", str(tmp_path / "nowhere")]) == 2
+    assert "neither a study nor a recorded set" in capsys.readouterr().err
