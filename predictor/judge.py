@@ -15,7 +15,7 @@ from predictor.guards import check_guards
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
-PREDICTOR_VERSION = "learned-2"
+PREDICTOR_VERSION = "learned-3"
 
 
 def judge(trial: CohortTrial, cohort: Sequence[CohortTrial], settings: Settings) -> Verdict:

@@ -37,6 +37,7 @@ class Family:
     config_scales: tuple[float, ...]  # prior variances of the configuration's slopes
     point_scales: tuple[float, ...]  # prior variances of the effect of a point
     noise_b0: tuple[float, ...]
+    config_weights: tuple[float, ...] = ()  # of each of the scales, before the data; (): equal
     noise_a0: float = 1.0
     noise_caution: float = 0.0  # a model's weight before the data is its noise_b0 to this power
     inflate: bool = True  # by leave-one-out residuals
@@ -252,14 +253,16 @@ def _models(
     for chosen, weight in zip(family.signal_sets, family.set_weights, strict=True):
         used = tuple(name in chosen for name in names)  # sets that differ in others are one
         sets[used] = sets.get(used, 0.0) + weight
-    config_scales = family.config_scales if num_config else (0.0,)
+    even = (1 / len(family.config_scales),) * len(family.config_scales)
+    configs = tuple(zip(family.config_scales, family.config_weights or even, strict=True))
+    configs = configs if num_config else ((0.0, 1.0),)
     rows: list[list[float]] = []
     columns: list[tuple[float, float, float]] = []
-    for used, config_scale, point_scale in product(sets, config_scales, family.point_scales):
+    for used, (config_scale, weight), point_scale in product(sets, configs, family.point_scales):
         directions = (1.0, 0.0) if prior.strength > 0 and any(used) else (0.0,)
         for directed in directions:
             rows.append([1.0, *map(float, used), *[config_scale**0.5] * num_config])
-            columns.append((point_scale, directed, sets[used] / len(directions)))
+            columns.append((point_scale, directed, sets[used] * weight / len(directions)))
     points, has_prior, weights = zip(*columns, strict=True)
     return np.array(rows), list(points), np.array(has_prior), np.log(np.array(weights))
 
