@@ -130,7 +130,7 @@ class _Pruner:
         if isinstance(self.window, int):
             return self.window
         if STUDY_WINDOW not in study.user_attrs:
-            samples = max(1, math.ceil(self.window * planned_samples))
+            samples = max(1, math.ceil(round(self.window * planned_samples, 6)))
             study.set_user_attr(STUDY_WINDOW, {"window": self.window, "samples": samples})
         begun = study.user_attrs[STUDY_WINDOW]
         if begun["window"] != self.window:

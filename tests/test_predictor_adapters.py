@@ -8,6 +8,7 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -328,20 +329,32 @@ def test_threads_share_a_study() -> None:
 @pytest.mark.slow
 def test_several_processes_share_a_study(tmp_path: Path) -> None:
     study = study_of(journal(tmp_path), audit=0.0)
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=work, args=(tmp_path, 10)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    other = multiprocessing.get_context("spawn").Process(target=work, args=(tmp_path, 15))
+    other.start()
+    while other.is_alive() and not study.get_trials(deepcopy=False):
+        time.sleep(0.01)
+    work(tmp_path, 15)
+    other.join()
+    assert other.exitcode == 0
     trials = study.get_trials()
-    assert [t.number for t in trials] == list(range(20))
+    assert [t.number for t in trials] == list(range(30))
     assert {t.state for t in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert {t.user_attrs[WINDOW]["samples"] for t in trials} == {32}
     for trial in trials:
         is_pruned = trial.user_attrs[VERDICT]["action"] == "prune"
         assert is_pruned == (trial.state == TrialState.PRUNED)
+
+
+@pytest.mark.slow
+def test_what_process_zero_learns_reaches_all_of_a_training(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = ["-m", "tests.ddp_script", str(tiny_model), str(tmp_path)]
+    subprocess.run([*torchrun, *script], check=True, capture_output=True, timeout=300)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == [["", 12]] * 3 + [["TrialPruned", 3], ["ValueError", 0]]
+    assert second == [["", 12]] * 3 + [["TrialPruned", 3], ["RuntimeError", 0]]
 
 
 def test_importing_the_module_imports_neither_optuna_nor_transformers() -> None:
