@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from predictor.distributions import student_quantile, two_sided_p
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Key = TypeVar("Key", bound=Hashable)
 
 NUM_DRAWS = 1000
 LEAST_DOF = 2  # below, no interval is stated
@@ -130,6 +133,18 @@ def mean_interval(
         return None, None
     half = student_quantile(0.975, num_clusters - 1) * float(drawn.std()) * widening(num_clusters)
     return mean - half, mean + half
+
+
+def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
+    """Holm's p-values (Scandinavian Journal of Statistics 6, 1979), as statsmodels' multipletests:
+    the smallest times their number, the next times one less, never falling, at most 1."""
+    adjusted: dict[Key, float] = {}
+    highest = 0.0
+    ordered = sorted(p_values, key=lambda key: p_values[key])
+    for place, key in enumerate(ordered):
+        highest = max(highest, min(1.0, (len(ordered) - place) * p_values[key]))
+        adjusted[key] = highest
+    return adjusted
 
 
 def widening(num_clusters: int) -> float:

@@ -76,8 +76,10 @@ class StudyEvidence:
     kept: Kept
     signals: tuple[SignalEvidence, ...]
     norm: str  # that the verdict and the sets are about: grad_norm or grad_norm_noise_free
-    sets: tuple[SetWorth, ...]
+    sets: tuple[SetWorth, ...]  # each run left out alone
     gains: tuple[Gain, ...]
+    new_sets: tuple[SetWorth, ...]  # left out with its other seeds; empty where none repeat
+    new_gains: tuple[Gain, ...]
 
 
 class _Runs(NamedTuple):
@@ -104,7 +106,10 @@ def study_evidence(
     kept, runs = _runs(study, close, weights or {})
     found = [_signal(name, runs, seed) for name in SIGNALS]
     norm = _norm(found, len(runs.trials))
-    sets, gains = _sets(runs, norm, seed, on_fit)
+    num = len(runs.trials)
+    sets, gains = _sets(runs, norm, np.arange(num), seed, on_fit)
+    repeats = kept.num_configs < num
+    new = _sets(runs, norm, runs.clusters, seed, on_fit) if repeats else ((), ())
     return StudyEvidence(
         name=study.name,
         workload=study.workload,
@@ -116,11 +121,17 @@ def study_evidence(
         norm=norm,
         sets=sets,
         gains=gains,
+        new_sets=new[0],
+        new_gains=new[1],
     )
 
 
 def num_fits(study: RecordedStudy) -> int:
-    return len(SETS) * sum(run.is_finished for run in study.runs)
+    configs = [run.config for run in study.runs if run.is_finished]
+    if not configs:
+        return 0
+    repeats = len(np.unique(_clusters(configs))) < len(configs)
+    return (2 if repeats else 1) * len(SETS) * len(configs)
 
 
 def _runs(study: RecordedStudy, close: float, weights: Mapping[str, float]) -> tuple[Kept, _Runs]:
@@ -193,12 +204,12 @@ def _signal(name: str, runs: _Runs, seed: int) -> SignalEvidence:
 
 
 def _sets(
-    runs: _Runs, norm: str, seed: int, on_fit: Callable[[], None]
+    runs: _Runs, norm: str, together: Codes, seed: int, on_fit: Callable[[], None]
 ) -> tuple[tuple[SetWorth, ...], tuple[Gain, ...]]:
     cohort = runs.cohort if norm != "grad_norm" else [_with_raw_norm(t) for t in runs.cohort]
     found: dict[str, LeftOut] = {}
     for name, signals in SETS.items():
-        one = left_out(cohort, set_family(signals), on_fit)
+        one = left_out(cohort, set_family(signals), together, on_fit)
         if one is not None:
             found[name] = one
     if not found:

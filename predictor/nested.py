@@ -81,16 +81,20 @@ def set_family(signals: Sequence[str]) -> Family:
 def left_out(
     cohort: Sequence[CohortTrial],
     family: Family,
+    clusters: Codes,
     on_run: Callable[[], None] = lambda: None,
 ) -> LeftOut | None:
     """Every finished trial of the cohort predicted by the product's regression from the others,
     with no direction in its prior, and the scale of the target fitted without it.
 
+    `clusters` (num_finished,): trials of one are left out together. All different, this is
+    leave-one-out, in which other seeds of a configuration tell of it; equal for seeds of one
+    configuration, it is the prediction of a configuration never trained to its end.
+
     All have a window, as in `predictor.model.forecast`: features are standardised over every trial
     seen. None with fewer than LEAST_RUNS finished, or where those left tie.
     The mean of the others is taken off each prediction, as it falls where the left-out run is
     high: left in, predictions without any content correlate with the objective at -1.
-    Known weakness: where seeds repeat, the left-out run's other seeds stay in.
     """
     finished = [trial for trial in cohort if _is_finished(trial)]
     if len(finished) < LEAST_RUNS:
@@ -98,12 +102,18 @@ def left_out(
     densities: list[float] = []
     predicted: list[float] = []
     num_noise_free = 0
+    cluster_of = {id(trial): code for trial, code in zip(finished, clusters, strict=True)}
     for trial in finished:
         others = [other for other in cohort if other is not trial]
-        kept = [i for i, other in enumerate(others, start=1) if _is_finished(other)]
+        own_cluster = cluster_of[id(trial)]
+        kept = [
+            i
+            for i, other in enumerate(others, start=1)
+            if _is_finished(other) and cluster_of[id(other)] != own_cluster
+        ]
         objectives = np.array([others[i - 1].objective for i in kept], dtype=np.float64)
         scale = scale_of(list(objectives))
-        if scale is None:
+        if scale is None or len(kept) < LEAST_RUNS - 1:
             return None
         table = tabulate([trial, *others], 1)
         targets = scale.squash(objectives)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from predictor.correlations import Correlation
+from predictor.correlations import Correlation, holm_adjusted
 from predictor.evidence import SignalEvidence, StudyEvidence
 from predictor.nested import Gain
 from predictor.pooling import Pooled
@@ -56,7 +56,7 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
         )
         if one is not None and math.isfinite(one.p_value)
     }
-    holm = _holm(p_values)
+    holm = holm_adjusted(p_values)
     config = _config_words(evidence.config_names)
     found = [_signal(chosen[name], config, holm) for name in names]
     return [*found, _sets(evidence)]
@@ -112,8 +112,7 @@ def limits(evidence: StudyEvidence) -> list[str]:
     if repeats:
         text = (
             f"{kept.num_finished} finished runs are of {kept.num_configs} configurations: "
-            "intervals resample configurations, as repeats are no new evidence; a left-out run's "
-            "other seeds stay in."
+            "intervals resample configurations, as repeats are no new evidence."
         )
         if any(signal.controls == "label" for signal in evidence.signals):
             text += (
@@ -197,24 +196,37 @@ def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
 
 
 def _sets(evidence: StudyEvidence) -> Statement:
-    """Whether the dynamics add to the configuration, and to the early evaluation beside it."""
-    gains = {(gain.base, gain.name): gain for gain in evidence.gains}
-    to_config = gains.get(("configuration", "+ dynamics"))
-    to_both = gains.get(("+ early evaluation", "all"))
-    if to_config is None or to_config.log_density_low is None or to_both is None:
+    """Whether the dynamics add to the configuration, and to the early evaluation beside it. Where
+    seeds repeat, of a configuration without any other seed first: a sweep's next trial is one."""
+    alone = "another seed of a known one" if evidence.new_gains else "a left-out run"
+    texts: list[str] = []
+    adds: list[bool] = []
+    for what, gains in (
+        ("a new configuration (left out with all its seeds)", evidence.new_gains),
+        (alone, evidence.gains),
+    ):
+        found = {(gain.base, gain.name): gain for gain in gains}
+        to_config = found.get(("configuration", "+ dynamics"))
+        to_both = found.get(("+ early evaluation", "all"))
+        if to_config is None or to_both is None or to_config.log_density_low is None:
+            continue
+        adds.append(_is_above(to_config))
+        texts.append(
+            f"Loss and norm {_help(to_config)} to predict {what} beyond what its hyperparameters "
+            f"tell {_nats(to_config)}, and {_help(to_both)} beyond the early evaluation too "
+            f"{_nats(to_both)}."
+        )
+    if not texts:
         text = (
             f"Too few runs to tell what loss and norm add to the configuration: "
-            f"{evidence.kept.num_finished} finished"
+            f"{evidence.kept.num_finished} finished."
         )
-        return Statement("sets", "too few", None, f"{text}.")
-    adds = _is_above(to_config)
-    text = (
-        f"Loss and norm {'help' if adds else 'do not show to help'} to predict a left-out run from "
-        f"its configuration {_nats(to_config)}, and "
-        f"{'help' if _is_above(to_both) else 'do not show to help'} where the early evaluation is "
-        f"known too {_nats(to_both)}"
-    )
-    return Statement("sets", "higher" if adds else "none", adds, f"{text}.")
+        return Statement("sets", "too few", None, text)
+    return Statement("sets", "higher" if adds[0] else "none", adds[0], " ".join(texts))
+
+
+def _help(gain: Gain) -> str:
+    return "help" if _is_above(gain) else "do not show to help"
 
 
 def _without(name: str) -> Statement:
@@ -231,17 +243,6 @@ def _is_claimed(found: Correlation, holm: float) -> bool:
 
 def _is_above(gain: Gain) -> bool:
     return gain.log_density_low is not None and gain.log_density_low > 0
-
-
-def _holm(p_values: Mapping[tuple[str, bool], float]) -> dict[tuple[str, bool], float]:
-    """Holm's adjusted p-values, as statsmodels' multipletests(method="holm")."""
-    adjusted: dict[tuple[str, bool], float] = {}
-    highest = 0.0
-    ordered = sorted(p_values, key=lambda key: p_values[key])
-    for i, key in enumerate(ordered):
-        highest = max(highest, min(1.0, (len(ordered) - i) * p_values[key]))
-        adjusted[key] = highest
-    return adjusted
 
 
 def _known(signal: SignalEvidence, config: str) -> str:

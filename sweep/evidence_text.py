@@ -29,8 +29,14 @@ def print_evidence(document: Part, console: Console | None = None) -> None:
         _print_bullets(console, (one["text"] for one in study["verdict"]))
         if in_full:
             _print_signals(console, study)
+            if study["new_sets"]:
+                _print_sets(
+                    console, "new configuration, from", study["new_sets"], study["new_gains"]
+                )
             if study["sets"]:
-                _print_sets(console, study)
+                title = "another seed of it, from" if study["new_sets"] else "left-out run, from"
+                _print_sets(console, title, study["sets"], study["gains"])
+                console.print(plain(_NATS, "dim"))
         if study["limits"]:
             console.print()
         _print_bullets(console, study["limits"], "dim")
@@ -53,6 +59,9 @@ _CONVENTION = (
     "early evaluation alike), over finished runs. The paper's direction: negative for the gradient "
     "norm, positive for the training loss."
 )
+
+
+_NATS = "nats: log density of what was left out; gain: over the configuration alone"
 
 
 def _headline(study: Part) -> str:
@@ -102,10 +111,10 @@ _CONTROLS = {
 }
 
 
-def _print_sets(console: Console, study: Part) -> None:
-    gains = {(gain["base"], gain["name"]): gain for gain in study["gains"]}
+def _print_sets(console: Console, title: str, sets: Sequence[Part], found: Sequence[Part]) -> None:
+    gains = {(gain["base"], gain["name"]): gain for gain in found}
     rows: list[list[str]] = []
-    for one in study["sets"]:
+    for one in sets:
         cells = _gain(gains.get(("configuration", one["name"])))
         density, rank = f"{one['log_density']:.2f}", _signed(one["rank_correlation"])
         rows.append([one["name"], density, *cells[:2], rank, *cells[2:]])
@@ -113,9 +122,8 @@ def _print_sets(console: Console, study: Part) -> None:
     if beyond is not None:
         cells = _gain(beyond)
         rows.append(["all over + early evaluation", "", *cells[:2], "", *cells[2:]])
-    titles = ["left out, predicted from", "nats", "gain", "95 %", "rank corr.", "gain", "95 %"]
+    titles = [title, "nats", "gain", "95 %", "rank corr.", "gain", "95 %"]
     _print_table(console, titles, rows)
-    console.print(plain("nats: log density of a left-out score; gain: over configuration", "dim"))
 
 
 def _gain(gain: Part | None) -> list[str]:

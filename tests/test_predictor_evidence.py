@@ -11,7 +11,13 @@ from scipy import integrate, stats
 from sklearn.linear_model import LinearRegression
 
 from predictor import evidence as module
-from predictor.correlations import Correlation, correlate, midranks, rank_correlations
+from predictor.correlations import (
+    Correlation,
+    correlate,
+    holm_adjusted,
+    midranks,
+    rank_correlations,
+)
 from predictor.distributions import mixture_log_density, student_quantile
 from predictor.evidence import (
     SignalEvidence,
@@ -23,7 +29,7 @@ from predictor.model import OURS
 from predictor.nested import SETS, compare, left_out, log_density, log_slope, set_family
 from predictor.pooling import pool
 from predictor.prior import Prior
-from predictor.regression import Mixture, fit, leave_one_out, predict
+from predictor.regression import Family, Mixture, fit, leave_one_out, predict
 from predictor.target import Scale
 from predictor.types import CohortTrial, WindowSignals
 from predictor.verdicts import (
@@ -110,6 +116,10 @@ class TestCorrelations:
         )
         assert found is not None and found.rho == pytest.approx(1.0) and math.isnan(found.low)
 
+    def test_holm_multiplies_by_the_number_that_is_left(self) -> None:
+        adjusted = holm_adjusted({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.9})
+        assert adjusted == pytest.approx({"b": 0.04, "c": 0.09, "a": 0.09, "d": 0.9})
+
     def test_quantiles_are_scipys(self) -> None:
         assert student_quantile(0.975, 7.5) == pytest.approx(stats.t.ppf(0.975, 7.5))
 
@@ -160,10 +170,14 @@ class TestNestedSets:
         table = tabulate(trials, 1)
         targets = np.array([trial.objective for trial in trials], dtype=np.float64)
         # One model, as weights of an average are refitted too.
-        one = replace(
-            OURS, inflate=False, signal_sets=(frozenset(table.names),), set_weights=(1.0,),
-            config_scales=(1.0,), point_scales=(1.0,), noise_b0=(0.1,),
-        )  # fmt: skip
+        one = Family(
+            signal_sets=(frozenset(table.names),),
+            set_weights=(1.0,),
+            config_scales=(1.0,),
+            point_scales=(1.0,),
+            noise_b0=(0.1,),
+            inflate=False,
+        )
         whole = fit(table.design, targets, table.names, Prior(0.0), one)
         residuals, squared_scales = leave_one_out(whole)
         for i in range(10):
@@ -177,7 +191,7 @@ class TestNestedSets:
         trials = cohort(8)
         best = min(trials, key=lambda trial: trial.objective or 0.0)
         far = [replace(t, objective=-5.0) if t is best else t for t in trials]
-        found = left_out(far, set_family(()))
+        found = left_out(far, set_family(()), np.arange(8))
         assert found is not None
         # Nobody expects so good a run: were it in the scale, it would be at the scale's 0.
         assert found.log_density[best.number] < found.log_density.mean() - 3
@@ -187,7 +201,7 @@ class TestNestedSets:
         found = {
             name: one
             for name, signals in SETS.items()
-            if (one := left_out(trials, set_family(signals))) is not None
+            if (one := left_out(trials, set_family(signals), np.arange(16))) is not None
         }
         gains = {(g.base, g.name): g for g in compare(found, np.ones(16), np.arange(16), seed=0)}
         early = gains["configuration", "+ early evaluation"]
@@ -198,14 +212,28 @@ class TestNestedSets:
     def test_the_density_moves_with_the_unit_and_the_gain_does_not(self) -> None:
         trials = cohort(8)
         scaled = [replace(t, objective=1000 * (t.objective or 0.0)) for t in trials]
-        own, other = left_out(trials, OURS), left_out(scaled, OURS)
+        own, other = left_out(trials, OURS, np.arange(8)), left_out(scaled, OURS, np.arange(8))
         assert own is not None and other is not None
         assert own.log_density - other.log_density == pytest.approx(np.full(8, math.log(1000)))
         assert own.predicted == pytest.approx(other.predicted)
 
+    def test_a_configuration_left_out_with_all_its_seeds_is_not_told_by_them(self) -> None:
+        rng = np.random.default_rng(5)
+        effect = np.repeat(rng.normal(size=8), 2)  # of a configuration, as its label alone tells
+        configs = [{"recipe": f"recipe {i // 2}"} for i in range(16)]
+        y = effect + 0.01 * rng.normal(size=16)
+        found = study_evidence(study_of(y, configs=configs))
+        (known, *_), (new, *_) = found.sets, found.new_sets
+        assert known.rank_correlation is not None and known.rank_correlation > 0.8
+        assert new.rank_correlation is None or new.rank_correlation < 0.3
+        assert known.log_density > new.log_density + 0.5
+
     def test_need_four_finished_runs_and_no_tie(self) -> None:
-        assert left_out(cohort(3), OURS) is None
-        assert left_out([replace(trial, objective=1.0) for trial in cohort(8)], OURS) is None
+        assert left_out(cohort(3), OURS, np.arange(3)) is None
+        assert (
+            left_out([replace(trial, objective=1.0) for trial in cohort(8)], OURS, np.arange(8))
+            is None
+        )
 
 
 @pytest.mark.usefixtures("without_sets")

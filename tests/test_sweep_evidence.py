@@ -54,13 +54,13 @@ class TestText:
         lines = text.splitlines()
         headline = lines.index("demo: 9 of 9 runs, window of 10 samples")
         assert lines[headline + 1].startswith("- Lower early gradient norm (raw)")
-        assert text.index("early gradient norm (raw)  ") < text.index("left out, predicted from")
+        assert text.index("early gradient norm (raw)  ") < text.index("left-out run, from")
         assert "No audits are recorded here" in text
         assert max(map(len, lines)) <= 101 and not any(line.endswith(" ") for line in lines[3:])
 
     def test_of_many_studies_shows_verdicts_and_what_is_pooled(self) -> None:
         text = shown(evidence_document([demo(str(i), i, num=4) for i in range(5)], []))
-        assert text.count("left out, predicted from") == 0 and "Over 5 studies" in text
+        assert text.count("left-out run, from") == 0 and "Over 5 studies" in text
 
 
 def audit(number: int, stated: float, best: float, spread: float) -> Decision:
