@@ -27,7 +27,7 @@ def script(base: str, rank: int) -> list[tuple[str, int]]:
     pruner = EarlyDynamicsPruner(window=0.25, risk=1.0, max_expected_misses=1000.0, audit=0.0)
     study = optuna.create_study(pruner=pruner) if rank == 0 else None
     seen: list[tuple[str, int]] = []
-    for lr in (1e-2, 3e-3, 1e-3, 1e-5, 1e-2):
+    for lr in (1e-2, 3e-3, 1e-3, 1e-5, 1e-3):
         if len(seen) == 4:
             pruner.window = 0.5
         trial = study.ask({"lr": optuna.distributions.FloatDistribution(lr, lr)}) if study else None
@@ -47,6 +47,8 @@ def train(base: str, lr: float, trial: Any) -> tuple[str, int, float | None]:
         per_device_train_batch_size=4,
         num_train_epochs=1,
         logging_steps=1,
+        eval_strategy="steps",
+        eval_steps=3,
         save_strategy="no",
         disable_tqdm=True,
         use_cpu=True,

@@ -2,7 +2,7 @@
 
     python -m studies.examples.optuna_trl
 
-Eight trials on the quickstart's model and data, one after the other: two to three minutes of a CPU
+Eight trials on the quickstart's model and data, one after the other: about two minutes of a CPU
 core. Run it again to add eight more to the same study; runs in other terminals share it.
 """
 
