@@ -12,11 +12,10 @@ from collections.abc import Sequence
 
 from rich.progress import track
 
+from predictor.rank import SHARE_OF_BEFORE
 from predictor.reliability import Bin, Moment, judged_moments, reliability
 from predictor.types import Settings
 from sweep.sources import read_sources
-
-SHARE_OF_BEFORE = 0.5  # as predictor.rank: P may be at most this share of P0
 
 
 def main() -> None:
