@@ -10,7 +10,7 @@ from predictor.stored import VERDICT, WINDOW
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:'pin_memory':UserWarning")
 def test_the_optuna_and_trl_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from studies.examples import optuna_trl
 
