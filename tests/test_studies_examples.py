@@ -15,12 +15,12 @@ def test_the_optuna_and_trl_script(tmp_path: Path, capsys: pytest.CaptureFixture
     from studies.examples import optuna_trl
 
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    study = optuna_trl.main(num_trials=4, num_rows=320, storage=storage)
+    study = optuna_trl.main(num_trials=4, num_rows=640, storage=storage)
     trials = study.get_trials()
     assert len(trials) == 4
     for trial in trials:
         assert trial.state.is_finished()
-        assert trial.user_attrs[WINDOW]["samples"] == 32
+        assert trial.user_attrs[WINDOW]["samples"] == 64
         assert trial.user_attrs[VERDICT]["reason"]
-        assert min(trial.intermediate_values) == 32  # evaluated where the window ends
+        assert min(trial.intermediate_values) == 64  # evaluated where the window ends
     assert "best: trial" in capsys.readouterr().out
