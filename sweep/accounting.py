@@ -15,13 +15,11 @@ slightly negative.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sweep.ledger import BASE, Cost, Decision, TrialRow
-from trainer.spec import HIGHER_IS_BETTER
 
 
 @dataclass(slots=True)
@@ -107,39 +105,26 @@ def account(
     }
 
 
-def audits(
+def audit_cost(
     trials: Sequence[TrialRow],
     usage: Mapping[int, Usage],
     decisions: Mapping[int, Sequence[Decision]],
-    metric: str,
 ) -> dict[str, Any]:
-    """How often a would-be prune went on to its end, what that cost, and what it turned up.
+    """How often a would-be prune went on to its end, and what that cost.
 
     `beyond_flops`: what finished audited trials used after the step of their audit, reckoned by
-    their share of steps. `misses`: audited trials that ended better than the best completed trial
-    that was never to be pruned. That is a count over the whole study, with hindsight; it is not
-    yet weighted by the audit probability.
+    their share of steps.
     """
     num = finished = 0
     beyond = 0.0
-    audited: list[float] = []
-    others: list[float] = []
     for trial in trials:
         steps = [d.step for d in decisions.get(trial.number, ()) if d.verdict.action == "audit"]
-        ended_with = trial.objective if trial.state == "completed" else None
-        if ended_with is not None and not math.isfinite(ended_with):
-            ended_with = None
         if not steps:
-            others += [] if ended_with is None else [ended_with]
             continue
         num += 1
-        audited += [] if ended_with is None else [ended_with]
         if trial.state in ("completed", "pruned"):
             finished += 1
             spent = usage.get(trial.number, Usage())
             by_then = trial.planned_flops * steps[0] / max(trial.num_steps, 1)
             beyond += max(0.0, spent.flops - spent.early_eval_flops - by_then)
-    sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
-    best = min((sign * value for value in others), default=None)
-    misses = sum(best is not None and sign * value < best for value in audited)
-    return {"num": num, "finished": finished, "misses": misses, "beyond_flops": beyond}
+    return {"num": num, "finished": finished, "beyond_flops": beyond}

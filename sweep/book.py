@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
+from statistics import median
 from typing import Any
 
 from predictor.judge import PREDICTOR_VERSION
@@ -172,22 +173,49 @@ class Book:
 
     @property
     def settings(self) -> Settings:
-        pruning, seed = self.loaded.study.pruning, self.loaded.study.run.seed
-        return Settings(pruning.enabled, pruning.guards, pruning.startup, pruning.audit, seed)
+        pruning = self.loaded.study.pruning
+        return Settings(
+            enabled=pruning.enabled,
+            guards=pruning.guards,
+            startup=pruning.startup,
+            audit=pruning.audit,
+            seed=self.loaded.study.run.seed,
+            risk=pruning.risk,
+            min_gain=pruning.min_gain,
+            max_expected_misses=pruning.max_expected_misses,
+            prior_strength=pruning.prior_strength,
+        )
 
     @property
     def best(self) -> TrialRow | None:
         return best_trial((trial.row for trial in self.trials.values()), self.metric)
 
     def cohort_of(self, trial: Trial) -> list[CohortTrial]:
-        """The trials whose window was looked at in the same way; `pruning` may have changed."""
+        """All trials; without its window one that was looked at in another way, as `pruning` may
+        have changed. Its expected miss counts all the same."""
 
         def look(other: Trial) -> list[Any]:
             window = other.row.window or {}
             return [window.get("samples"), window.get("early_eval_num")]
 
-        same = [other for other in self.trials.values() if look(other) == look(trial)]
-        return [other.in_cohort(self.metric) for other in same]
+        cohort = [(other, other.in_cohort(self.metric)) for other in self.trials.values()]
+        return [
+            seen if look(other) == look(trial) else replace(seen, window=None)
+            for other, seen in cohort
+        ]
+
+    def incumbent(self) -> dict[str, float]:
+        """The best finished objective, lower is better, and median - best; {} before there is one.
+
+        Under the names that evidence has for them."""
+        objectives = [
+            seen.objective
+            for trial in self.trials.values()
+            if (seen := trial.in_cohort(self.metric)).objective is not None
+        ]
+        if not objectives:
+            return {}
+        return {"best": min(objectives), "spread": median(objectives) - min(objectives)}
 
     def count(self, *states: State) -> int:
         return sum(trial.state in states for trial in self.trials.values())

@@ -146,19 +146,8 @@ def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
         )
 
 
-_BY_RANK = "this version prunes by rank, it states no risk; leave the key out"
-
-
-def _given(value: Any) -> bool:
-    return value is not None
-
-
 # path, which values are not yet, what is
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("pruning.risk", _given, _BY_RANK),
-    ("pruning.min_gain", _given, _BY_RANK),
-    ("pruning.max_expected_misses", _given, _BY_RANK),
-    ("pruning.prior_strength", _given, _BY_RANK),
     ("pruning.history", bool, "allowed: []"),
     ("run.confirm.top", lambda value: type(value) is int and value > 0, "allowed: 0"),
 )
@@ -169,10 +158,7 @@ def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
     for path, is_later, instead in _LATER:
         value = lookup(document, path)
         if is_later(value):
-            if instead == _BY_RANK:
-                yield path, f"not yet: {instead}"
-            else:
-                yield path, f"{show(value)}: not yet (planned); {instead}"
+            yield path, f"{show(value)}: not yet (planned); {instead}"
     for path in ("objective.metric", "objective.also"):
         if LATER_METRIC in show(lookup(document, path)):
             yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"

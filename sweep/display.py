@@ -84,6 +84,9 @@ def print_study(
     print_lines(summary.best_lines(document), console)
     _heading(console, "Compute")
     _print_rows(console, summary.compute_rows(document))
+    if risk := summary.risk_lines(document):
+        _heading(console, "Risk")
+        print_lines(risk, console)
     console.print(plain(f"\nall of it is in {paths.out}", "dim"))
 
 
@@ -107,12 +110,13 @@ def _print_trials(
     base = document["base"]
     best = document["best"]["number"] if document["best"] else None
     size, unit = f.flop_unit(max(one["compute"]["flops"] for one in (base, *trials)))
-    signals = [title for _, title, _ in _SIGNALS]
+    has_chance = any(one["forecast"] for one in document["trials"])
+    signals = [*(title for _, title, _ in _SIGNALS), *["P"] * has_chance]
     head = ["trial", *names, *signals, document["metric"], unit, "time"]
     # a title on as many lines as it has words: the numbers set the width
     columns = [Column("\n".join(re.split("[ _]", title))) for title in head]
     rows = [["base", *[""] * (len(names) + len(signals)), *_end(base, size)]]
-    rows += [_trial_row(trial, names, size) for trial in trials]
+    rows += [_trial_row(trial, names, size, has_chance) for trial in trials]
     room = console.width - table_width(columns, rows)
     together = room < 0 and len(names) > 1
     beside = with_reasons and room >= _REASON
@@ -149,12 +153,16 @@ def _print_table(
     console.print(text, soft_wrap=True)
 
 
-def _trial_row(trial: Mapping[str, Any], names: Sequence[str], size: float) -> list[str]:
+def _trial_row(
+    trial: Mapping[str, Any], names: Sequence[str], size: float, has_chance: bool
+) -> list[str]:
     window: Mapping[str, Any] = trial["window"] or {}
+    forecast: Mapping[str, Any] = trial["forecast"] or {}
     return [
         f"{trial['number']}" + ("*" if f.is_audited(trial) else ""),
         *(f.parameter(trial["params"].get(name)) for name in names),
         *(show(window.get(key)) for key, _, show in _SIGNALS),
+        *[f.chance(forecast.get("probability"))] * has_chance,
         *_end(trial, size),
     ]
 

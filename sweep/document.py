@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+from predictor.types import Verdict
 from sweep.accounting import Usage
 from sweep.bests import best_kept, best_trial
 from sweep.ledger import Decision, StudyRow, TrialRow
@@ -38,6 +39,7 @@ def trial_part(
             "moment": decision.moment,
             "step": decision.step,
         }
+    at_window = next((one for one in decisions if one.moment == "window"), None)
     error = None
     if row.error is not None:
         error = {name: row.error.get(name) for name in ("kind", "message")}
@@ -49,6 +51,7 @@ def trial_part(
         "objective": row.objective,
         "window": window,
         "verdict": verdict,
+        "forecast": None if at_window is None else _forecast(at_window.verdict),
         "compute": compute_part(usage),
         "planned_flops": row.planned_flops,
         "num_steps": row.num_steps,
@@ -56,6 +59,17 @@ def trial_part(
         "failures": row.failures,
         "error": error,
         "measurements": row.measurements or {},
+    }
+
+
+def _forecast(at_window: Verdict) -> dict[str, Any] | None:
+    """What was stated when the window closed: P, and P0 before the trial was looked at."""
+    if at_window.probability is None:
+        return None
+    evidence = at_window.evidence
+    return {
+        "probability": at_window.probability,
+        **{name: evidence.get(name) for name in ("before", "incumbent", "best", "spread")},
     }
 
 

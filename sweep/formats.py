@@ -43,6 +43,13 @@ def fixed(value: float | None, decimals: int = 3) -> str:
     return MISSING if value is None else f"{value:.{decimals}f}"
 
 
+def chance(probability: float | None) -> str:
+    """Two decimals, or one digit that counts: `0.21`, `0.004`."""
+    if probability is None:
+        return MISSING
+    return f"{probability:.2f}" if probability >= 0.01 or not probability else f"{probability:.0g}"
+
+
 def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else MISSING
 

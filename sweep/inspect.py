@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from sqlalchemy import exc
 
-from sweep.accounting import Usage, account, audits, decisive, usage_by_trial
+from sweep.accounting import Usage, account, audit_cost, decisive, usage_by_trial
 from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
+from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -122,7 +123,14 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
         ],
         "best": best_part(trials, metric, paths),
         "compute": account(trials, usage, decided),
-        "audits": audits(trials, usage, decisions, metric),
+        "audits": {
+            **audit_cost(trials, usage, decisions),
+            **audit_misses(trials, decisions, metric),
+        },
+        "expected_misses": {
+            **expected_misses(trials, decisions),
+            "most": study.document.get("pruning", {}).get("max_expected_misses"),
+        },
         "resolved": study.document,
     }
     return cast(dict[str, Any], finite(document))

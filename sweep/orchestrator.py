@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from predictor.guards import is_not_finite
 from predictor.judge import guard, judge
@@ -161,7 +161,8 @@ class Driver:
             return  # of what is not finite the trial asks itself
         verdict = self._guard_verdict(trial)
         if verdict is not None:
-            self._decide(trial, "divergence", last.step, verdict)
+            evidence = {**verdict.evidence, **self.book.incumbent()}  # its audit is held to it
+            self._decide(trial, "divergence", last.step, replace(verdict, evidence=evidence))
             if verdict.action == "prune":
                 self.executor.send(trial.number, verdict)
 

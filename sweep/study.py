@@ -154,17 +154,17 @@ class Pruning(Part):
     startup: Count = 3
     """trials trained to the end before any is pruned by rank"""
     risk: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """not yet"""
+    """prune by rank only below this probability of beating the best trial so far"""
     min_gain: AtLeast0 = 0.05
-    """not yet"""
+    """by how much to beat it, as a share of median - best of the finished trials"""
     max_expected_misses: AtLeast0 = 0.3
-    """not yet"""
+    """most that the probabilities of all prunes by rank may add up to, audited ones left out"""
     audit: Share = 0.1
     """share of the prunes that go on to the end, as a check"""
     early_eval: Annotated[int, Field(ge=0)] = 64
     """samples of the objective evaluated at the window; 0: none"""
     prior_strength: AtLeast0 = 1.0
-    """not yet"""
+    """trials that the prior counts for: what the paper found, as a direction; 0: none"""
     history: Texts = ()
     """past studies to learn from; not yet"""
     guards: bool = True
@@ -245,12 +245,11 @@ class Study(Part):
         return {f"data.phases[{i}]": text for i, text in enumerate(self.data.phases)}
 
     def to_document(self) -> dict[str, Any]:
-        """JSON values with the defaults; without passwords, keys that are null or not yet.
+        """JSON values with the defaults; without passwords and keys that are null.
 
         `Study.model_validate` takes it back.
         """
-        not_yet = {"pruning": {"risk", "min_gain", "max_expected_misses", "prior_strength"}}
-        document = self.model_dump(mode="json", exclude=not_yet)
+        document = self.model_dump(mode="json")
         for part in (document, document["search"]["space"]):
             for key in [key for key, value in part.items() if value is None]:
                 del part[key]

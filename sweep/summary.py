@@ -129,12 +129,44 @@ def compute_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _audits(audits: Mapping[str, Any], of_plan: Any) -> str:
-    """A miss is told with its count: a few audits bound a miss rate only loosely."""
     return (
         f"{of_plan(audits['beyond_flops'])} more would have been saved without them; "
-        f"{_num(audits['num'], 'trial')} audited, {audits['finished']} finished, "
-        f"{audits['misses']} of these better than every trial that was not to be pruned"
+        f"{_num(audits['num'], 'trial')} audited, {audits['finished']} finished"
     )
+
+
+def risk_lines(document: Mapping[str, Any]) -> list[str]:
+    """What pruning may have missed: as stated, and as audits found."""
+    stated, audits = document["expected_misses"], document["audits"]
+    lines: list[str] = []
+    if stated["num"]:
+        most = "" if stated["most"] is None else f" of at most {stated['most']:g}"
+        lines.append(
+            f"expected misses: {f.chance(stated['sum'])}{most}, the sum of P over "
+            f"{_num(stated['num'], 'prune')} by rank"
+        )
+    if audits["num"]:
+        lines.append(f"audits: {_miss_rate(audits)}")
+    return lines
+
+
+def _miss_rate(audits: Mapping[str, Any]) -> str:
+    """A share is told with its interval and count: a few audits bound a miss rate only loosely."""
+    told, untold = audits["told"], audits["num"] - audits["told"]
+    if not told:
+        return f"none of {_num(untold, 'audited prune')} tells a miss rate yet"
+    line = (
+        f"{audits['misses']} of {_num(told, 'audited prune')} would have won: "
+        f"{_percent(audits['rate'])} %, 95 % {_percent(audits['low'])} to "
+        f"{_percent(audits['high'])} %"
+    )
+    if audits["mean_stated"] is not None:
+        line += f"; stated was {f.chance(audits['mean_stated'])} on average"
+    return line + (f"; {untold} more not at the end, or without an incumbent" if untold else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
 
 
 def _num(count: int, what: str) -> str:

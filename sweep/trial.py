@@ -117,7 +117,21 @@ class Trial:
         if self.state is State.COMPLETED and row.objective is not None:
             assert row.measurements is not None
             objective = turned(metric, row.objective, row.measurements[metric]["num"])
-        return CohortTrial(self.number, row.params, window, objective, self.spec.warmup_steps)
+        return CohortTrial(
+            self.number,
+            row.params,
+            window,
+            objective,
+            self.spec.warmup_steps,
+            expected_miss(self.verdicts.get("window")),
+        )
+
+
+def expected_miss(at_window: Verdict | None) -> float:
+    """The probability stated where the trial was pruned by rank; 0 of an audit, which will show."""
+    if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):
+        return 0.0
+    return at_window.probability or 0.0  # the first version stated none
 
 
 def turned(metric: str, value: float, num: int) -> float:

@@ -82,11 +82,32 @@ def decision_lines(decision: Mapping[str, Any]) -> list[str]:
         f"{decision['moment']}, step {decision['step']}: {decision['action']} "
         f"({decision['kind']}{probability}): {decision['reason']}"
     ]
-    if decision["evidence"]:
-        evidence = (f"{name} {_value(value)}" for name, value in decision["evidence"].items())
-        lines.append(f"  evidence: {', '.join(evidence)}")
+    evidence: Mapping[str, Any] = decision["evidence"]
+    if "slopes" in evidence:
+        lines += _forecast_lines(evidence, decision["settings"])
+    elif evidence:
+        shown = (f"{name} {_value(value)}" for name, value in evidence.items())
+        lines.append(f"  evidence: {', '.join(shown)}")
     settings = f.parameters(decision["settings"])
     return [*lines, f"  by predictor {decision['predictor']}: {settings}"]
+
+
+def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """What the model looked at, and what it made of it."""
+    kind = {"grad_norm": "noise-free " if evidence["norm"] == "grad_norm_noise_free" else "raw "}
+    signals = (
+        f"{kind.get(name, '')}{name} {sd:+.2f} sd (slope {evidence['slopes'][name]:+.2f})"
+        for name, sd in evidence["signals"].items()
+    )
+    goal = f"{settings['min_gain']:g} x {f.number(evidence['spread'])}"
+    return [
+        f"  P {f.chance(evidence['probability'])}, P0 {f.chance(evidence['before'])}: to beat "
+        f"trial {evidence['incumbent']} by {goal} (median - best), from "
+        f"{evidence['num_finished']} finished of {evidence['num_seen']} seen",
+        f"  signals: {', '.join(signals)}; a slope above 0: lower is better",
+        f"  trust in the configuration: {evidence['config_weight']:.0%} of the models' weight",
+        f"  expected misses before it: {f.chance(evidence['expected_misses_before'])}",
+    ]
 
 
 def _value(value: Any) -> str:

@@ -27,7 +27,7 @@ def written(folder: Path, name: str = "demo", **facts: Any) -> Iterator[Ledger]:
     folder.mkdir(parents=True, exist_ok=True)
     engine = make_engine(StudyPaths(folder).default_storage)
     ledger = Ledger(engine, name)
-    ledger.create(StudyRow(name, document(), {**base_facts(), **facts}, "rank-1"))
+    ledger.create(StudyRow(name, document(), {**base_facts(), **facts}, "learned-2"))
     try:
         yield ledger
     finally:
@@ -48,6 +48,7 @@ def document() -> dict[str, Any]:
                 "schedule": "constant",
             }
         },
+        "pruning": {"max_expected_misses": 0.3},
         "run": {"trials": 8, "seed": 0},
     }
 
@@ -97,10 +98,39 @@ def decision(number: int, action: Any, kind: Any, **changes: Any) -> Decision:
         number,
         values["moment"],
         values["step"],
-        Verdict(action, kind, values["reason"], values.get("probability"), {"sd": 1.9}),
-        "rank-1",
-        Settings(),
+        Verdict(
+            action,
+            kind,
+            values["reason"],
+            values.get("probability"),
+            values.get("evidence", {"sd": 1.9}),
+        ),
+        "learned-2",
+        values.get("settings", Settings()),
     )
+
+
+def forecast(**changes: Any) -> dict[str, Any]:
+    """The evidence of a decision by rank: trial 1 with an accuracy of 0.71 is the best."""
+    return {
+        "rule": "rank",
+        "samples": 64,
+        "phase": 0,
+        "in_other_phases": 0,
+        "expected_misses_before": 0.02,
+        "probability": 0.03,
+        "before": 0.21,
+        "incumbent": 1,
+        "best": 1 - 0.71 + 1 / 800,
+        "spread": 0.16,
+        "num_finished": 3,
+        "num_seen": 5,
+        "norm": "grad_norm",
+        "signals": {"early_eval": 0.8, "loss": -0.3, "grad_norm": 1.9},
+        "slopes": {"early_eval": 0.42, "loss": -0.02, "grad_norm": 0.31},
+        "config_weight": 0.62,
+        **changes,
+    }
 
 
 def cost(number: int, flops: float, what: str = "train", attempt: int = 1) -> Cost:
@@ -135,8 +165,12 @@ def fill(ledger: Ledger) -> None:
         completed(1, 0.71, attempts=2, failures=1, error=_error("killed")),
         decision=decision(1, "continue", "rank", reason="rank 1 of 4"),
     )
-    ledger.save_trial(completed(2, 0.74), decision=decision(2, "audit", "rank"))
-    ledger.save_trial(trial(3, "pruned"), decision=decision(3, "prune", "rank", probability=0.03))
+    ledger.save_trial(
+        completed(2, 0.74),
+        decision=decision(2, "audit", "rank", probability=0.08, evidence=forecast()),
+    )
+    by_rank = decision(3, "prune", "rank", probability=0.03, evidence=forecast())
+    ledger.save_trial(trial(3, "pruned"), decision=by_rank)
     blown = trial(4, "pruned", window=None)
     ledger.save_trial(
         blown,

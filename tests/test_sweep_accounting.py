@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.accounting import account, audits, decisive, usage_by_trial
+from sweep.accounting import account, audit_cost, decisive, usage_by_trial
 from sweep.ledger import BASE, Cost, Decision, TrialRow
 from tests.sweep_ledgers import cost, decision, trial
 
@@ -84,35 +84,13 @@ def test_the_decision_shown_is_the_one_that_decided(
     assert (found.moment if found else None) == shown
 
 
-@pytest.mark.parametrize(
-    ("metric", "audited", "others", "misses"),
-    [
-        ("choice_accuracy", [0.8], [0.7, 0.6], 1),
-        ("choice_accuracy", [0.7], [0.7, 0.6], 0),
-        ("choice_accuracy", [0.9, 0.8, 0.1], [0.7], 2),
-        ("choice_accuracy", [0.8], [], 0),  # nothing to compare with
-        ("choice_accuracy", [float("nan")], [0.7], 0),
-        ("eval_loss", [0.8], [0.7, 0.6], 0),
-        ("eval_loss", [0.5], [0.7, 0.6], 1),
-    ],
-)
-def test_a_miss_is_an_audited_trial_better_than_all_that_were_not_to_be_pruned(
-    metric: str, audited: list[float], others: list[float], misses: int
-) -> None:
-    values = audited + others
-    rows = [trial(n, "completed", objective=value) for n, value in enumerate(values)]
-    asked = {n: [decision(n, "audit", "rank")] for n in range(len(audited))}
-    found = audits(rows, {}, asked, metric)
-    assert (found["num"], found["misses"]) == (len(audited), misses)
-
-
 def test_an_audited_trial_that_still_runs_is_not_yet_finished() -> None:
     usage = usage_by_trial([cost(0, 8e12)])
     asked = {0: [decision(0, "audit", "rank")]}
-    found = audits([trial(0, "running")], usage, asked, "choice_accuracy")
+    found = audit_cost([trial(0, "running")], usage, asked)
     assert (found["num"], found["finished"], found["beyond_flops"]) == (1, 0, 0)
 
 
 def test_a_continued_trial_is_no_audit() -> None:
     asked = {0: [decision(0, "continue", "rank")]}
-    assert audits([trial(0, "completed")], {}, asked, "choice_accuracy")["num"] == 0
+    assert audit_cost([trial(0, "completed")], {}, asked)["num"] == 0

@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["run", "mine.yaml", "--set", "pruning.min_steps=100"], "25 %"),
         (["run", "mine.yaml", "--set", "model.parallel=ddp"], "run.processes_per_trial"),
         (["run", "mine.yaml", "--set", "run.processes_per_trial=2"], "model.parallel"),
-        (["run", "mine.yaml", "--set", "pruning.risk=0.1"], "not yet"),
+        (["run", "mine.yaml", "--set", "pruning.risk=1"], "pruning.risk"),
         (["run", "mine.yaml", "--storage", "nonsense"], "run.storage"),
         (["run", "mine.yaml", "--storage", "sqlite://"], "names no file"),
         (["run", "mine.yaml", "--storage", "sqlite:////no/such/folder/x.db"], "/no/such/folder"),
@@ -145,11 +145,11 @@ def test_a_study_from_its_file_to_a_model_that_loads(
     here: Path, tiny_model: Path, sums: dict[str, Path]
 ) -> None:
     arguments = [
-        *("run", "mine.yaml", "--trials", "4", "--set", f"model.base={tiny_model}"),
+        *("run", "mine.yaml", "--trials", "8", "--set", f"model.base={tiny_model}"),
         *(f"data.train={sums['train']}", f"data.eval={sums['eval']}", "model.dtype=float32"),
         *(f"objective.data={sums['choices']}", "objective.also=[choice_accuracy]"),
-        *("search.space.learning_rate={choices: [1e-2, 1e-6]}", "search.sampler=grid"),
-        *("pruning.startup=1", "pruning.audit=0"),
+        *("search.space.learning_rate={choices: [1e-2, 5e-3, 1e-5, 1e-6]}", "search.sampler=grid"),
+        *("pruning.risk=0.9", "pruning.max_expected_misses=100", "pruning.audit=0"),
     ]
     ran = subprocess.run(
         [sys.executable, "-c", DRIVER_WITHOUT_TORCH, *arguments],
@@ -166,7 +166,7 @@ def test_a_study_from_its_file_to_a_model_that_loads(
         check=True,
     )
     document = json.loads(shown.stdout)
-    assert len(document["trials"]) == 4
+    assert len(document["trials"]) == 8
     assert document["base"]["objective"] > document["best"]["objective"]
     pruned = [trial for trial in document["trials"] if trial["state"] == "pruned"]
     assert pruned

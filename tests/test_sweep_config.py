@@ -71,7 +71,7 @@ def test_a_document_is_json_and_comes_back(file: Path) -> None:
     ).study
     document = json.loads(json.dumps(study.to_document()))
     assert "secret" not in str(document) and document["run"]["storage"].endswith("me:***@host/db")
-    assert "risk" not in document["pruning"]  # nothing acts on it
+    assert document["pruning"]["risk"] == 0.1
     again = Study.model_validate(document)
     assert again.search == study.search and again.pruning == study.pruning
     assert again.to_document() == document
@@ -222,6 +222,11 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     ),
     (["pruning.window=0.5"], "pruning.window", ["is 0.5", "must be at most 0.25"]),
     (["pruning.enabled=1"], "pruning.enabled", ["is 1", "true or false"]),
+    (["pruning.risk=0"], "pruning.risk", ["greater than 0"]),
+    (["pruning.risk=1"], "pruning.risk", ["less than 1"]),
+    (["pruning.min_gain=-0.1"], "pruning.min_gain", ["at least 0"]),
+    (["pruning.max_expected_misses=.inf"], "pruning.max_expected_misses", ["finite"]),
+    (["pruning.prior_strength=-1"], "pruning.prior_strength", ["at least 0"]),
     (["pruning.audit=-0.1"], "pruning.audit", ["at least 0"]),
     (
         ["budget.samples=2048"],
@@ -237,10 +242,6 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     # not yet
     (["objective.metric=lm_eval:arc_easy"], "objective.metric", ["not yet"]),
     (["objective.also=[lm_eval:arc_easy]"], "objective.also", ["not yet"]),
-    (["pruning.risk=0.1"], "pruning.risk", ["not yet", "prunes by rank, it states no risk"]),
-    (["pruning.min_gain=0.05"], "pruning.min_gain", ["not yet"]),
-    (["pruning.max_expected_misses=0.3"], "pruning.max_expected_misses", ["not yet"]),
-    (["pruning.prior_strength=1"], "pruning.prior_strength", ["not yet"]),
     (["pruning.history=[old]"], "pruning.history", ["not yet"]),
     (["run.confirm.top=3"], "run.confirm.top", ["not yet"]),
     # --set itself
@@ -269,7 +270,7 @@ def test_all_problems_are_told_at_once(file: Path) -> None:
         "objective.metric=choice_accuracy",
         "objective.data=choices.jsonl",
         "search.space.schedule=odd",
-        "pruning.risk=0.2",
+        "pruning.risk=2",
         "budget=null",
     )
     paths = [line.split(": ")[0] for line in lines]

@@ -146,6 +146,28 @@ def test_compute_is_told_by_cause_and_net_of_audits(tmp_path: Path, width: int) 
 
 
 @WIDTHS
+def test_what_pruning_may_have_missed_is_told_with_interval_and_counts(
+    tmp_path: Path, width: int
+) -> None:
+    text = one_line(section(study(tmp_path, width), "Risk"))
+    assert "expected misses: 0.03 of at most 0.3, the sum of P over 1 prune by rank" in text
+    assert "audits: 1 of 1 audited prune would have won: 100 %, 95 % 3 to 100 %" in text
+    assert "stated was 0.08 on average" in text
+
+
+def test_a_study_without_prunes_has_no_risk_to_tell(tmp_path: Path) -> None:
+    text = study(tmp_path, 80, lambda ledger: ledger.save_trial(completed(0, 0.5)))
+    assert "\nRisk" not in text
+
+
+@WIDTHS
+def test_trials_that_were_judged_show_p(tmp_path: Path, width: int) -> None:
+    pruned = section(study(tmp_path, width), "Pruned")
+    (line,) = [line for line in pruned.splitlines() if re.match(r" +3 .*2\.200", line)]
+    assert " 0.03 " in line
+
+
+@WIDTHS
 def test_a_study_without_trials_can_be_shown(tmp_path: Path, width: int) -> None:
     text = study(tmp_path, width, lambda ledger: None)
     assert "0 of 8 trials settled" in text
@@ -179,6 +201,21 @@ def test_a_trial_is_shown_with_its_curves_decisions_and_costs(tmp_path: Path, wi
     assert "window, step 4: continue (rank): rank 1 of 4" in text
     assert "attempt 2, train" in text
     assert "at line 1" in text  # the traceback of its lost attempt
+
+
+@WIDTHS
+def test_a_decision_shows_what_it_was_made_of(tmp_path: Path, width: int) -> None:
+    text = one_line(one_trial(tmp_path, 3, width))
+    for part in (
+        "P 0.03, P0 0.21: to beat trial 1 by 0.05 x 0.160 (median - best), "
+        "from 3 finished of 5 seen",
+        "signals: early_eval +0.80 sd (slope +0.42), loss -0.30 sd (slope -0.02), "
+        "raw grad_norm +1.90 sd (slope +0.31)",
+        "trust in the configuration: 62% of the models' weight",
+        "by predictor learned-2: enabled true",
+        "risk 0.1, min_gain 0.05, max_expected_misses",
+    ):
+        assert part in text
 
 
 @pytest.mark.parametrize("number", range(8))

@@ -63,6 +63,17 @@ def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> 
         "objective": 0.74,
         "model_dir": None,
     }
+    assert found["trials"][3]["forecast"] == {
+        "probability": 0.03,
+        "before": 0.21,
+        "incumbent": 1,
+        "best": pytest.approx(0.29125),
+        "spread": 0.16,
+    }
+    assert found["trials"][0]["forecast"] is None
+    assert found["expected_misses"] == {"sum": 0.03, "num": 1, "most": 0.3}
+    audits = {"num", "finished", "beyond_flops", "told", "misses", "rate", "low", "high"}
+    assert audits <= found["audits"].keys()
     compute = {"used_flops", "planned_flops", "saved_share"}
     saved = {"saved_by_guards", "saved_by_rank", "saved_by_stopping"}
     assert compute | saved <= found["compute"].keys()

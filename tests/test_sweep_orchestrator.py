@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import optuna
 import pytest
@@ -35,12 +36,53 @@ def test_a_pruned_trial_stops_at_its_window_and_says_why(home: Home) -> None:
     assert pruned
     for trial in pruned:
         assert trial["verdict"]["kind"] == "rank"
-        assert "at the window" in trial["verdict"]["reason"]
+        assert re.match(r"P\(beats trial \d+\) = .* < risk 0.10", trial["verdict"]["reason"])
+        assert trial["forecast"]["probability"] < 0.1 <= trial["forecast"]["before"]
         assert trial["window"]["samples"] == 32
         assert trial["compute"]["input_tokens"] < 320 * 10
         assert trial["objective"] is None
         observed = home_observations(home, trial["number"])
         assert observed == 32 / trial["params"]["batch_size"]
+
+
+def test_the_prunes_of_a_study_spend_its_expected_misses(home: Home) -> None:
+    home.run("run.trials=12", "run.workers=1")
+    spent = 0.0
+    for decision in open_study(str(home.out))[0].read_decisions():
+        if decision.verdict.kind == "rank":
+            assert decision.verdict.evidence["expected_misses_before"] == pytest.approx(spent)
+            assert decision.settings.max_expected_misses == 0.3
+        if decision.verdict.action == "prune":
+            spent += decision.verdict.probability or 0.0
+    found = home.document()["expected_misses"]
+    assert 0 < found["sum"] < found["most"] == 0.3
+    assert found["sum"] == pytest.approx(spent)
+
+
+def test_misses_count_also_where_windows_were_looked_at_in_another_way(home: Home) -> None:
+    home.run("run.trials=8", "run.workers=1")
+    spent = home.document()["expected_misses"]["sum"]
+    home.run("run.trials=16", "run.workers=1", "pruning.window=0.2")
+    decisions = open_study(str(home.out))[0].read_decisions()
+    later = [d for d in decisions if d.trial >= 8 and d.verdict.kind == "rank"]
+    assert later
+    assert later[0].verdict.evidence["expected_misses_before"] == pytest.approx(spent)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("pruning.risk=0.2", "pruning.risk: was 0.1, is 0.2"),
+        ("pruning.prior_strength=0", "pruning.prior_strength: was 1.0, is 0.0"),
+    ],
+)
+def test_a_study_that_goes_on_under_other_settings_says_so(
+    home: Home, override: str, said: str
+) -> None:
+    home.run("run.trials=1")
+    home.run("run.trials=1", override)
+    assert any(said in line for line in home.lines)
+    assert any(said in note for note in home.document()["notes"])
 
 
 def home_observations(home: Home, number: int) -> int:
@@ -173,7 +215,7 @@ def test_a_window_looked_at_in_another_way_is_not_compared(home: Home) -> None:
     home.run("run.trials=4", "pruning.enabled=false")
     home.run("run.trials=6", "pruning.window=0.2")
     late = home.document()["trials"][4:]
-    assert all("waiting for complete runs: 0 of" in t["verdict"]["reason"] for t in late[:1])
+    assert all("no finished trial yet" in t["verdict"]["reason"] for t in late[:1])
     assert any("whose window was looked at alike" in line for line in home.lines)
 
 
@@ -244,7 +286,7 @@ def test_phased_trials_are_compared_among_themselves(home: Home) -> None:
     ledger, _ = open_study(str(home.out))
     ranked = [d for d in ledger.read_decisions() if d.verdict.kind == "rank"]
     assert {d.verdict.evidence["phase"] for d in ranked} == {0, 1}
-    assert all(d.verdict.evidence["cohort_size"] < d.trial + 1 for d in ranked[-2:])
+    assert all(d.verdict.evidence["num_seen"] < d.trial + 1 for d in ranked[-2:])
     assert "of another phase" in ranked[-1].verdict.reason
     completed = next(t for t in trials if t["params"]["strategy"] == "phased" and t["objective"])
     seen = ledger.read_observations(completed["number"])
