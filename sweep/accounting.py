@@ -3,7 +3,8 @@
 Counted are the base model's measurement and every settled trial, all attempts and early
 evaluations included. A trial that still runs or waits is in neither `used` nor `planned`; what it
 has cost so far is `unsettled`. A failed trial's plan is not counted either: a crash is no saving,
-and all that it used is overhead. So, exactly:
+and all that it used is overhead. Trials that a study which was stopped did not start are planned at
+the mean of those that it did. So, exactly:
 
     planned - used = saved_by_guards + saved_by_rank + saved_by_stopping - overhead
 
@@ -15,6 +16,7 @@ slightly negative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,14 +64,21 @@ def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
 
 
 def account(
-    trials: Sequence[TrialRow], usage: Mapping[int, Usage], decided: Mapping[int, Decision]
+    trials: Sequence[TrialRow],
+    usage: Mapping[int, Usage],
+    decided: Mapping[int, Decision],
+    num_stopped: int = 0,
 ) -> dict[str, Any]:
     """The study's compute in FLOPs; the module says what is counted where.
 
-    `decided` holds the decisive decisions by trial. `saved_share` is None before there is a plan.
+    `decided` holds the decisive decisions by trial, `num_stopped` is how many trials were not
+    started as the study was stopped. `saved_share` is None before there is a plan.
     """
     base = usage.get(BASE, Usage()).flops
-    used, planned, unsettled = base, base, 0.0
+    stopping = 0.0
+    if trials:
+        stopping = num_stopped * math.fsum(row.planned_flops for row in trials) / len(trials)
+    used, planned, unsettled = base, base + stopping, 0.0
     guards = rank = early_evals = beyond_plan = failed = 0.0
     for trial in trials:
         spent = usage.get(trial.number, Usage())
@@ -96,7 +105,7 @@ def account(
         "saved_share": (planned - used) / planned if planned > 0 else None,
         "saved_by_guards": guards,
         "saved_by_rank": rank,
-        "saved_by_stopping": 0.0,
+        "saved_by_stopping": stopping,
         "overhead_flops": early_evals + beyond_plan + failed,
         "overhead": {"early_evals": early_evals, "beyond_plan": beyond_plan, "failed": failed},
         "base_flops": base,

@@ -22,6 +22,7 @@ from sweep.config import LoadedStudy
 from sweep.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.paths import StudyPaths
 from sweep.space import trial_spec
+from sweep.stopping import Unlikely, unlikely
 from sweep.trial import SETTLED, State, Trial, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
 
@@ -35,6 +36,7 @@ class Book:
     asker: Asker
     threads_per_trial: int = 0
     trials: dict[int, Trial] = field(default_factory=dict[int, Trial])
+    decisions: list[Decision] = field(default_factory=list[Decision])  # as they were taken
     costs: dict[tuple[int, int, str], Cost] = field(
         default_factory=dict[tuple[int, int, str], Cost]
     )
@@ -113,6 +115,7 @@ class Book:
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
         trial.verdicts[moment] = verdict
         decision = Decision(trial.number, moment, step, verdict, PREDICTOR_VERSION, self.settings)
+        self.decisions.append(decision)
         self.ledger.save_trial(trial.row, decision=decision)
 
     def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
@@ -142,7 +145,8 @@ class Book:
     def recover(self) -> None:
         """Take up the study where the storage says it stands."""
         verdicts: dict[int, dict[str, Verdict]] = {}
-        for decision in self.ledger.read_decisions():
+        self.decisions = self.ledger.read_decisions()
+        for decision in self.decisions:
             verdicts.setdefault(decision.trial, {})[decision.moment] = decision.verdict
         self.costs = {(c.trial, c.attempt, c.what): c for c in self.ledger.read_costs()}
         for row in self.ledger.read_trials():
@@ -203,6 +207,15 @@ class Book:
             seen if look(other) == look(trial) else replace(seen, window=None)
             for other, seen in cohort
         ]
+
+    def unlikely(self) -> Unlikely | None:
+        """What says that further trials are unlikely to help."""
+        return unlikely(self.decisions, self.settings.risk)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no new trial is to be started; those that were go on."""
+        return self.loaded.study.pruning.stop and self.unlikely() is not None
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -43,6 +44,14 @@ def searched_names(space: Space) -> list[str]:
     """The keys with more than one value, in the order of PARAMS."""
     options = {name: space.options(name) for name in PARAMS}
     return [name for name, values in options.items() if values is None or len(values) > 1]
+
+
+def num_points(space: Space) -> int | None:
+    """How many configurations the space holds; None where a range makes them countless."""
+    options = [space.options(name) for name in searched_names(space)]
+    if any(each is None for each in options):
+        return None
+    return math.prod(len(each) for each in options if each is not None)
 
 
 def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from sweep.document import base_part, best_part, compute_part, fields_of, finite
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
+from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
@@ -92,7 +93,8 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     study = _study(ledger)
     # In this order: a decision or cost may be newer than its trial's row, never missing.
     trials = ledger.read_trials()
-    decisions = _by_trial(ledger.read_decisions())
+    taken = ledger.read_decisions()
+    decisions = _by_trial(taken)
     usage = usage_by_trial(ledger.read_costs())
     decided = {
         trial.number: decision
@@ -101,6 +103,7 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     }
     metric: str = study.document["objective"]["metric"]
     base = base_part(study, metric)
+    stopping = stopping_part(study.document, taken, len(trials))
     base["compute"] = compute_part(usage.get(BASE, Usage()))
     document = {
         "study": study.name,
@@ -122,7 +125,8 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
             for trial in trials
         ],
         "best": best_part(trials, metric, paths),
-        "compute": account(trials, usage, decided),
+        "compute": account(trials, usage, decided, stopping["num_not_started"]),
+        "stopping": stopping,
         "audits": {
             **audit_cost(trials, usage, decisions),
             **audit_misses(trials, decisions, metric),

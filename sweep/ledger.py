@@ -102,9 +102,11 @@ class Ledger:
                 .values(document=dict(document), predictor=predictor)
             )
             for text in changes:
-                connection.execute(
-                    t.notes.insert().values(study=self.study, at_s=time.time(), text=text)
-                )
+                self._insert_note(connection, text)
+
+    def note(self, text: str) -> None:
+        with self._write() as connection:
+            self._insert_note(connection, text)
 
     def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
         """The trial as it now stands, with the decision that brought it there, if one did."""
@@ -159,6 +161,9 @@ class Ledger:
         connection.execute(t.costs.delete().where(here))
         values = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
         connection.execute(t.costs.insert().values(study=self.study, **values))
+
+    def _insert_note(self, connection: sa.Connection, text: str) -> None:
+        connection.execute(t.notes.insert().values(study=self.study, at_s=time.time(), text=text))
 
     def _insert_decision(self, connection: sa.Connection, decision: Decision) -> None:
         d, verdict = t.decisions.c, decision.verdict

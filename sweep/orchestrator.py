@@ -18,6 +18,7 @@ from sweep.progress import View
 from sweep.reporting import refresh_card
 from sweep.space import searched
 from sweep.status import study_status
+from sweep.stopping import BEGINNING
 from sweep.trial import SETTLED, State, Trial
 from trainer.spec import (
     TRIAL_ENTRY,
@@ -90,6 +91,10 @@ class Driver:
         waiting = [t for t in self.book.trials.values() if t.state is State.WAITING]
         if waiting:
             return min(waiting, key=lambda trial: trial.number)
+        if self.book.is_stopped:
+            if not self._in_slot:
+                self._ending = Outcome.STOPPED
+            return None
         trial = self.book.new_trial(parallel=len(self.slots) > 1)
         if trial is None and not self._in_slot:
             self._ending = Outcome.EXHAUSTED
@@ -152,6 +157,7 @@ class Driver:
             metric, settings = self.book.metric, self.book.settings
             verdict = judge(trial.in_cohort(metric), self.book.cohort_of(trial), settings)
         self._decide(trial, "window", wanted.step, verdict)
+        self._say_unlikely()
         return verdict
 
     def _guard(self, trial: Trial) -> None:
@@ -244,6 +250,20 @@ class Driver:
         goes_on = f", goes on after step {step}" if step else ""
         recipe = f" (recipe {trial.row.recipe})" if trial.row.recipe else ""
         self.view.say(f"trial {trial.number}{recipe}: {params}{goes_on}")
+
+    def _say_unlikely(self) -> None:
+        """Once in the study's life."""
+        pruning, found = self.book.loaded.study.pruning, self.book.unlikely()
+        is_last = len(self.book.trials) >= self.book.loaded.study.run.trials
+        if found is None or is_last or self._has_said_unlikely():
+            return
+        then = "ends the study here" if pruning.stop else "would end the study here"
+        text = f"{found.sentence()} `pruning.stop: true` {then}."
+        self.view.say(text)
+        self.book.ledger.note(text)
+
+    def _has_said_unlikely(self) -> bool:
+        return any(note.startswith(BEGINNING) for note in self.book.ledger.read_notes())
 
     def _show(self) -> None:
         if not self.view.is_due():

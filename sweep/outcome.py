@@ -7,6 +7,7 @@ from enum import StrEnum
 
 class Outcome(StrEnum):
     DONE = "done"
+    STOPPED = "further trials are unlikely to help"
     EXHAUSTED = "every point of the grid has been tried"
     INTERRUPTED = "interrupted"
     OUT_OF_TIME = "run.max_hours is over"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.budgets import budget_extremes, check_rows, samples_of_epochs, window_samples
-from sweep.checks import searched_names
+from sweep.checks import num_points, searched_names
 from sweep.config import LoadedStudy, leaves
 from sweep.data_text import DATA_FACTS
 from sweep.flops import DATA_OF, eval_flops, eval_tokens, train_flops
@@ -29,7 +29,7 @@ def plan_document(
     study = loaded.study
     machine = facts["machine"]
     workers = num_workers or _workers(study, machine)
-    points = _num_points(study)
+    points = num_points(study.search.space)
     trials = study.run.trials
     if study.search.sampler == "grid" and points is not None:
         trials = min(trials, points)
@@ -60,15 +60,6 @@ def _workers(study: Study, machine: Mapping[str, Any]) -> int:
     if study.run.workers != "auto":
         return study.run.workers
     return max(1, machine["num_devices"] // study.run.processes_per_trial)
-
-
-def _num_points(study: Study) -> int | None:
-    """How many configurations the space holds; None where a range makes them countless."""
-    space = study.search.space
-    options = [space.options(name) for name in searched_names(space)]
-    if any(each is None for each in options):
-        return None
-    return math.prod(len(each) for each in options if each is not None)
 
 
 def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, Any]:

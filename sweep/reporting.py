@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sweep.bests import best_kept, finish_promotion, write_beside
 from sweep.book import Book
+from sweep.formats import chance
 from sweep.outcome import Outcome
 from sweep.paths import StudyPaths
 
@@ -32,8 +33,21 @@ def report(book: Book, outcome: Outcome) -> None:
     from sweep.inspect import study_document
 
     print_study(study_document(book.ledger, book.paths), book.paths)
-    if outcome is not Outcome.DONE:
+    if outcome is Outcome.STOPPED:
+        print_lines([_stopped(book)])
+    elif outcome is not Outcome.DONE:
         print_lines([f"Stopped: {outcome}. The same command goes on from here."])
+
+
+def _stopped(book: Book) -> str:
+    found = book.unlikely()
+    assert found is not None
+    left = book.loaded.study.run.trials - len(book.trials)
+    return (
+        f"The study has been stopped. {found.sentence()} {left} of {book.loaded.study.run.trials} "
+        "trials were not started. To go on: --set pruning.stop=false, or pruning.risk below "
+        f"{chance(found.before)}."
+    )
 
 
 def disk_is_full(paths: StudyPaths) -> None:

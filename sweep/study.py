@@ -169,6 +169,8 @@ class Pruning(Part):
     """past studies to learn from; not yet"""
     guards: bool = True
     """stop trials whose loss diverges"""
+    stop: bool = False
+    """end the study when further trials are unlikely to help: P0 is below the risk"""
 
 
 class Confirm(Part):

@@ -117,7 +117,7 @@ def compute_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
         row("  by guards", c["saved_by_guards"], of_plan(c["saved_by_guards"])),
         row("  by rank", c["saved_by_rank"], of_plan(c["saved_by_rank"])),
-        row("  by stopping", c["saved_by_stopping"], of_plan(c["saved_by_stopping"])),
+        row("  by stopping", c["saved_by_stopping"], _not_started(document, of_plan)),
         row("  overhead", -c["overhead_flops"], ", ".join(shown)),
     ]
     if audits["num"]:
@@ -126,6 +126,12 @@ def compute_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(row("not settled", c["unsettled_flops"], "trials not ended; not counted above"))
     rows.append(("time", duration(c["seconds"]), "of training and evaluating, all trials together"))
     return rows
+
+
+def _not_started(document: Mapping[str, Any], of_plan: Any) -> str:
+    num = document["stopping"]["num_not_started"]
+    text = of_plan(document["compute"]["saved_by_stopping"])
+    return f"{text}, {_num(num, 'trial')} not started" if num else text
 
 
 def _audits(audits: Mapping[str, Any], of_plan: Any) -> str:
@@ -147,6 +153,8 @@ def risk_lines(document: Mapping[str, Any]) -> list[str]:
         )
     if audits["num"]:
         lines.append(f"audits: {_miss_rate(audits)}")
+    if unlikely := document["stopping"]["unlikely"]:
+        lines.append(unlikely["text"])
     return lines
 
 

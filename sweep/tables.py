@@ -105,5 +105,5 @@ notes = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("study", sa.String(200), nullable=False, index=True),
     sa.Column("at_s", sa.Float, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),  # what was changed when the study was continued
+    sa.Column("text", sa.Text, nullable=False),  # a change when it went on, or what was said once
 )

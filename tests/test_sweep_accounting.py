@@ -18,9 +18,15 @@ states = st.sampled_from(["waiting", "running", "completed", "pruned", "failed"]
 kinds = st.sampled_from(["guard", "rank"])
 
 
-@given(base=flops, trials=st.lists(st.tuples(states, kinds, flops, attempts), max_size=12))
+@given(
+    base=flops,
+    num_stopped=st.integers(0, 9),
+    trials=st.lists(st.tuples(states, kinds, flops, attempts), max_size=12),
+)
 def test_planned_minus_used_is_the_savings_less_the_overhead(
-    base: float, trials: list[tuple[str, Any, float, list[tuple[float, float, float]]]]
+    base: float,
+    num_stopped: int,
+    trials: list[tuple[str, Any, float, list[tuple[float, float, float]]]],
 ) -> None:
     rows: list[TrialRow] = []
     costs = [Cost(BASE, 0, "eval", 0, 0.0, base)]
@@ -32,7 +38,7 @@ def test_planned_minus_used_is_the_savings_less_the_overhead(
         for attempt, parts in enumerate(spent):
             for what, one in zip(("train", "early_eval", "eval"), parts, strict=True):
                 costs.append(Cost(number, attempt, what, 0, 0.0, one))
-    found = account(rows, usage_by_trial(costs), decided)
+    found = account(rows, usage_by_trial(costs), decided, num_stopped)
     saved = sum(found[f"saved_by_{cause}"] for cause in ("guards", "rank", "stopping"))
     difference = found["planned_flops"] - found["used_flops"]
     scale = max(1.0, found["planned_flops"], found["used_flops"])
