@@ -27,6 +27,8 @@ class Answer(NamedTuple):
     before: float | None = None  # P0
 
 
+TIME_DIGITS = 9  # events that differ by less are of one moment
+
 GO_ON, STOP, WAIT = Answer("go on"), Answer("stop"), Answer("wait")
 
 
@@ -148,7 +150,7 @@ def replay(
 
 
 class _Event(NamedTuple):
-    time: float
+    time: float  # in mean full runs
     place: int  # of the run in the order
     run: int
     look: int  # of the run's looks; their number is its end
@@ -160,6 +162,7 @@ class _Engine:
     ) -> None:
         self.study, self.policy, self.seed, self.min_gain = study, policy, seed, min_gain
         self.ends = Ends.of(study)
+        self.mean_cost = sum(run.cost for run in study.runs) / len(study.runs)
         self.session = policy.begin(study, seed)
         order = np.random.default_rng(seed).permutation(len(study.runs))
         self.queue = deque(int(i) for i in order)
@@ -208,9 +211,10 @@ class _Engine:
     def _schedule(self, run: int, look: int) -> None:
         recorded, looks = self.study.runs[run], self.looks[run]
         target = looks[look] if look < len(looks) else _end_of(recorded)
-        duration = recorded.cost * (target - self.reached[run]) / recorded.horizon
+        share = (target - self.reached[run]) / recorded.horizon
         self.reached[run] = target
-        heapq.heappush(self.events, _Event(self.now + duration, self.place[run], run, look))
+        time = round(self.now + share * recorded.cost / self.mean_cost, TIME_DIGITS)
+        heapq.heappush(self.events, _Event(time, self.place[run], run, look))
 
     def _look(self, run: int, look: int, position: float) -> None:
         answer = self.session.look(run, position)
@@ -254,7 +258,7 @@ class _Engine:
             regret=self.ends.regret(self.kept),
             random_regret=self.ends.random_regret(compute),
             config_regret=self.ends.config_regret(self.kept),
-            wall=self.now / float(costs.mean()),
+            wall=self.now,
             kept=tuple(self.study.runs[run].name for run in self.kept),
             prunes=tuple(self.prunes),
         )
