@@ -92,18 +92,16 @@ class _Runs(NamedTuple):
 
 def study_evidence(
     study: RecordedStudy,
-    weights: Mapping[str, float] | None = None,
     *,
     window: float = WINDOW,
     seed: int = 0,
     on_fit: Callable[[], None] = lambda: None,
 ) -> StudyEvidence:
-    """`weights`: of audited runs, by name, one over the probability that their audit had; others
-    weigh 1. They act on correlations and on means of densities: the regression selects by nothing
-    that is not among its features, and needs none. `on_fit` is called num_fits(study) times at
-    most."""
+    """Audited runs weigh one over the probability of their audit, others 1: in correlations and in
+    means of densities. The regression selects by nothing that is not among its features, and needs
+    no weights. `on_fit` is called num_fits(study) times at most."""
     close = study.recorded_window or study.window_at(window)
-    kept, runs = _runs(study, close, weights or {})
+    kept, runs = _runs(study, close)
     found = [_signal(name, runs, seed) for name in SIGNALS]
     norm = _norm(found, len(runs.trials))
     num = len(runs.trials)
@@ -134,7 +132,7 @@ def num_fits(study: RecordedStudy) -> int:
     return (2 if repeats else 1) * len(SETS) * len(configs)
 
 
-def _runs(study: RecordedStudy, close: float, weights: Mapping[str, float]) -> tuple[Kept, _Runs]:
+def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
     trials = study.trials(close)
     phases = Counter(t.window.phase for t in trials if t.window is not None)
     phase = phases.most_common(1)[0][0] if phases else 0
@@ -154,7 +152,7 @@ def _runs(study: RecordedStudy, close: float, weights: Mapping[str, float]) -> t
     comparable = [window is not None and window.phase == phase for window in windows]
     chosen = [i for i, ok in enumerate(comparable) if ok and finished[i]]
     used = [trials[i] for i in chosen]
-    each = np.array([weights.get(study.runs[i].name, 1.0) for i in chosen])
+    each = np.array([1 / (study.runs[i].audit or 1.0) for i in chosen])
     clusters = _clusters([trial.config for trial in used])
     kept = Kept(
         num_runs=len(study.runs),

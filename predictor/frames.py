@@ -108,6 +108,7 @@ def _run(row: Row, steps: _Steps) -> RecordedRun | None:
         objective=objective,
         state=state,
         pruned_by=pruned_by,
+        audit=row.get("audit"),
     )
 
 
@@ -190,7 +191,7 @@ def _sorted(frame: pd.DataFrame) -> _Steps:
 
 
 def _rows(frame: Any) -> list[Row]:
-    numbers = ("run", "horizon_step", "horizon_samples", "window_samples", "tokens")
+    numbers = ("run", "horizon_step", "horizon_samples", "window_samples", "tokens", "audit")
     columns: dict[str, list[Any]] = {}
     for name in frame.columns:
         if name in (*numbers, "final_eval_loss"):

@@ -44,6 +44,7 @@ class RecordedRun:
     objective: float | None  # at the horizon; None: not trained to its end, or not finite there
     state: str = "completed"  # completed | pruned | failed
     pruned_by: str | None = None  # guard | rank, of a pruned one
+    audit: float | None = None  # of one that was to be pruned and went on: how likely that was
     cost: float = 1.0  # of the whole run, in one unit for all of the study: its tokens
 
     @property

@@ -38,7 +38,7 @@ def evidence_document(
 ) -> dict[str, Any]:
     """JSON values; what is not finite is None. Scores are objectives turned so that higher is
     better, early evaluations too; densities are in nats a run, windows in samples or steps."""
-    found = _all_evidence(studies, audited)
+    found = _all_evidence(studies)
     own = {study.name: [one for one in audited if one.group == study.name] for study in found}
     pooled: list[dict[str, Any]] = []
     if len(found) > 1:
@@ -60,9 +60,7 @@ def evidence_document(
     return cast(dict[str, Any], finite(document))
 
 
-def _all_evidence(
-    studies: Sequence[RecordedStudy], audited: Sequence[AuditedTrial]
-) -> list[StudyEvidence]:
+def _all_evidence(studies: Sequence[RecordedStudy]) -> list[StudyEvidence]:
     """With a progress bar on standard error where it takes long enough to wait for."""
     total = sum(num_fits(study) for study in studies)
     found: list[StudyEvidence] = []
@@ -73,8 +71,7 @@ def _all_evidence(
     ) as bar:
         task = bar.add_task("leaving runs out", total=total)
         for study in studies:
-            weights = {one.run: 1 / one.share for one in audited if one.group == study.name}
-            found.append(study_evidence(study, weights, on_fit=lambda: bar.advance(task)))
+            found.append(study_evidence(study, on_fit=lambda: bar.advance(task)))
     return found
 
 

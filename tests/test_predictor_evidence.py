@@ -355,7 +355,9 @@ class TestWhatWasKept:
     def test_audited_runs_weigh_one_over_their_audits_probability(self) -> None:
         y, norm = np.random.default_rng(5).normal(size=(2, 12))
         study = study_of(y, configs=grid(12), grad_norm=np.exp(norm))
-        found = study_evidence(study, {"3": 4.0, "7": 2.0})
+        audits = {"3": 0.25, "7": 0.5}
+        runs = tuple(replace(run, audit=audits.get(run.name)) for run in study.runs)
+        found = study_evidence(replace(study, runs=runs))
         counts = np.ones(12, dtype=int)
         counts[[3, 7]] = 4, 2
         alone = signal(found, "grad_norm").alone

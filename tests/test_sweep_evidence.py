@@ -97,13 +97,19 @@ class TestAudits:
     def test_miss_where_they_beat_the_incumbent_of_the_moment_by_the_least_gain(
         self, audited: str
     ) -> None:
-        found = {one.run: one.audit for one in read_audits([audited])}
-        assert {run: one.is_miss for run, one in found.items()} == {
-            "audited/4": True,
-            "audited/6": False,  # 0.71: better, but not by 0.1 x 0.15
-            "audited/9": None,
-        }
-        assert {one.share for one in found.values()} == {0.25}
+        found = [one.audit for one in read_audits([audited])]
+        # 4: 0.80, a miss; 6: 0.71, better, but not by 0.1 x 0.15; 9 still runs
+        assert {one.stated: one.is_miss for one in found} == {0.08: True, 0.02: False, 0.05: None}
+        assert {one.share for one in found} == {0.25}
+
+    def test_weigh_in_an_export_as_well(
+        self, audited: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["export", audited, "--to", str(tmp_path / "set")]) == 0
+        capsys.readouterr()
+        assert main(["evidence", str(tmp_path / "set"), "--json"]) == 0
+        (study,) = json.loads(capsys.readouterr().out)["studies"]
+        assert study["kept"]["num_weighted"] == 2
 
     def test_are_told_with_their_interval_and_number_and_weigh_in_the_correlations(
         self, audited: str, capsys: pytest.CaptureFixture[str]
