@@ -12,22 +12,29 @@ from dataclasses import replace
 
 from predictor.audit import is_audited
 from predictor.guards import check_guards
+from predictor.prior import Prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
 PREDICTOR_VERSION = "learned-3"
 
 
-def judge(trial: CohortTrial, cohort: Sequence[CohortTrial], settings: Settings) -> Verdict:
+def judge(
+    trial: CohortTrial,
+    cohort: Sequence[CohortTrial],
+    settings: Settings,
+    prior: Prior | None = None,
+) -> Verdict:
     """The verdict at the window: continue, prune, or audit (a prune that goes on to the end).
 
     `cohort` is every trial seen so far, with or without this one, in any order. The kind is "rank"
-    where a probability could be stated, "none" where none could be.
+    where a probability could be stated, "none" where none could be. `prior`: the paper's where None
+    (predictor.history makes one of past studies).
     """
     if not settings.enabled:
         return Verdict(action="continue", kind="none", reason="pruning is off in this study")
     others = [t for t in cohort if t.number != trial.number]
-    return _audited(rank_rule(trial, others, settings), trial.number, settings)
+    return _audited(rank_rule(trial, others, settings, prior), trial.number, settings)
 
 
 def guard(

@@ -13,7 +13,8 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
-from predictor.judge import PREDICTOR_VERSION
+from predictor.history import History
+from predictor.judge import PREDICTOR_VERSION, judge
 from predictor.signals import window_signals
 from predictor.types import CohortTrial, Settings, Verdict
 from sweep.asking import Asked, Asker
@@ -34,6 +35,7 @@ class Book:
     paths: StudyPaths
     ledger: Ledger
     asker: Asker
+    history: History | None = None
     threads_per_trial: int = 0
     trials: dict[int, Trial] = field(default_factory=dict[int, Trial])
     decisions: list[Decision] = field(default_factory=list[Decision])  # as they were taken
@@ -189,6 +191,14 @@ class Book:
             max_expected_misses=pruning.max_expected_misses,
             prior_strength=pruning.prior_strength,
         )
+
+    def judge(self, trial: Trial) -> Verdict:
+        """At the window; what was learned from past studies is named in the evidence."""
+        own, cohort, history = trial.in_cohort(self.metric), self.cohort_of(trial), self.history
+        if history is None:
+            return judge(own, cohort, self.settings)
+        verdict = judge(own, cohort, self.settings, history.prior)
+        return replace(verdict, evidence={**verdict.evidence, "history": history.digest})
 
     @property
     def best(self) -> TrialRow | None:

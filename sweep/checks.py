@@ -62,6 +62,9 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
             yield from _phases(sections.search, sections.data)
     if sections.model is not None and sections.run is not None:
         yield from _processes(sections.model, sections.run, sections.search)
+    pruning = sections.pruning
+    if pruning is not None and pruning.history and pruning.prior_strength == 0:
+        yield "pruning.history", "tells nothing with pruning.prior_strength 0; take one of them out"
     has_budget = document.get("budget") is not None
     has_epochs = lookup(document, "search.space.epochs") is not None
     if not has_budget and not has_epochs:
@@ -157,7 +160,6 @@ def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
 
 # path, which values are not yet, what is
 _LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("pruning.history", bool, "allowed: []"),
     ("run.confirm.top", lambda value: type(value) is int and value > 0, "allowed: 0"),
 )
 

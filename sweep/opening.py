@@ -23,6 +23,7 @@ from sweep.data_text import data_lines
 from sweep.executors import Executor, Slot
 from sweep.faults import is_disk_full
 from sweep.flops import eval_flops
+from sweep.history import note_history, read_history
 from sweep.inspect import remote_storage
 from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
@@ -46,6 +47,7 @@ def opened(
     UserError where it is another's, was changed, or cannot be made; then nothing is left behind.
     """
     with contextlib.ExitStack() as held:
+        history = read_history(loaded, paths)
         if sqlite_file(url) is None:
             held.enter_context(only_driver(url, loaded.study.name))
         if _stored(loaded, paths, url) is None:
@@ -57,13 +59,14 @@ def opened(
         row = ledger.read_study()
         assert row is not None
         _continue(loaded, row, ledger, view)
+        note_history(history, ledger, view)
         _write_study_file(loaded, paths)
         facts = row.facts
         if not (paths.data / "prepared.json").is_file():
             facts = _prepare_again(loaded, paths, row, executor, slot, view)
         asker = Asker(loaded.study, url)
         try:
-            yield Book(loaded, facts, paths, ledger, asker)
+            yield Book(loaded, facts, paths, ledger, asker, history)
         finally:
             asker.close()
             engine.dispose()

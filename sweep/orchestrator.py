@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from predictor.guards import is_not_finite
-from predictor.judge import guard, judge
+from predictor.judge import guard
 from predictor.types import Verdict
 from sweep.book import Book
 from sweep.executors import Executor, Job, Slot
@@ -154,8 +154,7 @@ class Driver:
             reason = "audited: goes on to the end whatever its window says"
             verdict = Verdict("continue", "none", reason)
         else:
-            metric, settings = self.book.metric, self.book.settings
-            verdict = judge(trial.in_cohort(metric), self.book.cohort_of(trial), settings)
+            verdict = self.book.judge(trial)
         self._decide(trial, "window", wanted.step, verdict)
         self._say_unlikely()
         return verdict

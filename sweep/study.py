@@ -166,7 +166,7 @@ class Pruning(Part):
     prior_strength: AtLeast0 = 1.0
     """trials that the prior counts for: what the paper found, as a direction; 0: none"""
     history: Texts = ()
-    """past studies to learn from; not yet"""
+    """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
     guards: bool = True
     """stop trials whose loss diverges"""
     stop: bool = False
@@ -257,5 +257,10 @@ class Study(Part):
                 del part[key]
         if self.budget is not None:
             document["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
-        document["run"]["storage"] = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.run.storage)
+        document["run"]["storage"] = _without_password(self.run.storage)
+        document["pruning"]["history"] = [_without_password(t) for t in self.pruning.history]
         return document
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)

@@ -107,6 +107,7 @@ def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) ->
         f"  signals: {', '.join(signals)}; a slope above 0: lower is better",
         f"  trust in the configuration: {evidence['config_weight']:.0%} of the models' weight",
         f"  expected misses before it: {f.chance(evidence['expected_misses_before'])}",
+        *([f"  prior from past studies: {evidence['history']}"] if "history" in evidence else []),
     ]
 
 

@@ -242,7 +242,11 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     # not yet
     (["objective.metric=lm_eval:arc_easy"], "objective.metric", ["not yet"]),
     (["objective.also=[lm_eval:arc_easy]"], "objective.also", ["not yet"]),
-    (["pruning.history=[old]"], "pruning.history", ["not yet"]),
+    (
+        ["pruning.history=[old]", "pruning.prior_strength=0"],
+        "pruning.history",
+        ["tells nothing with pruning.prior_strength 0"],
+    ),
     (["run.confirm.top=3"], "run.confirm.top", ["not yet"]),
     # --set itself
     (["run.trials"], "--set run.trials", ["key.path=value"]),
