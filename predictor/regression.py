@@ -25,7 +25,7 @@ from predictor.prior import Prior
 Floats = NDArray[np.float64]
 
 LEAST_WEIGHT = 1e-3  # models with less share of the best one's evidence are left out
-MOST_LEFT_OUT = 200  # trials, roughly
+MOST_LEFT_OUT = 100  # trials, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def inflation(fitted: Fit, weight: float) -> Floats:
 
     The mean of squared left-out residuals over what the model expects of them, with `weight`
     residuals as expected mixed in. Shape (num_models, num_b0). 1 with fewer than three trials.
-    Of many trials some 200 are left out in turn, the mean of which is known well enough.
+    Of many trials some 100 are left out in turn, the mean of which is known well enough.
     Known weakness: repeats of one point predict each other, which hides how new points err.
     """
     if fitted.residuals.shape[1] < 3:
