@@ -1,0 +1,167 @@
+"""Which thresholds are worth using: a search by replay whose report was not fitted on.
+
+Screening first: every setting of the design on one order of each study, the better ones on more.
+Everything that chooses is done once on all of the studies, for what is recommended, and once
+without each fold, for what is reported: the held-out numbers of a study come from a setting that
+was chosen without it, screening included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.recorded import RecordedStudy
+from predictor.replay import replayable
+from predictor.tuning_design import Candidate, allowed, design
+from predictor.tuning_replays import Replays
+from predictor.tuning_report import Interval, Loss, Measured, Report
+from predictor.tuning_search import FEWEST_RUNS, LIMITS, REGRET_LIMIT, FoldsOver, Search, make_folds
+
+Floats = NDArray[np.float64]
+
+LEAST_GAIN = 0.01  # of compute: what a change of settings is worth
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A point of the frontier: the cheapest setting at a mean regret of at most `limit`."""
+
+    limit: float
+    candidate: Candidate  # chosen on everything
+    in_sample: Measured
+    held_out: Measured  # of what was chosen without the fold that it is measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """`recommended` is `base` where nothing is better beyond its interval."""
+
+    present: Candidate
+    base: Candidate  # the present setting as far as it may be recommended
+    recommended: Candidate
+    is_better: bool
+    frontier: tuple[Line, ...]  # one for each of LIMITS
+    present_measured: Measured
+    recommended_in_sample: Measured
+    recommended_held_out: Measured
+    compute_gained: Interval  # held-out, of the line at REGRET_LIMIT less the base's
+    regret_gained: Interval  # negative: less regret
+    present_losses: tuple[Loss, ...]
+    recommended_losses: tuple[Loss, ...]
+    folds_over: FoldsOver
+    num_folds: int
+    intervals_over: Literal["groups", "orders"]
+    num_groups: int
+    num_runs: int
+    num_orders: int
+    num_candidates: int
+    num_replays: int
+
+
+def too_few(studies: Sequence[RecordedStudy]) -> str | None:
+    """Why there is nothing to tune on, in a sentence; None where there is."""
+    finished = sum(run.is_finished for study in studies for run in study.runs)
+    if finished < FEWEST_RUNS:
+        runs = "1 run was" if finished == 1 else f"{finished} runs were"
+        return (
+            f"too few runs to tune on: {runs} trained to the end, and it takes {FEWEST_RUNS} or "
+            "more"
+        )
+    return None
+
+
+def tune(
+    studies: Sequence[RecordedStudy],
+    present: Candidate,
+    *,
+    risk: float | None = None,
+    num_orders: int = 5,
+    num_workers: int = 1,
+    num_processes: int = 1,
+    seed: int = 0,
+    on_start: Callable[[int], None] = lambda num_more: None,
+    on_done: Callable[[], None] = lambda: None,
+) -> Tuning:
+    """The same for any number of processes. `on_start` is told of further replays to come.
+
+    Studies without a run that was trained to its end are left out. ValueError where `too_few` says
+    so, and for one study with one seed in a single order, of which nothing can be held out.
+    """
+    reason = too_few(studies)
+    if reason is not None:
+        raise ValueError(reason)
+    usable = [replayable(s) for s in studies if any(run.is_finished for run in s.runs)]
+    orders = range(seed, seed + num_orders)
+    folds = make_folds(usable, orders)
+    base = allowed(present, risk)
+    candidates = design(base, folds.studies, risk, seed)
+    with Replays(
+        folds.studies, num_workers=num_workers, num_processes=num_processes, on_done=on_done
+    ) as replays:
+        search = Search(folds, orders, replays, base, on_start)
+        chosen = search.choose(candidates)
+        search.run([(c, u) for c in (present, base) for u in search.units])
+        return _result(search, chosen, present, base, len(candidates), seed)
+
+
+def _result(
+    search: Search,
+    chosen: list[list[Candidate]],
+    present: Candidate,
+    base: Candidate,
+    num_candidates: int,
+    seed: int,
+) -> Tuning:
+    report = Report(search, seed)
+    main = LIMITS.index(REGRET_LIMIT)
+    frontier = tuple(
+        Line(
+            limit,
+            chosen[0][i],
+            report.measure(report.same(chosen[0][i])),
+            report.measure(report.held_out([own[i] for own in chosen[1:]])),
+        )
+        for i, limit in enumerate(LIMITS)
+    )
+    held_out, unchanged = report.held_out([own[main] for own in chosen[1:]]), report.same(base)
+    compute_gained = report.difference(held_out, unchanged, "compute")
+    regret_gained = report.difference(held_out, unchanged, "regret")
+    own, line = report.measure(unchanged), frontier[main]
+    is_better = line.candidate != base and _is_better(line, own, compute_gained, regret_gained)
+    recommended = line.candidate if is_better else base
+    return Tuning(
+        present=present,
+        base=base,
+        recommended=recommended,
+        is_better=is_better,
+        frontier=frontier,
+        present_measured=report.measure(report.same(present)),
+        recommended_in_sample=line.in_sample if is_better else own,
+        recommended_held_out=line.held_out if is_better else own,
+        compute_gained=compute_gained,
+        regret_gained=regret_gained,
+        present_losses=report.losses(present),
+        recommended_losses=report.losses(recommended),
+        folds_over=search.folds.over,
+        num_folds=len(search.folds.held_out),
+        intervals_over="groups" if report.over_groups else "orders",
+        num_groups=len(search.folds.studies),
+        num_runs=sum(len(study.runs) for study in search.folds.studies),
+        num_orders=len(search.orders),
+        num_candidates=num_candidates,
+        num_replays=len(search.replays.known),
+    )
+
+
+def _is_better(line: Line, own: Measured, compute: Interval, regret: Interval) -> bool:
+    """Held-out, beyond its interval: cheaper at a regret that is allowed or no more than it was,
+    or of less regret where that was beyond the limit."""
+    within = line.held_out.regret.mean <= max(REGRET_LIMIT, own.regret.mean)
+    cheaper = compute.high < 0 and compute.mean <= -LEAST_GAIN and within
+    safer = own.regret.mean > REGRET_LIMIT and regret.high < 0
+    return cheaper or safer

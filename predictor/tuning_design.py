@@ -1,0 +1,143 @@
+"""The settings that a search tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from predictor.policies import OneLook, Window, ours
+from predictor.recorded import RecordedStudy
+from predictor.types import Settings
+
+MAX_WINDOW = 0.25  # of the smallest horizon: what a study may have
+DEFAULT_WINDOW, DEFAULT_MIN_STEPS = 0.1, 8  # where a window is tried and the present has none
+KEPT = 1 / 3  # of the design: how often a key keeps its present value
+LOG_SIZE = 5  # log2 of the number of points
+
+
+class _Range(NamedTuple):
+    low: float
+    high: float
+    is_log: bool = True
+
+    def at(self, u: float) -> float:
+        """Two digits, as a person would write it. `u` in [0, 1)."""
+        if self.is_log:
+            return _two_digits(self.low * (self.high / self.low) ** u)
+        return _two_digits(self.low + (self.high - self.low) * u)
+
+    def whole_at(self, u: float) -> int:
+        return int(self.low + (self.high + 1 - self.low) * u)
+
+
+# An audit costs compute and earns nothing in a replay; it is what tells later that the stated
+# risks hold. So the search may not do away with it.
+_RANGES = {
+    "window": _Range(0.025, MAX_WINDOW),
+    "startup": _Range(2, 6),
+    "risk": _Range(0.02, 0.3),
+    "min_gain": _Range(0.01, 0.2),
+    "audit": _Range(0.05, 0.2),
+    "prior_strength": _Range(0.0, 2.0, is_log=False),
+}
+_MIN_STEPS = _Range(2, 16)
+KEYS = (*_RANGES, "min_steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A setting that can be replayed."""
+
+    settings: Settings
+    window: Window  # share and min_steps are both given or both not
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """By the study file's keys. A window of None is the recorded one, or 0.1."""
+        keys: dict[str, Any] = {"window": self.window.share, "min_steps": self.window.min_steps}
+        return keys | {
+            name: getattr(self.settings, name)
+            for name in ("startup", "risk", "min_gain", "audit", "prior_strength", "enabled")
+        }
+
+    @property
+    def policy(self) -> OneLook:
+        return ours(self.settings, self.window)
+
+
+def allowed(present: Candidate, risk: float | None) -> Candidate:
+    """The present setting, its risk lowered to `risk` where that is less."""
+    if risk is None or present.settings.risk <= risk:
+        return present
+    return replace(present, settings=replace(present.settings, risk=risk))
+
+
+def design(
+    base: Candidate, studies: Sequence[RecordedStudy], risk: float | None, seed: int
+) -> list[Candidate]:
+    """`base` first, then a scrambled Sobol sequence around it, its pruning on, without repeats.
+
+    Each key keeps its value in a third of the points: effects are few, and a setting that changes
+    little is easier to believe. `risk`: the highest that may be stated. `min_steps` is searched
+    where positions are samples, and only as far as its window may reach.
+    """
+    from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]
+
+    points = qmc.Sobol(len(KEYS), rng=seed).random_base2(LOG_SIZE)  # (num_points, num_keys)
+    ranges = dict(_RANGES)
+    if risk is not None:
+        high = min(risk, ranges["risk"].high)
+        ranges["risk"] = _Range(min(ranges["risk"].low, high), high)
+    most_steps = _most_steps(studies)
+    on = replace(base, settings=replace(base.settings, enabled=True))
+    found = [_at(on, dict(zip(KEYS, row, strict=True)), ranges, most_steps) for row in points]
+    return list(dict.fromkeys((base, on, *found)))
+
+
+def _at(
+    base: Candidate, point: dict[str, Any], ranges: dict[str, _Range], most_steps: int | None
+) -> Candidate:
+    moved = {name: (u - KEPT) / (1 - KEPT) for name, u in point.items() if u >= KEPT}
+    changed: dict[str, Any] = {
+        name: ranges[name].at(moved[name])
+        for name in ("risk", "min_gain", "audit", "prior_strength")
+        if name in moved
+    }
+    if "startup" in moved:
+        changed["startup"] = ranges["startup"].whole_at(moved["startup"])
+    settings = replace(base.settings, **changed)
+    share, min_steps = base.window.share, base.window.min_steps
+    if "window" in moved:
+        share = ranges["window"].at(moved["window"])
+    if "min_steps" in moved and most_steps is not None:
+        steps = _MIN_STEPS._replace(high=min(_MIN_STEPS.high, most_steps))
+        min_steps = steps.whole_at(moved["min_steps"])
+    if (share, min_steps) == (base.window.share, base.window.min_steps):
+        return replace(base, settings=settings)
+    if min_steps is None:
+        most = DEFAULT_MIN_STEPS if most_steps is None else most_steps
+        min_steps = min(DEFAULT_MIN_STEPS, most)
+    return Candidate(settings, Window(DEFAULT_WINDOW if share is None else share, min_steps))
+
+
+def _most_steps(studies: Sequence[RecordedStudy]) -> int | None:
+    """Of the largest batch, that a window may take in every study; None where none is in samples,
+    or there is nothing to choose."""
+    most = [
+        int(MAX_WINDOW * min(run.horizon for run in study.runs) / batch)
+        for study in studies
+        if study.in_samples and (batch := _largest_batch(study)) > 0
+    ]
+    return min(most) if most and min(most) > _MIN_STEPS.low else None
+
+
+def _largest_batch(study: RecordedStudy) -> float:
+    """In samples: where the first step of a run ended."""
+    return max((float(r.curve.position[0]) for r in study.runs if len(r.curve.position)), default=0)
+
+
+def _two_digits(value: float) -> float:
+    return float(np.format_float_positional(value, precision=2, fractional=False))

@@ -1,0 +1,147 @@
+"""Replays of many settings, side by side in processes, each made once."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from predictor.recorded import RecordedStudy
+from predictor.regret import LOST, Ends
+from predictor.replay import Replay, replay
+from predictor.tuning_design import Candidate
+
+
+class Unit(NamedTuple):
+    """A study in one order."""
+
+    study: int  # an index
+    order: int  # the seed of it
+
+
+class LostRun(NamedTuple):
+    """A run that was stopped, and would have been better than any kept by more than LOST."""
+
+    run: str
+    objective: float  # turned so that lower is better, as the next
+    best_kept: float
+    regret: float  # the difference, as a share of median - best
+    share: float  # of the run that was trained
+    probability: float | None  # stated when it was stopped
+
+
+class Outcome(NamedTuple):
+    compute: float
+    regret: float
+    num_prunes: int
+    num_misses: int
+    stated_misses: float
+    lost: tuple[LostRun, ...]
+
+
+Task = tuple[Candidate, Unit]
+
+
+class Replays:
+    """The outcomes of settings on units. What was replayed before is not replayed again."""
+
+    def __init__(
+        self,
+        studies: Sequence[RecordedStudy],
+        *,
+        num_workers: int = 1,
+        num_processes: int = 1,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`studies` as `replayable` gives them; `on_done` is called after each replay."""
+        self.studies, self.num_workers, self.on_done = studies, num_workers, on_done
+        self.known: dict[Task, Outcome] = {}
+        self.pool = _pool(studies, num_workers, num_processes) if num_processes > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+    def run(self, tasks: Iterable[Task]) -> None:
+        new = [task for task in dict.fromkeys(tasks) if task not in self.known]
+        if self.pool is None:
+            outcomes = (_outcome(self.studies, self.num_workers, task) for task in new)
+        else:
+            outcomes = self.pool.map(_outcome_in_process, new)
+        for task, outcome in zip(new, outcomes, strict=True):
+            self.known[task] = outcome
+            self.on_done()
+
+    def of(self, candidate: Candidate, unit: Unit) -> Outcome:
+        """KeyError where it was not run."""
+        return self.known[candidate, unit]
+
+
+def _outcome(studies: Sequence[RecordedStudy], num_workers: int, task: Task) -> Outcome:
+    candidate, unit = task
+    study = studies[unit.study]
+    min_gain = candidate.settings.min_gain
+    found = replay(
+        study, candidate.policy, seed=unit.order, num_workers=num_workers, min_gain=min_gain
+    )
+    return Outcome(
+        found.compute,
+        found.regret,
+        len(found.prunes),
+        found.num_misses,
+        math.fsum(prune.probability or 0.0 for prune in found.prunes),
+        _lost(study, found),
+    )
+
+
+def _lost(study: RecordedStudy, found: Replay) -> tuple[LostRun, ...]:
+    if not found.lost_best:
+        return ()
+    ends = Ends.of(study)
+    objectives = {
+        run.name: float(objective)
+        for run, objective in zip(study.runs, ends.objectives, strict=True)
+        if math.isfinite(objective)
+    }
+    best_kept = min((objectives[name] for name in found.kept), default=max(objectives.values()))
+    lost: list[LostRun] = []
+    for prune in found.prunes:
+        objective = objectives.get(prune.run, math.inf)
+        regret = (best_kept - objective) / ends.spread
+        if regret > LOST:
+            own = LostRun(prune.run, objective, best_kept, regret, prune.share, prune.probability)
+            lost.append(own)
+    return tuple(lost)
+
+
+# --- in a process of the pool
+
+_own: list[tuple[Sequence[RecordedStudy], int]] = []
+
+
+def _pool(
+    studies: Sequence[RecordedStudy], num_workers: int, num_processes: int
+) -> ProcessPoolExecutor:
+    """Started afresh: a fork of a process with threads may hang."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(num_processes, context, _keep_in_process, (studies, num_workers))
+
+
+def _keep_in_process(studies: Sequence[RecordedStudy], num_workers: int) -> None:
+    _own[:] = [(studies, num_workers)]
+
+
+def _outcome_in_process(task: Task) -> Outcome:
+    ((studies, num_workers),) = _own
+    return _outcome(studies, num_workers, task)

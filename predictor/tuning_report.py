@@ -1,0 +1,121 @@
+"""What settings did, with intervals, and which runs they lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.tuning_design import Candidate
+from predictor.tuning_replays import LostRun, Outcome
+from predictor.tuning_search import Search
+
+Floats = NDArray[np.float64]
+
+FEWEST_GROUPS = 5  # below, intervals are over the orders of the groups
+NUM_RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    mean: float
+    low: float  # 95 %, percentiles of the bootstrap
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What settings did, on average over the units."""
+
+    compute: Interval
+    regret: Interval
+    lost_best: float  # share of the replays that lost the best by more than LOST
+    prunes: float  # per replay
+    misses: float  # per replay
+    stated_misses: float  # per replay, the sum of P over its prunes
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A run that a setting loses, over the replays in which it does."""
+
+    study: str
+    run: str
+    objective: float  # turned so that lower is better, as the next
+    best_kept: float  # mean
+    regret: float  # mean, share of median - best
+    num_replays: int
+    of_replays: int
+    probability: float | None  # mean, stated when it was stopped
+
+
+class Report:
+    """Means and intervals over the units of a search."""
+
+    def __init__(self, search: Search, seed: int) -> None:
+        self.search = search
+        self.over_groups = len(search.folds.studies) >= FEWEST_GROUPS
+        num = len(search.folds.studies) if self.over_groups else len(search.units)
+        rng = np.random.default_rng(seed)
+        self.resamples = rng.integers(num, size=(NUM_RESAMPLES, num))
+
+    def same(self, candidate: Candidate) -> list[Outcome]:
+        return [self.search.replays.of(candidate, unit) for unit in self.search.units]
+
+    def held_out(self, chosen: Sequence[Candidate]) -> list[Outcome]:
+        """Of each unit what the setting chosen without its fold did."""
+        held = self.search.folds.held_out
+        own = {unit: c for c, units in zip(chosen, held, strict=True) for unit in units}
+        return [self.search.replays.of(own[unit], unit) for unit in self.search.units]
+
+    def measure(self, outcomes: Sequence[Outcome]) -> Measured:
+        return Measured(
+            self._interval(np.array([o.compute for o in outcomes])),
+            self._interval(np.array([o.regret for o in outcomes])),
+            lost_best=float(np.mean([bool(o.lost) for o in outcomes])),
+            prunes=float(np.mean([o.num_prunes for o in outcomes])),
+            misses=float(np.mean([o.num_misses for o in outcomes])),
+            stated_misses=float(np.mean([o.stated_misses for o in outcomes])),
+        )
+
+    def difference(
+        self,
+        outcomes: Sequence[Outcome],
+        others: Sequence[Outcome],
+        name: Literal["compute", "regret"],
+    ) -> Interval:
+        """Paired."""
+        pairs = zip(outcomes, others, strict=True)
+        return self._interval(np.array([getattr(a, name) - getattr(b, name) for a, b in pairs]))
+
+    def losses(self, candidate: Candidate) -> tuple[Loss, ...]:
+        """Those lost most often first."""
+        found: dict[tuple[int, str], list[LostRun]] = {}
+        for unit, outcome in zip(self.search.units, self.same(candidate), strict=True):
+            for lost in outcome.lost:
+                found.setdefault((unit.study, lost.run), []).append(lost)
+        losses = [self._loss(study, runs) for (study, _), runs in found.items()]
+        return tuple(sorted(losses, key=lambda one: (-one.num_replays, -one.regret)))
+
+    def _loss(self, study: int, lost: Sequence[LostRun]) -> Loss:
+        stated = [one.probability for one in lost if one.probability is not None]
+        return Loss(
+            study=self.search.folds.studies[study].name,
+            run=lost[0].run,
+            objective=lost[0].objective,
+            best_kept=float(np.mean([one.best_kept for one in lost])),
+            regret=float(np.mean([one.regret for one in lost])),
+            num_replays=len(lost),
+            of_replays=len(self.search.orders),
+            probability=float(np.mean(stated)) if stated else None,
+        )
+
+    def _interval(self, values: Floats) -> Interval:
+        """`values` (num_units,), in the order of the units."""
+        if self.over_groups:
+            values = values.reshape(len(self.search.folds.studies), -1).mean(1)
+        means = values[self.resamples].mean(1)
+        low, high = (float(q) for q in np.quantile(means, (0.025, 0.975)))
+        return Interval(float(values.mean()), low, high)
