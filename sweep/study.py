@@ -157,7 +157,7 @@ class Pruning(Part):
     """prune by rank only below this probability of beating the best trial so far"""
     min_gain: AtLeast0 = 0.05
     """by how much to beat it, as a share of median - best of the finished trials"""
-    max_expected_misses: AtLeast0 = 0.3
+    max_expected_misses: AtLeast0 = 1.0
     """most that the probabilities of all prunes by rank may add up to, audited ones left out"""
     audit: Share = 0.1
     """share of the prunes that go on to the end, as a check"""
