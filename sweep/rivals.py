@@ -45,7 +45,7 @@ class OptunaPolicy:
 
     @property
     def name(self) -> str:
-        return f"{self.label}, {self.signal} loss"
+        return f"{self.label} ({self.signal})"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -125,12 +125,16 @@ def _tenth(num_points: int) -> int:
 
 _PRUNERS: tuple[tuple[str, Callable[[int], BasePruner], Mapping[str, Any]], ...] = (
     ("MedianPruner", _median, {"startup": 5, "warmup": "10 %"}),
-    ("PercentilePruner 25", _percentile, {"startup": 5, "warmup": "10 %"}),
-    ("SuccessiveHalving eta 2", _halving_2, {"min_resource": "10 %"}),
-    ("SuccessiveHalving eta 3", _halving_3, {"min_resource": "10 %"}),
-    ("Hyperband eta 2", _hyperband_2, {"min_resource": "10 %"}),
-    ("Hyperband eta 3", _hyperband_3, {"min_resource": "1 point"}),
-    ("PatientPruner (Median)", _patient, {"startup": 5, "warmup": "10 %", "patience": "10 %"}),
+    ("PercentilePruner", _percentile, {"percentile": 25, "startup": 5, "warmup": "10 %"}),
+    ("SuccessiveHalving 2", _halving_2, {"eta": 2, "min_resource": "10 %"}),
+    ("SuccessiveHalving 3", _halving_3, {"eta": 3, "min_resource": "10 %"}),
+    ("HyperbandPruner 2", _hyperband_2, {"eta": 2, "min_resource": "10 %"}),
+    ("HyperbandPruner 3", _hyperband_3, {"eta": 3, "min_resource": "1 point"}),
+    (
+        "PatientPruner",
+        _patient,
+        {"around": "MedianPruner", "startup": 5, "warmup": "10 %", "patience": "10 %"},
+    ),
 )
 
 
