@@ -15,9 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.policies import Window
 from predictor.recorded import RecordedStudy
 from predictor.replay import replayable
-from predictor.tuning_design import Candidate, allowed, design
+from predictor.tuning_design import RECORDED, Candidate, allowed, design
 from predictor.tuning_replays import Replays
 from predictor.tuning_report import Interval, Loss, Measured, Report
 from predictor.tuning_search import FEWEST_RUNS, LIMITS, REGRET_LIMIT, FoldsOver, Search, make_folds
@@ -80,6 +81,7 @@ def tune(
     present: Candidate,
     *,
     risk: float | None = None,
+    recorded: Window = RECORDED,
     num_orders: int = 5,
     num_workers: int = 1,
     num_processes: int = 1,
@@ -87,7 +89,8 @@ def tune(
     on_start: Callable[[int], None] = lambda num_more: None,
     on_done: Callable[[], None] = lambda: None,
 ) -> Tuning:
-    """The same for any number of processes. `on_start` is told of further replays to come.
+    """The same for any number of processes. `recorded`: the window that a `present` without one
+    stands for. `on_start` is told of further replays to come.
 
     Studies without a run that was trained to its end are left out. ValueError where `too_few` says
     so, and for one study with one seed in a single order, of which nothing can be held out.
@@ -99,7 +102,7 @@ def tune(
     orders = range(seed, seed + num_orders)
     folds = make_folds(usable, orders)
     base = allowed(present, risk)
-    candidates = design(base, folds.studies, risk, seed)
+    candidates = design(base, folds.studies, risk, seed, recorded)
     with Replays(
         folds.studies, num_workers=num_workers, num_processes=num_processes, on_done=on_done
     ) as replays:

@@ -13,7 +13,7 @@ from predictor.recorded import RecordedStudy
 from predictor.types import Settings
 
 MAX_WINDOW = 0.25  # of the smallest horizon: what a study may have
-DEFAULT_WINDOW, DEFAULT_MIN_STEPS = 0.1, 8  # where a window is tried and the present has none
+RECORDED = Window(0.1, 8)  # what a recorded window stands for, where nothing else is known
 KEPT = 1 / 3  # of the design: how often a key keeps its present value
 LOG_SIZE = 5  # log2 of the number of points
 
@@ -76,13 +76,18 @@ def allowed(present: Candidate, risk: float | None) -> Candidate:
 
 
 def design(
-    base: Candidate, studies: Sequence[RecordedStudy], risk: float | None, seed: int
+    base: Candidate,
+    studies: Sequence[RecordedStudy],
+    risk: float | None,
+    seed: int,
+    recorded: Window = RECORDED,
 ) -> list[Candidate]:
     """`base` first, then a scrambled Sobol sequence around it, its pruning on, without repeats.
 
     Each key keeps its value in a third of the points: effects are few, and a setting that changes
     little is easier to believe. `risk`: the highest that may be stated. `min_steps` is searched
-    where positions are samples, and only as far as its window may reach.
+    where positions are samples, and only as far as its window may reach. `recorded`: both given;
+    the other key where only one of a recorded window is moved.
     """
     from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]
 
@@ -93,12 +98,17 @@ def design(
         ranges["risk"] = _Range(min(ranges["risk"].low, high), high)
     most_steps = _most_steps(studies)
     on = replace(base, settings=replace(base.settings, enabled=True))
-    found = [_at(on, dict(zip(KEYS, row, strict=True)), ranges, most_steps) for row in points]
+    rows = [dict(zip(KEYS, row, strict=True)) for row in points]
+    found = [_at(on, row, ranges, most_steps, recorded) for row in rows]
     return list(dict.fromkeys((base, on, *found)))
 
 
 def _at(
-    base: Candidate, point: dict[str, Any], ranges: dict[str, _Range], most_steps: int | None
+    base: Candidate,
+    point: dict[str, Any],
+    ranges: dict[str, _Range],
+    most_steps: int | None,
+    recorded: Window,
 ) -> Candidate:
     moved = {name: (u - KEPT) / (1 - KEPT) for name, u in point.items() if u >= KEPT}
     changed: dict[str, Any] = {
@@ -117,10 +127,9 @@ def _at(
         min_steps = steps.whole_at(moved["min_steps"])
     if (share, min_steps) == (base.window.share, base.window.min_steps):
         return replace(base, settings=settings)
-    if min_steps is None:
-        most = DEFAULT_MIN_STEPS if most_steps is None else most_steps
-        min_steps = min(DEFAULT_MIN_STEPS, most)
-    return Candidate(settings, Window(DEFAULT_WINDOW if share is None else share, min_steps))
+    share = recorded.share if share is None else share
+    min_steps = recorded.min_steps if min_steps is None else min_steps
+    return Candidate(settings, Window(share, min_steps))
 
 
 def _most_steps(studies: Sequence[RecordedStudy]) -> int | None:

@@ -112,6 +112,10 @@ def shipped_studies() -> list[tuple[str, str]]:
     return found
 
 
+def is_shipped(file: Path) -> bool:
+    return file.resolve().parent == _shipped_folder().resolve()
+
+
 def resolve_source(text: str, folder: Path, path: str = "") -> str:
     """A local file or folder as an absolute path, else the text itself where it may be a Hub id.
 

@@ -33,6 +33,7 @@ from sweep.progress import View
 from sweep.recipes import fit_recipes
 from sweep.space import check_rows
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
+from sweep.study_source import source_line
 from trainer.spec import UserError
 
 WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
@@ -181,7 +182,7 @@ def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) ->
 def _write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
     paths.out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(loaded.study.to_document(), sort_keys=False)
-    write_beside(paths.study_file, text)
+    write_beside(paths.study_file, source_line(loaded) + text)
 
 
 def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:

@@ -1,0 +1,275 @@
+"""What the search found, on a terminal: the verdict first, then what it rests on."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from sweep import formats as f
+from sweep.complaints import show
+from sweep.display import make_console, plain
+from sweep.text_table import Column, table_lines
+
+MOST_LOSSES = 12  # lines of each setting
+
+Part = Mapping[str, Any]
+
+_LEGEND = (
+    "compute: share of training everything to its end, audits counted. regret: the best run kept "
+    "less the best of all, as a share of median - best. lost best: replays with a regret above "
+    "0.05. misses: pruned runs a replay that would have beaten the best of that moment, and how "
+    "many were stated. optimism: in-sample less held-out."
+)
+
+
+def print_tuning(document: Part, console: Console | None = None) -> None:
+    """`document` as tuning_document makes it."""
+    console = console or make_console()
+    console.print(plain(_headline(document), "bold"))
+    _print_wrapped(console, document["verdict"])
+    _print_settings(console, document)
+    _print_measured(console, document)
+    _print_frontier(console, document)
+    _print_losses(console, document)
+    console.print()
+    _print_wrapped(console, [_LEGEND, _held_out(document), *document["limits"]], "dim")
+
+
+def print_changes(written: Part, is_better: bool, console: Console | None = None) -> None:
+    console = console or make_console()
+    console.print()
+    if not written["changes"]:
+        why = "it has these settings" if is_better else "the present settings stay"
+        console.print(plain(f"{written['file']} was left as it is: {why}"))
+        return
+    console.print(plain(f"{written['file']}:"))
+    for change in written["changes"]:
+        was = show(change["was"]) + (" (default)" if change["is_new"] else "")
+        console.print(plain(f"  {change['key']}: {was} -> {show(change['now'])}"))
+
+
+def verdict(document: Part) -> list[str]:
+    """What to do, and what it is worth where it was not fitted."""
+    present, base = document["present"], document["base"]
+    compute, regret = document["compute_gained"], document["regret_gained"]
+    sentences: list[str] = []
+    if base != present:
+        sentences.append(
+            f"The present setting states a risk of {present['risk']:g}, more than asked for; it is "
+            f"compared as it would be at {base['risk']:g}."
+        )
+    if not document["is_better"]:
+        line = _main_line(document)
+        kept = "keep it" if base == present else "keep the rest of it"
+        sentences.append(f"No setting is better than the present one beyond its interval: {kept}.")
+        if line["candidate"] != base:
+            sentences.append(
+                f"The best that was found used {_signed(compute['mean'])} of the compute against "
+                f"it (95 % {_range(compute)}), held out, at {_signed(regret['mean'])} regret "
+                f"(95 % {_range(regret)})."
+            )
+        return sentences
+    held = document["recommended_held_out"]
+    sentences.append(
+        f"Change {_settings(document['recommended'], base)}. Held out, such settings trained "
+        f"{held['compute']['mean']:.1%} of everything, {_signed(compute['mean'])} against the "
+        f"present one (95 % {_range(compute)}), at a mean regret of {held['regret']['mean']:.3f}, "
+        f"{_signed(regret['mean'])} (95 % {_range(regret)})."
+    )
+    return sentences
+
+
+def _main_line(document: Part) -> Part:
+    return next(line for line in document["frontier"] if line["limit"] == document["regret_limit"])
+
+
+def _headline(document: Part) -> str:
+    groups, runs = _count(document["num_groups"], "group"), _count(document["num_runs"], "run")
+    orders = _count(document["num_orders"], "order")
+    settings = _count(document["num_candidates"], "setting")
+    replays = _count(document["num_replays"], "replay")
+    return f"{groups}, {runs}, {orders}: {settings} in {replays}"
+
+
+def _held_out(document: Part) -> str:
+    over, what = document["folds_over"], document["intervals_over"]
+    units = "groups" if what == "groups" else "the orders of the groups"
+    return (
+        f"Held out: {document['num_folds']} folds over {over}; each is measured under the setting "
+        f"chosen without it. Intervals: bootstrap over {units}. The lines of the frontier, and the "
+        "recommended settings in the table of runs that would be lost, were chosen on everything."
+    )
+
+
+def _print_settings(console: Console, document: Part) -> None:
+    present, recommended = document["present"], document["recommended"]
+    keys = [k for k in present if k != "enabled" or present[k] != recommended[k]]
+    recorded = document["recorded_window"]
+    stands_for = {"window": recorded["share"], "min_steps": recorded["min_steps"]}
+
+    def shown(settings: Part, key: str) -> str:
+        if settings[key] is None:
+            return f"{show(stands_for[key])} (as recorded)"
+        return show(settings[key])
+
+    rows = [
+        [
+            key,
+            shown(present, key),
+            shown(recommended, key) if recommended != present else "the same",
+        ]
+        for key in keys
+    ]
+    columns = ["pruning", f"present\n({document['origin']})", "recommended"]
+    _print_table(console, columns, rows)
+
+
+def _print_measured(console: Console, document: Part) -> None:
+    named = {"present": document["present_measured"]}
+    if document["is_better"]:
+        named["recommended, held out"] = document["recommended_held_out"]
+        named["recommended, in-sample"] = document["recommended_in_sample"]
+    rows = [
+        [
+            name,
+            *_interval(one["compute"]),
+            *_interval(one["regret"]),
+            f"{one['lost_best']:.0%}",
+            f"{one['prunes']:.1f}",
+            f"{one['misses']:.2f}",
+            f"{one['stated_misses']:.2f}",
+        ]
+        for name, one in named.items()
+    ]
+    titles = [
+        "setting",
+        "compute",
+        "95 %",
+        "regret",
+        "95 %",
+        "lost\nbest",
+        "prunes",
+        "misses",
+        "stated",
+    ]
+    _print_table(console, titles, rows)
+
+
+def _print_frontier(console: Console, document: Part) -> None:
+    """Equal settings of several limits in one row, under the highest."""
+    lines: Sequence[Part] = document["frontier"]
+    last = [
+        line
+        for line, after in zip(lines, [*lines[1:], None], strict=True)
+        if after is None
+        or (line["candidate"], line["held_out"]) != (after["candidate"], after["held_out"])
+    ]
+    rows = [
+        [
+            f"{line['limit']:g}",
+            f"{1 - line['in_sample']['compute']['mean']:.3f}",
+            f"{line['in_sample']['regret']['mean']:.3f}",
+            f"{1 - line['held_out']['compute']['mean']:.3f}",
+            *_interval(line["held_out"]["regret"]),
+            _optimism(line),
+            _settings(line["candidate"], document["base"]) or "the present one",
+        ]
+        for line in last
+    ]
+    titles = [
+        "regret\nat most",
+        "in-sample\nsaved",
+        "\nregret",
+        "held out\nsaved",
+        "\nregret",
+        "95 %",
+        "optimism\nsaved, regret",
+        "changed",
+    ]
+    _print_table(console, titles, rows, wraps=True)
+
+
+def _optimism(line: Part) -> str:
+    inside, held = line["in_sample"], line["held_out"]
+    saved = held["compute"]["mean"] - inside["compute"]["mean"]
+    return f"{_signed(saved)}, {_signed(inside['regret']['mean'] - held['regret']['mean'])}"
+
+
+def _print_losses(console: Console, document: Part) -> None:
+    parts = {"present": document["present_losses"]}
+    if document["recommended"] != document["present"]:
+        parts["recommended"] = document["recommended_losses"]
+    for name, losses in parts.items():
+        console.print()
+        if not losses:
+            console.print(plain(f"The {name} setting loses no best run in any replay."))
+            continue
+        console.print(plain(f"Runs that the {name} setting loses, better than any that it keeps"))
+        rows = [
+            [
+                one["run"],
+                one["study"],
+                f.number(one["objective"], 4),
+                f.number(one["best_kept"], 4),
+                f"{one['regret']:.2f}",
+                f"{one['num_replays']} of {one['of_replays']}",
+                "-" if one["probability"] is None else f"{one['probability']:.3f}",
+            ]
+            for one in losses[:MOST_LOSSES]
+        ]
+        titles = ["run", "group", "objective", "best kept", "regret", "replays", "P stated"]
+        _print_table(console, titles, rows, left=2)
+        if len(losses) > MOST_LOSSES:
+            console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
+
+
+def _settings(candidate: Part, base: Part) -> str:
+    """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs."""
+    changed = [key for key in candidate if candidate[key] != base[key]]
+    return ", ".join(
+        f"{key} to {show(candidate[key])}"
+        if base[key] is None
+        else f"{key} {show(base[key])} to {show(candidate[key])}"
+        for key in changed
+    )
+
+
+def _print_table(
+    console: Console,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: int = 1,
+    wraps: bool = False,
+) -> None:
+    """The first columns to the left, the others to the right, but for a last one that wraps."""
+    columns = [Column(title, right=place >= left) for place, title in enumerate(titles)]
+    if wraps:
+        columns[-1] = Column(titles[-1], right=False, wraps=True)
+    console.print()
+    for row, line in table_lines(columns, rows, console.width):
+        console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
+
+
+def _print_wrapped(console: Console, texts: Iterable[str], style: str = "") -> None:
+    for text in texts:
+        for line in textwrap.wrap(text, console.width, break_on_hyphens=False):
+            console.print(plain(line, style))
+
+
+def _interval(found: Part) -> list[str]:
+    return [f"{found['mean']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}"]
+
+
+def _range(found: Part) -> str:
+    return f"{_signed(found['low'])} to {_signed(found['high'])}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,280 @@
+"""`sweep tune`: the pruning thresholds worth using, and into the study's file with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from predictor.policies import Window
+from predictor.recorded import RecordedStudy
+from predictor.tuning import Tuning, too_few, tune
+from predictor.tuning_design import RECORDED, Candidate
+from predictor.tuning_report import Interval
+from predictor.tuning_search import REGRET_LIMIT
+from predictor.types import Settings
+from sweep.display import print_lines
+from sweep.document import finite
+from sweep.inspect import open_study
+from sweep.sources import names_study, read_sources
+from sweep.study import Pruning
+from sweep.study_source import source_of
+from sweep.study_writing import SECTION, check_file, write_pruning
+from sweep.tune_text import print_changes, print_tuning, verdict
+from trainer.spec import UserError
+
+
+class Present(NamedTuple):
+    candidate: Candidate
+    recorded: Window  # what the candidate's window stands for
+    origin: str
+    max_expected_misses: float
+
+
+def show_tuning(
+    texts: Sequence[str],
+    *,
+    risk: float | None,
+    write: bool,
+    to: Path | None,
+    num_workers: int,
+    num_orders: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Print what the search found, and with `write` put it into a study file.
+
+    UserError where a source cannot be read, or the file to write to is not known or not right.
+    """
+    _check(risk, num_workers, num_orders, write, to)
+    file = _file_to_write(texts, to) if write else None
+    studies = read_sources(texts)
+    reason = too_few(studies)
+    if reason is not None:
+        sentence = f"{reason[0].upper()}{reason[1:]}."
+        if as_json:
+            _print_json({"verdict": [sentence], "recommended": None})
+        else:
+            print_lines([sentence])
+        return 0
+    present = _present(texts, studies)
+    found = _with_progress(studies, present, risk, num_workers, num_orders, seed)
+    document = tuning_document(found, studies, present, num_workers, seed)
+    if not as_json:
+        print_tuning(document)
+    if file is not None:
+        changes = _write(file, found)
+        document["written"] = {"file": str(file), "changes": [c._asdict() for c in changes]}
+        if not as_json:
+            print_changes(document["written"], found.is_better)
+    if as_json:
+        _print_json(document)
+    return 0
+
+
+def tuning_document(
+    found: Tuning, studies: Sequence[RecordedStudy], present: Present, num_workers: int, seed: int
+) -> dict[str, Any]:
+    """JSON values. Compute and regrets are shares, of training everything and of median - best;
+    objectives are turned so that lower is better."""
+    present_keys, recommended = found.present.keys, found.recommended.keys
+    document: dict[str, Any] = {
+        **_plain(found),
+        "regret_limit": REGRET_LIMIT,
+        "num_workers": num_workers,
+        "seed": seed,
+        "origin": present.origin,
+        "recorded_window": asdict(present.recorded),
+        "changes": {
+            key: [was, recommended[key]]
+            for key, was in present_keys.items()
+            if was != recommended[key]
+        },
+        "limits": _limits(found, studies, present),
+        "written": None,
+    }
+    document["verdict"] = verdict(document)
+    return cast(dict[str, Any], finite(document))
+
+
+def _plain(part: Any) -> Any:
+    """A dataclass as JSON values: settings by the study file's keys, intervals as objects."""
+    if isinstance(part, Candidate):
+        return part.keys
+    if isinstance(part, Interval):
+        return part._asdict()
+    if isinstance(part, tuple):
+        return [_plain(one) for one in cast("tuple[Any, ...]", part)]
+    if hasattr(part, "__dataclass_fields__"):
+        return {name: _plain(getattr(part, name)) for name in part.__dataclass_fields__}
+    return part
+
+
+def _limits(found: Tuning, studies: Sequence[RecordedStudy], present: Present) -> list[str]:
+    """What to bear in mind, in sentences."""
+    sentences: list[str] = []
+    ranked = sum(run.pruned_by == "rank" for study in studies for run in study.runs)
+    if ranked:
+        runs = "1 run that was" if ranked == 1 else f"{ranked} runs that were"
+        sentences.append(
+            f"{runs[0].upper()}{runs[1:]} pruned by rank could not be replayed: their ends are not "
+            "known, and what is left is the better half of the story."
+        )
+    if any(study.recorded_window is not None and _has_one_look(study) for study in studies):
+        sentences.append(
+            "The early evaluation is on record only where the recorded window closed: a shorter "
+            "window was replayed without it, a longer one with one that is older than it would be."
+        )
+    if found.folds_over in ("seeds", "orders"):
+        sentences.append(
+            f"Held out were {found.folds_over} of one study: of other studies it tells nothing."
+        )
+    sentences.append(
+        "An audit costs compute and gains nothing in a replay, so the search stays at 0.05 or "
+        "more: without audits nobody would learn whether the stated risks hold. "
+        f"max_expected_misses was {present.max_expected_misses:g} throughout."
+    )
+    return sentences
+
+
+def _has_one_look(study: RecordedStudy) -> bool:
+    return all(len(run.evals) <= 2 for run in study.runs)  # the early one and the last
+
+
+# --- the present setting
+
+
+def _present(texts: Sequence[str], studies: Sequence[RecordedStudy]) -> Present:
+    """The studies' own pruning section where all are studies and have the same one, else the
+    defaults. The window is as recorded, where it is recorded everywhere."""
+    sections = [_section(text) for text in texts if names_study(text)]
+    is_own = len(sections) == len(texts) and all(one == sections[0] for one in sections)
+    own = sections[0] if is_own else None
+    settings, window = Settings(), RECORDED
+    if own is not None:
+        names = [name for name in Settings.__dataclass_fields__ if name in Pruning.model_fields]
+        settings = Settings(**{name: getattr(own, name) for name in names})
+        window = Window(own.window, own.min_steps)
+    is_recorded = all(study.recorded_window is not None for study in studies)
+    if is_own:
+        origin = "the study's own" if len(texts) == 1 else "the studies' own"
+    else:
+        origin = "the defaults" if not sections else "the defaults, as the sources differ in theirs"
+    return Present(
+        Candidate(settings, Window() if is_recorded else window),
+        window,
+        origin,
+        settings.max_expected_misses,
+    )
+
+
+def _section(text: str) -> Pruning:
+    ledger, _ = open_study(text)
+    try:
+        row = ledger.read_study()
+    finally:
+        ledger.engine.dispose()
+    assert row is not None, text
+    section: Mapping[str, Any] = row.document.get(SECTION, {})
+    known = {key: value for key, value in section.items() if key in Pruning.model_fields}
+    return Pruning.model_validate(known)
+
+
+# --- the file to write to
+
+
+def _file_to_write(texts: Sequence[str], to: Path | None) -> Path:
+    """Checked before the search, which takes minutes."""
+    if to is not None:
+        check_file(to)
+        return to
+    if len(texts) > 1:
+        raise UserError("--write: several sources were named; say which study file with --to FILE")
+    if not names_study(texts[0]):
+        raise UserError(
+            f"--write: {texts[0]} is a recorded set and has no study file; name one with --to FILE"
+        )
+    ledger, paths = open_study(texts[0])
+    ledger.engine.dispose()
+    file = source_of(paths)
+    if file is None:
+        raise UserError(
+            f"--write: {paths.study_file} does not say which file the study was run from; name it "
+            "with --to my-study.yaml"
+        )
+    check_file(file, ledger.study)
+    return file
+
+
+def _write(file: Path, found: Tuning) -> list[Any]:
+    if found.recommended == found.present:
+        return []
+    values = {key: value for key, value in found.recommended.keys.items() if value is not None}
+    return list(write_pruning(file, values))
+
+
+def _check(
+    risk: float | None, num_workers: int, num_orders: int, write: bool, to: Path | None
+) -> None:
+    if risk is not None and not 0 < risk < 1:
+        raise UserError(f"--risk {risk:g}: must be above 0 and below 1")
+    for name, value in (("--workers", num_workers), ("--orders", num_orders)):
+        if value < 1:
+            raise UserError(f"{name} {value}: must be 1 or more")
+    if to is not None and not write:
+        raise UserError("--to names a file to write to, which takes --write as well")
+
+
+# --- the search
+
+
+def _with_progress(
+    studies: Sequence[RecordedStudy],
+    present: Present,
+    risk: float | None,
+    num_workers: int,
+    num_orders: int,
+    seed: int,
+) -> Tuning:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    console = Console(stderr=True)
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task, num_started = bar.add_task("replaying", total=0), 0
+
+        def start(num_more: int) -> None:
+            nonlocal num_started
+            num_started += num_more
+            bar.update(task, total=num_started)
+
+        try:
+            return tune(
+                studies,
+                present.candidate,
+                risk=risk,
+                recorded=present.recorded,
+                num_orders=num_orders,
+                num_workers=num_workers,
+                num_processes=os.cpu_count() or 1,
+                seed=seed,
+                on_start=start,
+                on_done=lambda: bar.advance(task),
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
