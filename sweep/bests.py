@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sweep.ledger import TrialRow
 from sweep.paths import StudyPaths
-from trainer.spec import HIGHER_IS_BETTER
 
 MARK = "sweep.json"  # beside the weights: whose they are
-
-
-def best_trial(rows: Iterable[TrialRow], metric: str) -> TrialRow | None:
-    """The completed trial with the best finite objective; the earliest of equals."""
-    sign = -1 if HIGHER_IS_BETTER[metric] else 1
-    completed = [
-        (sign * row.objective, row.number, row)
-        for row in rows
-        if row.state == "completed" and row.objective is not None and math.isfinite(row.objective)
-    ]
-    return min(completed, default=(0.0, 0, None))[2]
 
 
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:

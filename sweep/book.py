@@ -18,10 +18,19 @@ from predictor.judge import PREDICTOR_VERSION, judge
 from predictor.signals import window_signals
 from predictor.types import CohortTrial, Settings, Verdict
 from sweep.asking import Asked, Asker
-from sweep.bests import best_trial, settle_files, write_beside
+from sweep.bests import best_kept, settle_files, write_beside
 from sweep.config import LoadedStudy
 from sweep.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.paths import StudyPaths
+from sweep.repeats import (
+    Plan,
+    best_trial,
+    confirmed,
+    original_of,
+    repeated,
+    seed_index,
+    wanted_numbers,
+)
 from sweep.space import trial_spec
 from sweep.stopping import Unlikely, unlikely
 from sweep.trial import SETTLED, State, Trial, planned_flops
@@ -49,6 +58,16 @@ class Book:
         """The next configuration; None when the space has no more."""
         asked = self.asker.ask(parallel)
         return None if asked is None else self._record(asked)
+
+    def next_repeat(self) -> Trial | None:
+        """The next to confirm the best with; None: there is none to be started."""
+        for number in wanted_numbers(self.rows, self.metric, self.confirm):
+            if number not in self.trials:
+                row = self.trials[original_of(number)].row
+                return self._record(Asked(number, row.params, row.recipe))
+            if self.trials[number].state is State.WAITING:
+                return self.trials[number]
+        return None
 
     def _record(self, asked: Asked) -> Trial:
         spec = self._spec(asked)
@@ -80,11 +99,32 @@ class Book:
 
     def _follow(self, trial: Trial) -> None:
         """What a settled trial means for the models and for Optuna. Doing it again is harmless."""
-        settle_files(self.paths, trial.row, self.best, self.loaded.study.run.keep)
+        self._keep_models(trial.row)
+        if trial.is_repeat:
+            return
         if not self.asker.is_told(trial.number):
             verdict = trial.pruned_by
             self.asker.annotate(trial.number, reason=verdict.reason if verdict else None)
             self.asker.tell(trial.number, trial.state.value, trial.row.objective)
+
+    def _keep_models(self, settled: TrialRow) -> None:
+        """The best trial's; before it is confirmed, also that of the best run of each candidate."""
+        keep, best = self.loaded.study.run.keep, self.best
+        rows, candidates = self.rows, set[int]()
+        if keep == "best" and confirmed(rows, self.metric, self.confirm) is None:
+            found = repeated(rows, self.metric, self.confirm)
+            candidates = {one.best_run.number for one in found}
+
+        def settle(row: TrialRow) -> None:
+            settle_files(self.paths, row, best, "all" if row.number in candidates else keep)
+
+        settle(settled)
+        if best is not None and best_kept(self.paths) != best.number:
+            settle(best)
+        if self.confirm.top:
+            for row in rows:  # who is a candidate no more
+                if row.state == "completed" and not (row is best and row.number in candidates):
+                    settle(row)
 
     # --- what is seen and decided
 
@@ -110,7 +150,7 @@ class Book:
         trial.row.window = {**asdict(signals), "early_eval_num": num}
         if early is not None:
             self._book(trial.eval_cost("early_eval", [early], self.num_params))
-            if isfinite(early.value):
+            if isfinite(early.value) and not trial.is_repeat:
                 self.asker.report(trial.number, samples, early.value)
         return True
 
@@ -202,7 +242,21 @@ class Book:
 
     @property
     def best(self) -> TrialRow | None:
-        return best_trial((trial.row for trial in self.trials.values()), self.metric)
+        return best_trial(self.rows, self.metric, self.confirm)
+
+    @property
+    def confirm(self) -> Plan:
+        confirm = self.loaded.study.run.confirm
+        return Plan(confirm.top, confirm.seeds)
+
+    @property
+    def rows(self) -> list[TrialRow]:
+        return [trial.row for trial in self.trials.values()]
+
+    @property
+    def originals(self) -> list[Trial]:
+        """All trials but the repeats."""
+        return [trial for trial in self.trials.values() if not trial.is_repeat]
 
     def cohort_of(self, trial: Trial) -> list[CohortTrial]:
         """All trials; without its window one that was looked at in another way, as `pruning` may
@@ -212,7 +266,7 @@ class Book:
             window = other.row.window or {}
             return [window.get("samples"), window.get("early_eval_num")]
 
-        cohort = [(other, other.in_cohort(self.metric)) for other in self.trials.values()]
+        cohort = [(other, other.in_cohort(self.metric)) for other in self.originals]
         return [
             seen if look(other) == look(trial) else replace(seen, window=None)
             for other, seen in cohort
@@ -233,7 +287,7 @@ class Book:
         Under the names that evidence has for them."""
         objectives = [
             seen.objective
-            for trial in self.trials.values()
+            for trial in self.originals
             if (seen := trial.in_cohort(self.metric)).objective is not None
         ]
         if not objectives:
@@ -241,14 +295,15 @@ class Book:
         return {"best": min(objectives), "spread": median(objectives) - min(objectives)}
 
     def count(self, *states: State) -> int:
-        return sum(trial.state in states for trial in self.trials.values())
+        """Of the originals."""
+        return sum(trial.state in states for trial in self.originals)
 
     def _book(self, cost: Cost) -> None:
         self.costs[(cost.trial, cost.attempt, cost.what)] = cost
         self.ledger.book(cost)
 
     def _spec(self, asked: Asked) -> TrialSpec:
-        return trial_spec(
+        spec = trial_spec(
             self.loaded,
             asked.number,
             asked.params,
@@ -257,3 +312,4 @@ class Book:
             str(self.paths.trial(asked.number)),
             self.threads_per_trial,
         )
+        return replace(spec, seed=spec.seed + seed_index(asked.number))

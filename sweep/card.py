@@ -88,19 +88,30 @@ def _configuration(document: Mapping[str, Any], trial: Mapping[str, Any]) -> lis
     for section, keys in _SECTIONS.items():
         values: Mapping[str, Any] = resolved.get(section) or {}
         rows += [(f"{section}.{k}", f.exact(values[k])) for k in keys if values.get(k) is not None]
+    if trial["further_seed"]:
+        rows.append(("further seed", f"{trial['further_seed']}, added to run.seed"))
     return rows
 
 
 def _selection(document: Mapping[str, Any], number: int) -> str:
-    states = [trial["state"] for trial in document["trials"]]
+    states = [trial["state"] for trial in document["trials"] if trial["confirms"] is None]
     completed = states.count("completed")
     best = document["best"]
     chosen = best is not None and best["number"] == number
     rank = "the best" if chosen else "one"
+    seeds = "Each was trained once, with one seed, and"
+    if best is not None and best["confirms"] is not None:
+        number, confirm = best["confirms"], document["confirm"]
+        mean = f.scattered(best["mean"], best["sd"], best["num_seeds"])
+        seeds = (
+            f"The best {confirm['top']} were trained again with {confirm['seeds']} further seeds "
+            f"each, and the best mean counts: {document['metric']} {mean}. The weights are those "
+            f"of its best run, trial {best['number']}. All were"
+        )
     return (
         f"Trial {number} is {rank} of the {completed} trials that were trained to their end, "
-        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. Each was "
-        "trained once, with one seed, and measured on the same held-out set. So its "
+        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. {seeds} "
+        "measured on the same held-out set. So its "
         f"{document['metric']} is "
         "optimistic: part of what put it first is chance, the more so the more trials there are. "
         "Measure it on data that the study has not seen before you rely on the number."
@@ -114,6 +125,8 @@ def _trials_table(document: Mapping[str, Any]) -> str:
     for trial in document["trials"]:
         window: Mapping[str, Any] = trial["window"] or {}
         state = trial["state"] + (", audited" if f.is_audited(trial) else "")
+        if trial["confirms"] is not None:
+            state += f", trial {trial['confirms']} again"
         rows.append(
             [
                 str(trial["number"]),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sweep.complaints import Problem, show
 from sweep.entries import Space
+from sweep.repeats import STRIDE
 from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search
 from sweep.values import LATER_METRIC
 
@@ -62,6 +63,8 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
             yield from _phases(sections.search, sections.data)
     if sections.model is not None and sections.run is not None:
         yield from _processes(sections.model, sections.run, sections.search)
+    if sections.run is not None:
+        yield from _confirm(sections.run)
     pruning = sections.pruning
     if pruning is not None and pruning.history and pruning.prior_strength == 0:
         yield "pruning.history", "tells nothing with pruning.prior_strength 0; take one of them out"
@@ -136,6 +139,17 @@ def _processes(model: Model, run: Run, search: Search | None) -> Iterator[Proble
         )
 
 
+def _confirm(run: Run) -> Iterator[Problem]:
+    if run.confirm.top > run.trials:
+        yield (
+            "run.confirm.top",
+            f"{run.confirm.top} trials cannot be confirmed where run.trials is {run.trials}; give "
+            f"{run.trials} or fewer",
+        )
+    if run.confirm.top and run.trials > STRIDE:
+        yield "run.trials", f"must be at most {STRIDE} with run.confirm"
+
+
 def _nearest(size: int, num: int) -> int:
     """The multiple of `num` nearest to `size`; of two, the larger."""
     below = size - size % num
@@ -158,18 +172,8 @@ def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
         )
 
 
-# path, which values are not yet, what is
-_LATER: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("run.confirm.top", lambda value: type(value) is int and value > 0, "allowed: 0"),
-)
-
-
 def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Keys of the file whose working comes with a later version: refused, never ignored."""
-    for path, is_later, instead in _LATER:
-        value = lookup(document, path)
-        if is_later(value):
-            yield path, f"{show(value)}: not yet (planned); {instead}"
     for path in ("objective.metric", "objective.also"):
         if LATER_METRIC in show(lookup(document, path)):
             yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"

@@ -37,6 +37,7 @@ _MAY_CHANGE = (
     "run.trials",
     "run.workers",
     "run.retries",
+    "run.confirm",
     "run.max_hours",
     "run.keep",
     "run.silence_minutes",

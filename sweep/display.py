@@ -63,7 +63,10 @@ def print_study(
         console.print(plain(f"the same in all trials: {same}", "dim"))
     print_lines((f"note: {note}" for note in document["notes"]), console)
 
-    completed, pruned = f.in_order(document, "completed"), f.in_order(document, "pruned")
+    completed, pruned = (
+        [trial for trial in f.in_order(document, state) if trial["confirms"] is None]
+        for state in ("completed", "pruned")
+    )
     _heading(console, "Completed, best first")
     _print_trials(document, completed, names, console)
     if audited := [trial for trial in completed if f.is_audited(trial)]:
@@ -80,6 +83,9 @@ def print_study(
     if going:
         _heading(console, "Running and waiting")
         print_lines((_going(trial, names) for trial in going), console)
+    if confirmed := summary.confirm_lines(document):
+        _heading(console, "Trained again with other seeds")
+        print_lines(confirmed, console)
     _heading(console, "Best")
     print_lines(summary.best_lines(document), console)
     _heading(console, "Compute")
@@ -108,7 +114,7 @@ def _print_trials(
     of their own where they fit, else one for all.
     """
     base = document["base"]
-    best = document["best"]["number"] if document["best"] else None
+    best = f.best_original(document)
     size, unit = f.flop_unit(max(one["compute"]["flops"] for one in (base, *trials)))
     has_chance = any(one["forecast"] for one in document["trials"])
     signals = [*(title for _, title, _ in _SIGNALS), *["P"] * has_chance]

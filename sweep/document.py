@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from predictor.types import Verdict
 from sweep.accounting import Usage
-from sweep.bests import best_kept, best_trial
+from sweep.bests import best_kept
 from sweep.ledger import Decision, StudyRow, TrialRow
 from sweep.paths import StudyPaths
+from sweep.repeats import Plan, best_trial, confirmed, is_repeat, original_of, seed_index
 
 _SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval", "phase")
 
@@ -48,6 +49,8 @@ def trial_part(
         "state": row.state,
         "params": row.params,
         "recipe": row.recipe,
+        "confirms": original_of(row.number) if is_repeat(row.number) else None,
+        "further_seed": seed_index(row.number),
         "objective": row.objective,
         "window": window,
         "verdict": verdict,
@@ -82,8 +85,11 @@ def compute_part(usage: Usage) -> dict[str, Any]:
     }
 
 
-def best_part(trials: list[TrialRow], metric: str, paths: StudyPaths) -> dict[str, Any] | None:
-    best = best_trial(trials, metric)
+def best_part(
+    trials: list[TrialRow], metric: str, paths: StudyPaths, plan: Plan
+) -> dict[str, Any] | None:
+    """`number` is the run whose weights count; mean and sd are over its configuration's seeds."""
+    best = best_trial(trials, metric, plan)
     if best is None:
         return None
     model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
@@ -91,7 +97,22 @@ def best_part(trials: list[TrialRow], metric: str, paths: StudyPaths) -> dict[st
         "number": best.number,
         "params": best.params,
         "objective": best.objective,
+        **_scatter(trials, metric, plan, best),
         "model_dir": str(model) if model.is_dir() else None,
+    }
+
+
+def _scatter(trials: list[TrialRow], metric: str, plan: Plan, best: TrialRow) -> dict[str, Any]:
+    """Of a best that is not confirmed: of one seed, without an sd."""
+    found = confirmed(trials, metric, plan)
+    if not found:
+        return {"mean": best.objective, "sd": None, "num_seeds": 1, "confirms": None}
+    one = found[0]
+    return {
+        "mean": one.mean,
+        "sd": one.sd,
+        "num_seeds": len(one.values),
+        "confirms": one.original,
     }
 
 

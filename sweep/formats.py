@@ -86,6 +86,13 @@ def varying(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def scattered(mean: float, sd: float | None, num_seeds: int) -> str:
+    """`0.7012 ± 0.0040 (mean ± sd of 3 seeds)`; of one seed the value alone."""
+    if sd is None:
+        return fixed(mean, 4)
+    return f"{fixed(mean, 4)} ± {fixed(sd, 4)} (mean ± sd of {num_seeds} seeds)"
+
+
 def better(document: Mapping[str, Any], value: float, than: float) -> bool:
     return value > than if document["direction"] == "maximize" else value < than
 
@@ -95,10 +102,18 @@ def gain(document: Mapping[str, Any]) -> str:
     best, base = document["best"], document["base"]["objective"]
     if best is None or base is None:
         return ""
-    change = best["objective"] - base
+    change = best["mean"] - base
     relative = f", {change / abs(base):+.1%}" if base else ""
-    how = "better than" if better(document, best["objective"], base) else "no better than"
+    how = "better than" if better(document, best["mean"], base) else "no better than"
     return f"{how} the base model's {fixed(base, 4)} ({change:+.4f}{relative})"
+
+
+def best_original(document: Mapping[str, Any]) -> int | None:
+    """The trial whose configuration is the best."""
+    best = document["best"]
+    if best is None:
+        return None
+    return best["number"] if best["confirms"] is None else best["confirms"]
 
 
 def in_order(document: Mapping[str, Any], state: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from sweep.document import base_part, best_part, compute_part, fields_of, finite
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
+from sweep.repeats import Plan, confirm_part, is_repeat
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -103,7 +104,9 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     }
     metric: str = study.document["objective"]["metric"]
     base = base_part(study, metric)
-    stopping = stopping_part(study.document, taken, len(trials))
+    num_originals = sum(not is_repeat(trial.number) for trial in trials)
+    stopping = stopping_part(study.document, taken, num_originals)
+    plan = Plan.of(study.document)
     base["compute"] = compute_part(usage.get(BASE, Usage()))
     document = {
         "study": study.name,
@@ -124,7 +127,8 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
             )
             for trial in trials
         ],
-        "best": best_part(trials, metric, paths),
+        "best": best_part(trials, metric, paths, plan),
+        "confirm": confirm_part(trials, metric, plan),
         "compute": account(trials, usage, decided, stopping["num_not_started"]),
         "stopping": stopping,
         "audits": {

@@ -15,6 +15,7 @@ from sweep.faults import is_disk_full
 from sweep.formats import parameters
 from sweep.outcome import Outcome
 from sweep.progress import View
+from sweep.repeats import original_of
 from sweep.reporting import refresh_card
 from sweep.space import searched
 from sweep.status import study_status
@@ -85,20 +86,25 @@ class Driver:
         return bool(self._in_slot)
 
     def _next_trial(self) -> Trial | None:
-        """One that waits, or a new one."""
-        if self.book.count(*SETTLED) + len(self._in_slot) >= self.book.loaded.study.run.trials:
-            return None
-        waiting = [t for t in self.book.trials.values() if t.state is State.WAITING]
-        if waiting:
-            return min(waiting, key=lambda trial: trial.number)
-        if self.book.is_stopped:
-            if not self._in_slot:
-                self._ending = Outcome.STOPPED
-            return None
-        trial = self.book.new_trial(parallel=len(self.slots) > 1)
+        """One that waits, or a new one, or a repeat of the best when those have ended."""
+        trial, why = self._next_original()
+        if trial is not None or self.book.count(State.RUNNING):
+            return trial
+        trial = self.book.next_repeat()
         if trial is None and not self._in_slot:
-            self._ending = Outcome.EXHAUSTED
+            self._ending = why
         return trial
+
+    def _next_original(self) -> tuple[Trial | None, Outcome | None]:
+        """Without one: why the study ends before it has its trials, if it does."""
+        if self.book.count(*SETTLED, State.RUNNING) >= self.book.loaded.study.run.trials:
+            return None, None
+        waiting = [t for t in self.book.originals if t.state is State.WAITING]
+        if waiting:
+            return min(waiting, key=lambda trial: trial.number), None
+        if self.book.is_stopped:
+            return None, Outcome.STOPPED
+        return self.book.new_trial(parallel=len(self.slots) > 1), Outcome.EXHAUSTED
 
     # --- observe
 
@@ -150,6 +156,9 @@ class Driver:
         if not self.book.window_closed(trial, wanted.early):
             reason = "part of its window was lost with a driver that was killed"
             verdict = Verdict("continue", "none", reason)
+        elif trial.is_repeat:
+            reason = f"confirms trial {original_of(trial.number)}: goes on to the end"
+            verdict = Verdict("continue", "none", reason)
         elif trial.is_audited:
             reason = "audited: goes on to the end whatever its window says"
             verdict = Verdict("continue", "none", reason)
@@ -162,7 +171,7 @@ class Driver:
     def _guard(self, trial: Trial) -> None:
         """After every step. The trial does not wait: it reads the verdict at a later step."""
         last = trial.observations[-1]
-        if is_not_finite(last) or trial.is_audited or trial.pruned_by:
+        if is_not_finite(last) or trial.is_repeat or trial.is_audited or trial.pruned_by:
             return  # of what is not finite the trial asks itself
         verdict = self._guard_verdict(trial)
         if verdict is not None:
@@ -248,12 +257,15 @@ class Driver:
         params = parameters(trial.row.params, searched(self.book.loaded.study))
         goes_on = f", goes on after step {step}" if step else ""
         recipe = f" (recipe {trial.row.recipe})" if trial.row.recipe else ""
-        self.view.say(f"trial {trial.number}{recipe}: {params}{goes_on}")
+        again = ""
+        if trial.is_repeat:
+            again = f" (trial {original_of(trial.number)} again, seed {trial.spec.seed})"
+        self.view.say(f"trial {trial.number}{again or recipe}: {params}{goes_on}")
 
     def _say_unlikely(self) -> None:
         """Once in the study's life."""
         pruning, found = self.book.loaded.study.pruning, self.book.unlikely()
-        is_last = len(self.book.trials) >= self.book.loaded.study.run.trials
+        is_last = len(self.book.originals) >= self.book.loaded.study.run.trials
         if found is None or is_last or self._has_said_unlikely():
             return
         then = "ends the study here" if pruning.stop else "would end the study here"
@@ -274,6 +286,7 @@ class Driver:
                 list(self.book.trials.values()),
                 list(self.book.costs.values()),
                 total=study.run.trials,
+                num_repeats=study.run.confirm.top * study.run.confirm.seeds,
                 num_slots=len(self.slots),
                 elapsed_s=time.monotonic() - self._began_s,
                 best=self.book.best,

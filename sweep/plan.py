@@ -49,7 +49,7 @@ def plan_document(
             {"name": each.name, "params": each.params, "moved": each.moved}
             for each in fit_recipes(study)
         ],
-        **_training(study, facts, trials),
+        **_training(study, facts, trials + study.run.confirm.top * study.run.confirm.seeds),
         "memory": _memory(study, facts, workers),
         "disk_gb": _disk(study, facts, workers, trials),
         "machine": dict(machine),
@@ -165,7 +165,9 @@ def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, A
 
 def _disk(study: Study, facts: Mapping[str, Any], workers: int, trials: int) -> dict[str, float]:
     model = study.model
-    kept = {"best": 1, "all": trials, "none": 0}[study.run.keep]
+    confirm = study.run.confirm
+    runs = trials + confirm.top * confirm.seeds
+    kept = {"best": 1 + confirm.top, "all": runs, "none": 0}[study.run.keep]
     adapter = _adapter_params(study, facts)
     return disk_gb(
         *(facts["num_params"], model.tuning, model.weights, adapter, workers),

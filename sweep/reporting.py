@@ -42,7 +42,7 @@ def report(book: Book, outcome: Outcome) -> None:
 def _stopped(book: Book) -> str:
     found = book.unlikely()
     assert found is not None
-    left = book.loaded.study.run.trials - len(book.trials)
+    left = book.loaded.study.run.trials - len(book.originals)
     return (
         f"The study has been stopped. {found.sentence()} {left} of {book.loaded.study.run.trials} "
         "trials were not started. To go on: --set pruning.stop=false, or pruning.risk below "

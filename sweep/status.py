@@ -31,6 +31,7 @@ def study_status(
     costs: Sequence[Cost],
     *,
     total: int,
+    num_repeats: int,
     num_slots: int,
     elapsed_s: float,
     best: TrialRow | None,
@@ -38,7 +39,7 @@ def study_status(
     searched: Sequence[str],
 ) -> Status:
     def count(state: State) -> int:
-        return sum(trial.state is state for trial in trials)
+        return sum(trial.state is state for trial in trials if not trial.is_repeat)
 
     settled = [trial for trial in trials if trial.state in SETTLED]
     running = [trial for trial in trials if trial.state is State.RUNNING]
@@ -52,7 +53,7 @@ def study_status(
         total=total,
         saved_share=_saved_share(settled, costs) if settled else None,
         elapsed_s=elapsed_s,
-        left_s=_left_s(settled, running, costs, total, num_slots),
+        left_s=_left_s(settled, running, costs, total + num_repeats, num_slots),
         best=f"trial {best.number}: {metric} {best.objective:.4g}" if best else "",
     )
 

@@ -174,10 +174,10 @@ class Pruning(Part):
 
 
 class Confirm(Part):
-    """Repeats of the best trials with other seeds; not yet."""
+    """Repeats of the best trials with other seeds, before a best is named."""
 
     top: Annotated[int, Field(ge=0)] = 0
-    """trials repeated; 0: none"""
+    """best trials that are trained again with other seeds before one is named; 0: none"""
     seeds: Count = 2
     """further seeds each"""
 
@@ -199,7 +199,7 @@ class Run(Part):
     max_hours: Above0 | None = None
     """hours after which running trials write a checkpoint and the command ends"""
     confirm: Confirm = Confirm()
-    """repeats of the best; not yet"""
+    """repeats of the best"""
     keep: Literal["best", "all", "none"] = "best"
     """whose weights are kept"""
     checkpoints: AtLeast2 = 2

@@ -19,6 +19,7 @@ from sweep.accounting import decisive
 from sweep.inspect import open_study
 from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
 from sweep.paths import StudyPaths
+from sweep.repeats import seed_index
 from sweep.storage import refuse_older
 from sweep.trial import SETTLED, turned
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -126,6 +127,7 @@ def _run(
 ) -> Row:
     document = study.row.document
     metric, seed = document["objective"]["metric"], document["run"]["seed"]
+    seed += seed_index(trial.number)
     window, final = trial.window or {}, None
     if trial.state == "completed" and trial.objective is not None:
         assert trial.measurements is not None

@@ -16,7 +16,7 @@ def headline(document: Mapping[str, Any]) -> str:
 
 def standing(document: Mapping[str, Any]) -> str:
     """How far the study is. Whether a driver is at work on it, the storage does not know."""
-    states = [trial["state"] for trial in document["trials"]]
+    states = [trial["state"] for trial in document["trials"] if trial["confirms"] is None]
     audited = sum(f.is_audited(trial) for trial in document["trials"])
     settled = [
         f"{states.count('completed')} completed",
@@ -28,6 +28,9 @@ def standing(document: Mapping[str, Any]) -> str:
     total = document["total"] or len(states)
     line = f"{num_settled} of {_num(total, 'trial')} settled: {', '.join(settled)}"
     going = [f"{states.count(s)} {s}" for s in ("running", "waiting") if s in states]
+    confirm = document["confirm"]
+    if confirm["num_settled"]:
+        going.append(f"{confirm['num_settled']} of {confirm['num_wanted']} repeats settled")
     return "; ".join([line, *going])
 
 
@@ -65,8 +68,8 @@ def best_lines(document: Mapping[str, Any]) -> list[str]:
     best = document["best"]
     if best is None:
         return ["no trial is completed so far"]
-    value = f.fixed(best["objective"], 4)
-    lines = [f"trial {best['number']}: {document['metric']} {value}"]
+    value = f.scattered(best["mean"], best["sd"], best["num_seeds"])
+    lines = [f"trial {f.best_original(document)}: {document['metric']} {value}"]
     if improvement := f.gain(document):
         lines[0] += f", {improvement}"
     lines.append(f.parameters(best["params"]))
@@ -74,7 +77,34 @@ def best_lines(document: Mapping[str, Any]) -> list[str]:
     base = _groups(document["base"]["measurements"], document["metric"])
     if groups:
         lines.append("by group: " + ", ".join(_beside(name, groups, base) for name in groups))
-    lines.append(f"model: {best['model_dir'] or 'not kept'}")
+    lines.append(f"model: {best['model_dir'] or 'not kept'}{_of_run(best)}")
+    return lines
+
+
+def _of_run(best: Mapping[str, Any]) -> str:
+    if best["confirms"] is None:
+        return ""
+    return f" (of its best run, trial {best['number']}: {f.fixed(best['objective'], 4)})"
+
+
+def confirm_lines(document: Mapping[str, Any]) -> list[str]:
+    """The configurations that are trained again, each over its seeds, with the difference from the
+    first; none before there is a repeat."""
+    confirm = document["confirm"]
+    if not confirm["num_settled"]:
+        return []
+    lines: list[str] = []
+    first = confirm["configurations"][0]["mean"]
+    for one in confirm["configurations"]:
+        values = ", ".join(f.fixed(value, 4) for value in one["values"])
+        line = f"trial {one['number']}: {f.scattered(one['mean'], one['sd'], len(one['values']))}"
+        if lines:
+            line += f", {one['mean'] - first:+.4f} from the first"
+        line += f": {values}"
+        lines.append(line if one["is_sound"] else f"{line}; a repeat of it was not finite")
+    if not confirm["is_confirmed"]:
+        left = confirm["num_wanted"] - confirm["num_settled"]
+        lines.append(f"not yet confirmed: {_num(left, 'repeat')} to come")
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
 from sweep.flops import eval_flops, eval_tokens, train_flops
 from sweep.ledger import Cost, TrialRow
+from sweep.repeats import is_repeat
 from trainer.spec import HIGHER_IS_BETTER, Measurement, TrialSpec
 
 
@@ -43,6 +44,10 @@ class Trial:
     @property
     def number(self) -> int:
         return self.row.number
+
+    @property
+    def is_repeat(self) -> bool:
+        return is_repeat(self.number)
 
     @property
     def state(self) -> State:

@@ -15,7 +15,10 @@ _CURVES = (("loss", "loss"), ("grad_norm", "gradient norm"), ("lr", "learning ra
 
 def trial_headline(trial: Mapping[str, Any]) -> str:
     audited = ", audited" if f.is_audited(trial) else ""
-    return f"{trial['study']}: trial {trial['number']}, {trial['state']}{audited}"
+    again = ""
+    if trial["confirms"] is not None:
+        again = f" (trial {trial['confirms']} again, further seed {trial['further_seed']})"
+    return f"{trial['study']}: trial {trial['number']}{again}, {trial['state']}{audited}"
 
 
 def trial_rows(trial: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -68,7 +68,11 @@ def trial(number: int, state: str, **changes: Any) -> TrialRow:
     row = TrialRow(
         number,
         state,
-        {"learning_rate": 1e-5 * 2**number, "batch_size": batch_size, "schedule": "constant"},
+        {
+            "learning_rate": 1e-5 * 2 ** (number % 100),
+            "batch_size": batch_size,
+            "schedule": "constant",
+        },
         num_steps=16,
         planned_flops=PLANNED,
         attempts=1,

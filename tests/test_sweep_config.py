@@ -247,7 +247,12 @@ BAD: list[tuple[list[str], str, list[str]]] = [
         "pruning.history",
         ["tells nothing with pruning.prior_strength 0"],
     ),
-    (["run.confirm.top=3"], "run.confirm.top", ["not yet"]),
+    (
+        ["run.confirm.top=5", "run.trials=3"],
+        "run.confirm.top",
+        ["5 trials cannot be confirmed where run.trials is 3"],
+    ),
+    (["run.confirm.top=2", "run.trials=10001"], "run.trials", ["at most 10000 with run.confirm"]),
     # --set itself
     (["run.trials"], "--set run.trials", ["key.path=value"]),
     (["run..trials=3"], "--set run..trials=3", ["key.path=value"]),

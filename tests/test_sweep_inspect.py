@@ -61,6 +61,10 @@ def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> 
         "number": 2,
         "params": found["trials"][2]["params"],
         "objective": 0.74,
+        "mean": 0.74,
+        "sd": None,
+        "num_seeds": 1,
+        "confirms": None,
         "model_dir": None,
     }
     assert found["trials"][3]["forecast"] == {
