@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,9 @@ def replay_all(
     above 1 the replays are shared between spawned processes; the result is the same. None: as many
     as there are cores, if there is enough to do. `on_done` is called after each order of a study.
     """
-    seeds = order_seeds(seed, num_orders)
-    tasks = [(study, order) for study in studies for order in seeds]
+    tasks = [
+        (study, order) for study in studies for order in order_seeds(seed, study.name, num_orders)
+    ]
     if num_processes is None:
         num_runs = num_orders * len(policies) * sum(len(study.runs) for study in studies)
         num_processes = 1 if num_runs < WORTH_A_PROCESS else _num_cores()
@@ -72,9 +74,10 @@ def replay_all(
     return found
 
 
-def order_seeds(seed: int, num_orders: int) -> list[int]:
-    """Seeds of orders; no two `seed` have one in common, but for chance."""
-    return [int(word) for word in np.random.SeedSequence(seed).generate_state(num_orders)]
+def order_seeds(seed: int, study: str, num_orders: int) -> list[int]:
+    """The seeds of a study's orders: studies of one size are shuffled differently."""
+    mixed = np.random.SeedSequence([seed, crc32(study.encode())])
+    return [int(word) for word in mixed.generate_state(num_orders)]
 
 
 def summarised(replays: Sequence[Replay], seed: int = 0) -> list[Row]:

@@ -43,7 +43,7 @@ def tabulate(trials: Sequence[CohortTrial], num_needed: int) -> Table:
     present = {name: values for name, values in columns.items() if values[0] is not None}
     signals = np.array([signal_column(values) for values in present.values()]).T
     config = config_columns([trial.config for trial in trials])
-    design = Design(standardise(signals), standardise(config), _points(config))
+    design = Design(standardise(signals), standardise(with_squares(config)), _points(config))
     return Table(design, tuple(present), norm)
 
 
@@ -96,6 +96,13 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
             for kind in kinds if len(kinds) > 2 else kinds[1:]:
                 columns.append(np.array([math.nan if t is None else t == kind for t in texts]))
     return np.array(columns).T if columns else np.zeros((len(configs), 0))
+
+
+def with_squares(config: Floats) -> Floats:
+    """`config` and the squares, about the mean, of its columns with more than two values: the best
+    learning rate lies somewhere in the middle. Shape (num_trials, up to 2 num_columns)."""
+    curved = [len(np.unique(column[~np.isnan(column)])) > 2 for column in config.T]
+    return np.concatenate([config, standardise(config[:, curved]) ** 2], axis=1)
 
 
 def standardise(columns: Floats) -> Floats:

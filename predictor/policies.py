@@ -221,11 +221,11 @@ class PaperSign:
 
 
 def _ranks(values: Sequence[float | None]) -> Floats:
-    """Ranks from 1, means of ties; what is missing comes last."""
-    from scipy.stats import rankdata  # pyright: ignore
-
-    column = np.array([math.inf if v is None else v for v in values], dtype=np.float64)
-    return np.asarray(rankdata(np.nan_to_num(column, nan=math.inf, posinf=math.inf)))
+    """Ranks from 1, of ties their mean, as scipy.stats.rankdata; what is missing comes last."""
+    column = np.array([math.inf if v is None or math.isnan(v) else v for v in values])
+    ordered = np.sort(column)
+    num_below = np.searchsorted(ordered, column, side="left")
+    return (num_below + 1 + np.searchsorted(ordered, column, side="right")) / 2
 
 
 def _is_finished(trial: CohortTrial) -> bool:

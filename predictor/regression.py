@@ -39,7 +39,6 @@ class Family:
     noise_b0: tuple[float, ...]
     config_weights: tuple[float, ...] = ()  # of each of the scales, before the data; (): equal
     noise_a0: float = 1.0
-    noise_caution: float = 0.0  # a model's weight before the data is its noise_b0 to this power
     inflate: bool = True  # by leave-one-out residuals
     inflation_weight: float = 3.0  # residuals of size 1 that it starts with
 
@@ -127,11 +126,7 @@ def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, fam
 
     b0 = np.array(family.noise_b0)
     a, b = family.noise_a0 + n / 2, b0 + 0.5 * np.maximum(sum_sq, 0.0)[:, None]
-    evidence = (
-        (family.noise_a0 + family.noise_caution) * np.log(b0)
-        - a * np.log(b)
-        - 0.5 * log_det[:, None]
-    )
+    evidence = family.noise_a0 * np.log(b0) - a * np.log(b) - 0.5 * log_det[:, None]
     evidence += log_weights[:, None]
     weights = np.exp(evidence - evidence.max())
     kept = weights.max(axis=1) >= LEAST_WEIGHT

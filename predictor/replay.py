@@ -270,7 +270,7 @@ def beats(objective: float | None, finished: Sequence[float], min_gain: float) -
         return False
     best = min(finished)
     goal = best - min_gain * (float(np.median(finished)) - best)
-    return objective < best and objective <= goal
+    return bool(objective < best and objective <= goal)
 
 
 def _end_of(run: RecordedRun) -> float:

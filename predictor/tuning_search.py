@@ -80,7 +80,7 @@ class Search:
         orders: Sequence[int],
         replays: Replays,
         base: Candidate,
-        on_start: Callable[[int], None],
+        on_start: Callable[[int], None] = lambda num_more: None,
     ) -> None:
         self.folds, self.orders, self.replays, self.base = folds, orders, replays, base
         self.on_start = on_start

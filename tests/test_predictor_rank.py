@@ -267,3 +267,24 @@ def test_words_in_the_configuration_are_learned():
     ]
     assert found[0] is not None and found[1] is not None
     assert found[0].probability > 0.05 > 3 * found[1].probability
+
+
+def test_a_best_learning_rate_in_the_middle_is_learned():
+    """Signals tell nothing; the objective is a parabola in the logarithm of the rate."""
+    rates = [10.0 ** (-6 + 0.5 * i) for i in range(9)]
+    cohort = [
+        trial(i + 1, 2.0, 2.0, objective=1 + 0.3 * (i - 4) ** 2 + 0.01 * (i % 2), rate=rate)
+        for i, rate in enumerate(rates)
+    ]
+    found = [
+        forecast(
+            trial(0, 2.0, 2.0, rate=rate),
+            cohort,
+            min_gain=0.05,
+            startup=3,
+            prior=paper_prior(1.0),
+        )
+        for rate in (10.0**-4.1, 10.0**-2.1)
+    ]
+    assert found[0] is not None and found[1] is not None
+    assert found[0].probability > 3 * found[1].probability

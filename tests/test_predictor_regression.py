@@ -63,7 +63,7 @@ def test_the_weights_are_the_marginal_likelihoods_of_scipy():
     """Of Student-t processes: the targets' joint density under each model."""
     design, targets = data(2, num_points=5)
     even = (1.0,) * len(OURS.signal_sets)
-    family = replace(OURS, inflate=False, noise_caution=0.0, set_weights=even, config_weights=())
+    family = replace(OURS, inflate=False, set_weights=even, config_weights=())
     fitted = fit(design, targets, SIGNALS, NO_PRIOR, family)
     same = (design.points[:, None] == design.points).astype(float)
     logs = np.empty_like(fitted.b)
