@@ -57,7 +57,7 @@ class _Pruner:
         risk: float = 0.1,
         startup: int = 3,
         min_gain: float = 0.05,
-        max_expected_misses: float = 0.3,
+        max_expected_misses: float = 1.0,
         audit: float = 0.1,
         prior_strength: float = 1.0,
         guards: bool = True,
