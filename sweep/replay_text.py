@@ -49,7 +49,7 @@ def verdict(document: Part) -> list[str]:
     own = rows[OURS]
     replays = "replay" if own["replays"] == 1 else "replays"
     sentences = [
-        f"{OURS} trained {own['compute']:.1%} of what keep all trains. It lost "
+        f"{OURS} trained {own['compute']:.1%} of everything, and saved the rest. It lost "
         f"{own['regret_mean']:.3f} of the distance from the best to the median run on average, and "
         f"the best run in {own['lost_best']:.0%} of {own['replays']} {replays}."
     ]

@@ -27,6 +27,7 @@ from predictor.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.complaints import complaints
 from sweep.document import finite
+from sweep.figures import draw_replay, require_matplotlib
 from sweep.replay_text import print_replay, verdict
 from sweep.sources import read_sources
 from sweep.study import Pruning
@@ -59,8 +60,10 @@ def show_replay(
     for name, (value, smallest) in least.items():
         if value < smallest:
             raise UserError(f"--{name}: is {value}; must be at least {smallest}")
-    if figure is not None and figure.suffix.lower() not in FORMATS:
-        raise UserError(f"--figure: is {figure}; its name must end in {', '.join(FORMATS)}")
+    if figure is not None:
+        if figure.suffix.lower() not in FORMATS:
+            raise UserError(f"--figure: is {figure}; its name must end in {', '.join(FORMATS)}")
+        require_matplotlib()
     pruning, window = read_settings(settings)
     policies = policies_of(pruning, window, num_points if against_all else None)
     studies, without_end = _replayable(read_sources(texts))
@@ -78,8 +81,6 @@ def show_replay(
     else:
         print_replay(document)
     if figure is not None:
-        from sweep.figures import draw_replay
-
         draw_replay(document, figure)
     return 0
 
