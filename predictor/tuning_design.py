@@ -68,6 +68,18 @@ class Candidate:
         return ours(self.settings, self.window)
 
 
+def window_as_recorded(studies: Sequence[RecordedStudy]) -> Window:
+    """As near as a share and steps of the largest batch come to the recorded windows; RECORDED
+    where none is recorded."""
+    known = [(s, s.recorded_window) for s in studies if s.recorded_window is not None]
+    if not known:
+        return RECORDED
+    share = min(window / min(run.horizon for run in study.runs) for study, window in known)
+    steps = [window // max(1.0, _largest_batch(s)) for s, window in known if s.in_samples]
+    min_steps = max(1, int(min(steps))) if steps else RECORDED.min_steps
+    return Window(min(MAX_WINDOW, _two_digits(share)), min_steps)
+
+
 def allowed(present: Candidate, risk: float | None) -> Candidate:
     """The present setting, its risk lowered to `risk` where that is less."""
     if risk is None or present.settings.risk <= risk:

@@ -33,7 +33,7 @@ def print_tuning(document: Part, console: Console | None = None) -> None:
     _print_settings(console, document)
     _print_measured(console, document)
     _print_frontier(console, document)
-    _print_losses(console, document)
+    print_losses(document, console)
     console.print()
     _print_wrapped(console, [_LEGEND, _held_out(document), *document["limits"]], "dim")
 
@@ -61,24 +61,27 @@ def verdict(document: Part) -> list[str]:
             f"The present setting states a risk of {present['risk']:g}, more than asked for; it is "
             f"compared as it would be at {base['risk']:g}."
         )
-    if not document["is_better"]:
-        line = _main_line(document)
-        kept = "keep it" if base == present else "keep the rest of it"
-        sentences.append(f"No setting is better than the present one beyond its interval: {kept}.")
-        if line["candidate"] != base:
-            sentences.append(
-                f"The best that was found used {_signed(compute['mean'])} of the compute against "
-                f"it (95 % {_range(compute)}), held out, at {_signed(regret['mean'])} regret "
-                f"(95 % {_range(regret)})."
-            )
-        return sentences
-    held = document["recommended_held_out"]
-    sentences.append(
-        f"Change {_settings(document['recommended'], base)}. Held out, such settings trained "
-        f"{held['compute']['mean']:.1%} of everything, {_signed(compute['mean'])} against the "
-        f"present one (95 % {_range(compute)}), at a mean regret of {held['regret']['mean']:.3f}, "
-        f"{_signed(regret['mean'])} (95 % {_range(regret)})."
+    against = (
+        f"{_points(compute['mean'])} of the compute against the present setting (95 % "
+        f"{_points(compute['low'])} to {_points(compute['high'])}) at {_signed(regret['mean'])} "
+        f"of regret (95 % {_signed(regret['low'])} to {_signed(regret['high'])})"
     )
+    if document["is_better"]:
+        held = document["recommended_held_out"]
+        sentences += [
+            f"Recommended: {_changed(document, document['recommended'])}.",
+            f"On runs that it was not chosen on such a setting trained "
+            f"{held['compute']['mean']:.1%} of everything at a mean regret of "
+            f"{held['regret']['mean']:.3f}: {against}.",
+        ]
+        return sentences
+    kept = "keep it" if base == present else "keep the rest of it"
+    sentences.append(f"No setting is better than the present one beyond its interval: {kept}.")
+    if _main_line(document)["candidate"] != base:
+        sentences.append(
+            f"What is cheapest at a regret of at most {document['regret_limit']:g} came to "
+            f"{against}, on runs that it was not chosen on."
+        )
     return sentences
 
 
@@ -99,21 +102,18 @@ def _held_out(document: Part) -> str:
     units = "groups" if what == "groups" else "the orders of the groups"
     return (
         f"Held out: {document['num_folds']} folds over {over}; each is measured under the setting "
-        f"chosen without it. Intervals: bootstrap over {units}. The lines of the frontier, and the "
-        "recommended settings in the table of runs that would be lost, were chosen on everything."
+        f"chosen without it. Intervals: bootstrap over {units}. The settings that are named, and "
+        "the runs that the recommended one loses, come from everything."
     )
 
 
 def _print_settings(console: Console, document: Part) -> None:
     present, recommended = document["present"], document["recommended"]
     keys = [k for k in present if k != "enabled" or present[k] != recommended[k]]
-    recorded = document["recorded_window"]
-    stands_for = {"window": recorded["share"], "min_steps": recorded["min_steps"]}
 
     def shown(settings: Part, key: str) -> str:
-        if settings[key] is None:
-            return f"{show(stands_for[key])} (as recorded)"
-        return show(settings[key])
+        as_recorded = " (as recorded)" if settings[key] is None else ""
+        return show(_known(document, settings, key)) + as_recorded
 
     rows = [
         [
@@ -130,8 +130,8 @@ def _print_settings(console: Console, document: Part) -> None:
 def _print_measured(console: Console, document: Part) -> None:
     named = {"present": document["present_measured"]}
     if document["is_better"]:
-        named["recommended, held out"] = document["recommended_held_out"]
-        named["recommended, in-sample"] = document["recommended_in_sample"]
+        named["held out"] = document["recommended_held_out"]
+        named["in-sample"] = document["recommended_in_sample"]
     rows = [
         [
             name,
@@ -175,7 +175,6 @@ def _print_frontier(console: Console, document: Part) -> None:
             f"{1 - line['held_out']['compute']['mean']:.3f}",
             *_interval(line["held_out"]["regret"]),
             _optimism(line),
-            _settings(line["candidate"], document["base"]) or "the present one",
         ]
         for line in last
     ]
@@ -187,9 +186,11 @@ def _print_frontier(console: Console, document: Part) -> None:
         "\nregret",
         "95 %",
         "optimism\nsaved, regret",
-        "changed",
     ]
-    _print_table(console, titles, rows, wraps=True)
+    _print_table(console, titles, rows)
+    for line in last:
+        changed = _changed(document, line["candidate"]) or "the present setting"
+        _print_wrapped(console, [f"{line['limit']:g}: {changed}"])
 
 
 def _optimism(line: Part) -> str:
@@ -198,7 +199,8 @@ def _optimism(line: Part) -> str:
     return f"{_signed(saved)}, {_signed(inside['regret']['mean'] - held['regret']['mean'])}"
 
 
-def _print_losses(console: Console, document: Part) -> None:
+def print_losses(document: Part, console: Console) -> None:
+    """Of each setting the runs that it loses, the most often lost first."""
     parts = {"present": document["present_losses"]}
     if document["recommended"] != document["present"]:
         parts["recommended"] = document["recommended_losses"]
@@ -226,15 +228,21 @@ def _print_losses(console: Console, document: Part) -> None:
             console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
 
 
-def _settings(candidate: Part, base: Part) -> str:
-    """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs."""
-    changed = [key for key in candidate if candidate[key] != base[key]]
+def _changed(document: Part, settings: Part) -> str:
+    """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs from the base."""
+    base = document["base"]
     return ", ".join(
-        f"{key} to {show(candidate[key])}"
-        if base[key] is None
-        else f"{key} {show(base[key])} to {show(candidate[key])}"
-        for key in changed
+        f"{key} {show(_known(document, base, key))} to {show(settings[key])}"
+        for key in settings
+        if settings[key] != base[key]
     )
+
+
+def _known(document: Part, settings: Part, key: str) -> Any:
+    """The value, also of a recorded window."""
+    recorded = document["recorded_window"]
+    stands_for = {"window": recorded["share"], "min_steps": recorded["min_steps"]}
+    return stands_for[key] if settings[key] is None else settings[key]
 
 
 def _print_table(
@@ -242,12 +250,9 @@ def _print_table(
     titles: Sequence[str],
     rows: Sequence[Sequence[str]],
     left: int = 1,
-    wraps: bool = False,
 ) -> None:
-    """The first columns to the left, the others to the right, but for a last one that wraps."""
+    """The first columns to the left, the others to the right."""
     columns = [Column(title, right=place >= left) for place, title in enumerate(titles)]
-    if wraps:
-        columns[-1] = Column(titles[-1], right=False, wraps=True)
     console.print()
     for row, line in table_lines(columns, rows, console.width):
         console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
@@ -263,12 +268,12 @@ def _interval(found: Part) -> list[str]:
     return [f"{found['mean']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}"]
 
 
-def _range(found: Part) -> str:
-    return f"{_signed(found['low'])} to {_signed(found['high'])}"
-
-
 def _signed(value: float) -> str:
     return f"{value:+.3f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} %"
 
 
 def _count(number: int, noun: str) -> str:

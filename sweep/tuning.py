@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from predictor.policies import Window
 from predictor.recorded import RecordedStudy
 from predictor.tuning import Tuning, too_few, tune
-from predictor.tuning_design import RECORDED, Candidate
+from predictor.tuning_design import Candidate, window_as_recorded
 from predictor.tuning_report import Interval
 from predictor.tuning_search import REGRET_LIMIT
 from predictor.types import Settings
@@ -157,7 +157,7 @@ def _present(texts: Sequence[str], studies: Sequence[RecordedStudy]) -> Present:
     sections = [_section(text) for text in texts if names_study(text)]
     is_own = len(sections) == len(texts) and all(one == sections[0] for one in sections)
     own = sections[0] if is_own else None
-    settings, window = Settings(), RECORDED
+    settings, window = Settings(), window_as_recorded(studies)
     if own is not None:
         names = [name for name in Settings.__dataclass_fields__ if name in Pruning.model_fields]
         settings = Settings(**{name: getattr(own, name) for name in names})

@@ -1,0 +1,217 @@
+"""Searches in studies whose right answer is known, and what their reports may rest on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from predictor.policies import Window
+from predictor.recorded import RecordedStudy
+from predictor.tuning import Tuning, too_few, tune
+from predictor.tuning_design import RECORDED, Candidate, design
+from predictor.tuning_replays import Replays, Unit
+from predictor.tuning_report import Report
+from predictor.tuning_search import LIMITS, REGRET_LIMIT, Search, make_folds
+from predictor.types import Settings
+from tests.tuning_studies import noise, study, tells_at_once
+
+PRESENT = Candidate(Settings(), RECORDED)
+NAMES = ("a", "b", "c", "d", "e")
+
+
+CHOICES = (
+    replace(PRESENT, window=Window(0.03, 8)),
+    replace(PRESENT, window=Window(0.2, 8)),
+    replace(PRESENT, settings=Settings(risk=0.3, startup=2)),
+)
+
+
+def tuned(
+    studies: list[RecordedStudy],
+    present: Candidate = PRESENT,
+    choices: tuple[Candidate, ...] = CHOICES,
+    **options: Any,
+) -> Tuning:
+    """With a handful of settings to choose from."""
+
+    def few(base: Candidate, *args: object) -> list[Candidate]:
+        return list(dict.fromkeys((base, *choices)))
+
+    with patch("predictor.tuning.design", few):
+        return tune(studies, present, num_orders=2, **options)
+
+
+@pytest.fixture(scope="module")
+def clear() -> Tuning:
+    return tuned([tells_at_once(name, 12) for name in NAMES])
+
+
+class TestWhatIsRecommended:
+    def test_where_an_early_look_tells_all_a_shorter_window(self, clear: Tuning) -> None:
+        assert clear.is_better
+        share = clear.recommended.window.share
+        assert share is not None and share < 0.1
+        assert clear.compute_gained.high < 0
+        assert clear.recommended_held_out.regret.mean <= REGRET_LIMIT
+
+    def test_where_it_misleads_at_first_a_later_window(self) -> None:
+        present = replace(PRESENT, window=Window(0.03, 8))
+        studies = [study(name, 0.15, 12) for name in NAMES]
+        found = tuned(studies, present, CHOICES[:2])
+        assert found.is_better
+        assert found.recommended.window.share == 0.2
+
+    def test_nothing_where_nothing_can_be_told(self) -> None:
+        found = tuned([noise(name, 12) for name in NAMES])
+        assert not found.is_better
+        assert found.recommended == PRESENT
+        assert found.recommended_held_out == found.present_measured
+
+    def test_pruning_where_it_was_off(self) -> None:
+        present = replace(PRESENT, settings=Settings(enabled=False))
+        choices = (replace(present, settings=Settings()),)
+        found = tuned([tells_at_once(name, 12) for name in NAMES], present, choices)
+        assert found.present_measured.compute.mean == 1
+        assert found.is_better and found.recommended.settings.enabled
+
+    def test_no_setting_that_states_more_than_the_risk_asked_for(self) -> None:
+        found = tuned([tells_at_once("a", 12)], choices=(), risk=0.05)
+        assert found.present.settings.risk == 0.1
+        assert found.base.settings.risk == found.recommended.settings.risk == 0.05
+
+    def test_less_compute_where_more_regret_is_allowed(self, clear: Tuning) -> None:
+        spent = [line.in_sample.compute.mean for line in clear.frontier]
+        assert spent == sorted(spent, reverse=True)
+        assert [line.limit for line in clear.frontier] == list(LIMITS)
+
+
+class TestWhatIsLost:
+    def test_the_run_and_what_was_stated_of_it(self) -> None:
+        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        present = Candidate(rash, Window(0.03, 8))
+        found = tuned([noise(name) for name in NAMES], present, ())
+        assert found.present_losses
+        for loss in found.present_losses:
+            assert loss.objective < loss.best_kept
+            assert loss.regret > 0.05
+            assert 1 <= loss.num_replays <= loss.of_replays == 2
+            assert loss.probability is not None and loss.probability < 0.3
+
+    def test_nothing_where_nothing_is_pruned(self) -> None:
+        off = replace(PRESENT, settings=Settings(enabled=False))
+        found = tuned([noise(name, 8) for name in NAMES[:2]], off, ())
+        assert found.present_losses == ()
+        assert found.present_measured.lost_best == 0
+
+
+class TestFolds:
+    def test_a_workload_is_held_out_as_a_whole(self) -> None:
+        studies = [tells_at_once("a", workload="x"), tells_at_once("b", workload="x"), noise("c")]
+        folds = make_folds(studies, range(2))
+        assert folds.over == "workloads"
+        assert folds.held_out == (
+            frozenset({Unit(0, 0), Unit(0, 1), Unit(1, 0), Unit(1, 1)}),
+            frozenset({Unit(2, 0), Unit(2, 1)}),
+        )
+
+    def test_studies_where_there_is_one_workload(self) -> None:
+        studies = [tells_at_once(name, workload="x") for name in "ab"]
+        folds = make_folds(studies, range(1))
+        assert folds.over == "studies"
+        assert folds.held_out == (frozenset({Unit(0, 0)}), frozenset({Unit(1, 0)}))
+
+    def test_seeds_of_one_study_that_has_enough_of_each(self) -> None:
+        one = noise("a")
+        runs = tuple(replace(run, seed=str(i % 2)) for i, run in enumerate(one.runs))
+        folds = make_folds([replace(one, runs=runs)], range(1))
+        assert folds.over == "seeds"
+        assert [len(part.runs) for part in folds.studies] == [8, 8]
+
+    def test_orders_of_one_study_of_one_seed(self) -> None:
+        folds = make_folds([noise("a")], range(3, 6))
+        assert folds.over == "orders"
+        assert folds.held_out == tuple(frozenset({Unit(0, order)}) for order in (3, 4, 5))
+        with pytest.raises(ValueError, match="2 orders or more"):
+            make_folds([noise("a")], range(1))
+
+    @pytest.mark.parametrize("at_once", [0, 1_000_000], ids=["screened", "in full"])
+    def test_what_a_study_does_changes_nothing_of_what_is_chosen_without_it(
+        self, at_once: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("predictor.tuning_search.MOST_AT_ONCE", at_once)
+        others = [tells_at_once(name, 8) for name in "ab"]
+
+        def chosen_without(last: RecordedStudy) -> list[Candidate]:
+            studies = [*others, last]
+            candidates = [PRESENT, *CHOICES]
+            with Replays(studies) as replays:
+                search = Search(make_folds(studies, range(2)), range(2), replays, PRESENT)
+                chosen = search.choose(candidates)
+                held = Report(search, 0).held_out([own[0] for own in chosen[1:]])
+                assert held[-1] == replays.of(chosen[3][0], Unit(2, 1))
+            return chosen[3]
+
+        assert chosen_without(noise("c", 8)) == chosen_without(tells_at_once("d", 8))
+
+
+class TestTheDesign:
+    def test_starts_with_the_present_and_repeats_nothing(self) -> None:
+        found = design(PRESENT, [noise("a")], None, 0)
+        assert found[0] == PRESENT
+        assert len(set(found)) == len(found) > 20
+
+    def test_keeps_to_the_risk(self) -> None:
+        found = design(PRESENT, [noise("a")], 0.01, 0)[1:]
+        assert {one.settings.risk for one in found if one.settings.risk != 0.1} == {0.01}
+
+    def test_searches_min_steps_only_in_samples(self) -> None:
+        in_steps = noise("a")
+        in_samples = replace(in_steps, in_samples=True)  # a first step of 2, a horizon of 100
+
+        def steps(one: RecordedStudy) -> set[int | None]:
+            return {candidate.window.min_steps for candidate in design(PRESENT, [one], None, 0)}
+
+        assert steps(in_steps) == {8}
+        tried = {number for number in steps(in_samples) if number is not None}
+        assert len(tried) > 3
+        assert max(tried) * 2.0 <= 0.25 * 100
+
+    def test_a_recorded_window_is_kept_or_moved_as_a_whole(self) -> None:
+        recorded = replace(PRESENT, window=Window())
+        windows = [one.window for one in design(recorded, [noise("a")], None, 0, Window(0.2, 4))]
+        assert Window() in windows
+        assert {w.min_steps for w in windows if w.share is not None} == {4}
+        assert all((w.share is None) == (w.min_steps is None) for w in windows)
+
+
+def test_any_number_of_processes_finds_the_same() -> None:
+    studies = [tells_at_once("a", 8), noise("b", 8)]
+    told: list[int] = []
+    one = tuned(studies, on_start=told.append)
+    assert sum(told) == one.num_replays
+    assert tuned(studies, num_processes=2) == one
+
+
+def test_screening_replays_less_and_keeps_the_present() -> None:
+    studies = [tells_at_once(name, 8) for name in "abc"]
+    many = tuple(replace(PRESENT, settings=Settings(risk=i / 100)) for i in range(1, 10))
+    with (
+        patch("predictor.tuning_search.MOST_AT_ONCE", 0),
+        patch("predictor.tuning_search.SCREENED", ((1, 1),)),
+    ):
+        found = tuned(studies, choices=many)
+    assert found.num_replays < found.num_candidates * 3 * 2
+    assert math.isfinite(found.present_measured.compute.mean)
+
+
+def test_too_few_runs_are_said_to_be_too_few() -> None:
+    studies = [tells_at_once(name, 3) for name in "ab"]
+    sentence = "too few runs to tune on: 6 runs were trained to the end, and it takes 8 or more"
+    assert too_few(studies) == sentence
+    with pytest.raises(ValueError, match="too few runs"):
+        tuned(studies)
+    assert too_few([*studies, tells_at_once("c", 2)]) is None

@@ -1,0 +1,272 @@
+"""`sweep tune` from the sources to the study file, whose every other character stays."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from predictor.policies import Window
+from predictor.recorded import RecordedStudy
+from predictor.tuning_design import Candidate
+from predictor.types import Settings
+from sweep import tuning as module
+from sweep.config import load_study
+from sweep.paths import StudyPaths
+from sweep.study_source import source_line, source_of
+from sweep.study_writing import Change, with_pruning, write_pruning
+from sweep.tune_text import print_losses
+from sweep.tuning import show_tuning
+from tests.sweep_ledgers import written
+from tests.tuning_studies import noise, tells_at_once
+from trainer.spec import UserError
+
+STUDY = """\
+# Mine, and nobody's else
+name: demo   # as in the talk
+model: {{base: org/tiny-base,
+        dtype: float32}}
+data: {{train: org/rows, eval: org/others}}
+budget: {{samples: 2048}}
+search:
+    sampler: random
+    space:
+        learning_rate: {{low: 1.0e-5, high: 3e-2, log: true}}
+        batch_size: 16
+{pruning}
+run: {{trials: 14, seed: 0}}   # enough?
+"""
+FLOW = "pruning: {window: 0.1, risk: 0.10, startup: 3}  # to be tuned"
+BLOCK = """\
+pruning:
+    # how early
+    window: 0.1
+    risk:   0.10    # was 0.2
+    startup: 3
+
+    # the rest as it comes"""
+BETTER = {"window": 0.05, "risk": 0.2, "audit": 0.05}
+
+
+def study_file(folder: Path, pruning: str = FLOW) -> Path:
+    file = folder / "mine.yaml"
+    file.write_text(STUDY.format(pruning=pruning))
+    return file
+
+
+class TestTheStudyFile:
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (FLOW, "pruning: {window: 0.05, risk: 0.2, startup: 3, audit: 0.05}  # to be tuned"),
+            (
+                BLOCK,
+                BLOCK.replace("window: 0.1", "window: 0.05")
+                .replace("risk:   0.10", "risk:   0.2")
+                .replace("startup: 3\n", "startup: 3\n    audit: 0.05\n"),
+            ),
+            ("pruning: {}", "pruning: {window: 0.05, risk: 0.2, audit: 0.05}"),
+            (
+                "pruning: {window: 0.1, # early\n          startup: 2}",
+                "pruning: {window: 0.05, # early\n          startup: 2, risk: 0.2, audit: 0.05}",
+            ),
+        ],
+        ids=["flow", "block", "empty", "two lines"],
+    )
+    def test_nothing_changes_but_the_values(self, tmp_path: Path, before: str, after: str) -> None:
+        file = study_file(tmp_path, before)
+        write_pruning(file, BETTER)
+        assert file.read_text() == STUDY.format(pruning=after)
+        pruning = load_study(file).study.pruning
+        assert (pruning.window, pruning.risk, pruning.audit) == (0.05, 0.2, 0.05)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+    def test_a_section_that_is_not_there_comes_last(self, tmp_path: Path) -> None:
+        file = study_file(tmp_path, "")
+        before = file.read_text()
+        write_pruning(file, {"risk": 0.2})
+        assert file.read_text() == before + "pruning: {risk: 0.2}\n"
+
+    def test_line_ends_are_kept(self) -> None:
+        text = "name: x\r\npruning:\r\n  risk: 0.1\r\n"
+        assert with_pruning(text, {"risk": "0.2", "audit": "0.05"}) == (
+            "name: x\r\npruning:\r\n  risk: 0.2\r\n  audit: 0.05\r\n"
+        )
+
+    def test_what_changed_is_told_and_what_did_not_is_left(self, tmp_path: Path) -> None:
+        file = study_file(tmp_path)
+        assert write_pruning(file, {"risk": 0.2, "audit": 0.05, "startup": 3}) == [
+            Change("pruning.risk", 0.1, 0.2, is_new=False),
+            Change("pruning.audit", 0.1, 0.05, is_new=True),
+        ]
+        assert write_pruning(file, {"risk": 0.2}) == []
+
+    @pytest.mark.parametrize(
+        ("pruning", "values", "sentence"),
+        [
+            ("other: &o 0.1\npruning: {risk: 0.1}", {"risk": 0.2}, "other: unknown key"),
+            ("pruning: {min_steps: 8}", {"min_steps": 100}, "left as it is.*pruning"),
+            (
+                "pruning: {risk: &r 0.1, audit: *r}",
+                {"risk": 0.2},
+                "not valid YAML|cannot be changed alone",
+            ),
+        ],
+    )
+    def test_what_would_be_no_study_is_not_written(
+        self, tmp_path: Path, pruning: str, values: dict[str, Any], sentence: str
+    ) -> None:
+        file = study_file(tmp_path, pruning)
+        before = file.read_text()
+        with pytest.raises(UserError, match=sentence):
+            write_pruning(file, values)
+        assert file.read_text() == before
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+# --- the command
+
+
+@pytest.fixture
+def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One setting to choose from, and one process to replay in."""
+    better = Candidate(Settings(risk=0.2, startup=2), Window(0.03, 2))
+    monkeypatch.setattr("predictor.tuning.design", lambda base, *args: [base, better])
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+
+
+def tune(texts: Sequence[Path | str], studies: Sequence[RecordedStudy] = (), **options: Any) -> int:
+    """show_tuning, the sources holding `studies`."""
+    named: dict[str, Any] = {"risk": None, "write": False, "to": None, "as_json": False}
+    named |= {"num_workers": 1, "num_orders": 2, "seed": 0}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "read_sources", lambda texts: list(studies))
+        return show_tuning([str(text) for text in texts], **(named | options))
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """The folder of a study that was run from tmp_path/mine.yaml."""
+    folder = tmp_path / "demo"
+    with written(folder):
+        pass
+    line = source_line(load_study(study_file(tmp_path)))
+    StudyPaths(folder).study_file.write_text(line + "name: demo\n")
+    return folder
+
+
+CLEAR = [tells_at_once(name, 10) for name in "abcde"]
+
+
+@pytest.mark.usefixtures("few_settings")
+class TestTheCommand:
+    def test_writes_into_the_file_that_the_study_was_run_from(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert tune([made], CLEAR, write=True) == 0
+        pruning = load_study(tmp_path / "mine.yaml").study.pruning
+        assert (pruning.window, pruning.min_steps, pruning.startup) == (0.03, 2, 2)
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Recommended: window 0.1 to 0.03, min_steps 8 to 2, startup 3 to 2" in said
+        assert "pruning.startup: 3 -> 2" in said
+        assert "pruning.min_steps: 8 (default) -> 2" in said
+
+    def test_leaves_the_file_where_nothing_is_better(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = (tmp_path / "mine.yaml").read_text()
+        assert tune([made], [noise(name, 10) for name in "abcde"], write=True) == 0
+        assert (tmp_path / "mine.yaml").read_text() == before
+        said = " ".join(capsys.readouterr().out.split())
+        assert "No setting is better than the present one beyond its interval: keep it." in said
+        assert "was left as it is" in said
+
+    def test_prints_one_document(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert tune([made], CLEAR, as_json=True) == 0
+
+        def refuse(text: str) -> None:
+            raise AssertionError(text)
+
+        document = json.loads(capsys.readouterr().out, parse_constant=refuse)
+        assert document["is_better"]
+        assert document["changes"]["startup"] == [3, 2]
+        assert document["folds_over"] == "workloads"
+        assert len(document["frontier"]) == 5
+        assert document["origin"] == "the study's own"
+        assert document["written"] is None
+
+    def test_few_runs_are_too_few(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert tune([made], [noise("a", 3)]) == 0
+        assert "Too few runs to tune on: 3 runs were trained" in capsys.readouterr().out
+        assert tune([made], [noise("a", 3)], as_json=True) == 0
+        assert json.loads(capsys.readouterr().out)["recommended"] is None
+
+    def test_names_the_runs_that_are_lost(self) -> None:
+        console = Console(width=100, file=StringIO())
+        loss = {
+            "study": "a",
+            "run": "7",
+            "objective": 1.5,
+            "best_kept": 1.75,
+            "regret": 0.5,
+            "num_replays": 1,
+            "of_replays": 2,
+            "probability": 0.031,
+        }
+        print_losses({"present_losses": [loss], "recommended": 1, "present": 1}, console)
+        assert isinstance(console.file, StringIO)
+        row = console.file.getvalue().splitlines()[-1].split()
+        assert row == ["7", "a", "1.500", "1.750", "0.50", "1", "of", "2", "0.031"]
+
+
+class TestWhereToWrite:
+    def test_a_recorded_set_has_no_file(self, tmp_path: Path) -> None:
+        for part in ("runs", "steps"):
+            (tmp_path / f"x_{part}.parquet").touch()
+        with pytest.raises(UserError, match="recorded set and has no study file"):
+            tune([tmp_path / "x"], write=True)
+
+    def test_of_several_sources_no_file_is_meant(self, made: Path) -> None:
+        with pytest.raises(UserError, match="say which study file with --to FILE"):
+            tune([made, made], write=True)
+
+    def test_a_shipped_study_is_not_written_to(self) -> None:
+        shipped = Path(load_study("quickstart").folder) / "quickstart.yaml"
+        with pytest.raises(UserError, match=r"--to my-study\.yaml"):
+            tune(["x"], write=True, to=shipped)
+
+    def test_the_file_may_have_become_another_studys(self, made: Path, tmp_path: Path) -> None:
+        file = tmp_path / "mine.yaml"
+        file.write_text(file.read_text().replace("name: demo", "name: other"))
+        with pytest.raises(UserError, match="is the file of 'other' now, not of 'demo'"):
+            tune([made], write=True)
+
+    def test_a_study_whose_folder_does_not_say(self, made: Path) -> None:
+        StudyPaths(made).study_file.write_text("name: demo\n")
+        with pytest.raises(UserError, match="does not say which file"):
+            tune([made], write=True)
+        shutil.rmtree(made)
+        assert source_of(StudyPaths(made)) is None
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            ({"risk": 1.5}, "--risk 1.5: must be above 0 and below 1"),
+            ({"num_orders": 0}, "--orders 0: must be 1 or more"),
+            ({"to": Path("x.yaml")}, "takes --write as well"),
+            ({"to": Path("x.yaml"), "write": True}, "x.yaml: there is no such file"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, options: dict[str, Any], sentence: str) -> None:
+        with pytest.raises(UserError, match=sentence):
+            tune(["x"], **options)
+
+
+def test_the_source_of_a_shipped_study_is_its_file() -> None:
+    assert source_line(load_study("quickstart")).endswith('/studies/quickstart.yaml"\n')
