@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -48,7 +49,7 @@ class Looks:
 
     def __init__(self, study: RecordedStudy, close: float, rule: Rule, seed: int) -> None:
         self.rule, self.seed = rule, seed
-        self.trials = study.trials(close)
+        self.trials = _trials_of(_Same(study), close)
         self.closes = closing_positions(study, close)
         self.seen: dict[int, CohortTrial] = {}
 
@@ -77,7 +78,7 @@ class Scouts:
     """A session in which every run waits at its window, until all are there."""
 
     def __init__(self, study: RecordedStudy, close: float, num_kept: int) -> None:
-        windows = [trial.window for trial in study.trials(close)]
+        windows = [trial.window for trial in _trials_of(_Same(study), close)]
         evals = [math.inf if w is None or w.early_eval is None else w.early_eval for w in windows]
         self.early_evals = [math.inf if math.isnan(value) else value for value in evals]
         self.closes = closing_positions(study, close)
@@ -102,6 +103,27 @@ class Scouts:
             return None
         self.num_left -= 1
         return min(waiting, key=lambda run: self.early_evals[run])
+
+
+class _Same:
+    """A study as a key: it is equal to itself alone."""
+
+    __slots__ = ("study",)
+
+    def __init__(self, study: RecordedStudy) -> None:
+        self.study = study
+
+    def __hash__(self) -> int:
+        return id(self.study)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.study is self.study
+
+
+@lru_cache(maxsize=16)
+def _trials_of(same: _Same, close: float) -> tuple[CohortTrial, ...]:
+    """As the study's `trials`, found once for all policies that look at this window."""
+    return tuple(same.study.trials(close))
 
 
 def closing_positions(study: RecordedStudy, close: float) -> list[float]:
