@@ -98,8 +98,10 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     0.8 sd above, noise-free gradient norm 1.9 sd above the cohort."""
     p = found.probability
     sign = "<" if p < settings.risk else ">="
+    shown, risk = _digits(p), f"{settings.risk:.2f}"
     stated = (
-        f"P(beats trial {found.incumbent}) = {_digits(p)} {sign} risk {settings.risk:.2f} "
+        f"P(beats trial {found.incumbent}) = {f'{p:.3f}' if shown == risk else shown} {sign} "
+        f"risk {risk} "
         f"({_digits(found.before)} before looking at it)"
     )
     words = {

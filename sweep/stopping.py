@@ -24,9 +24,12 @@ class Unlikely:
     risk: float
 
     def sentence(self) -> str:
+        risk, before = f"{self.risk:.2f}", f.chance(self.before)
+        if before == risk:
+            before = f"{self.before:.3f}"
         return (
             f"{BEGINNING}: one not yet looked at beats trial {self.incumbent} with "
-            f"P = {f.chance(self.before)}, below the risk {self.risk:.2f}."
+            f"P = {before}, below the risk {risk}."
         )
 
 
