@@ -234,7 +234,7 @@ def _changed(document: Part, settings: Part) -> str:
     return ", ".join(
         f"{key} {show(_known(document, base, key))} to {show(settings[key])}"
         for key in settings
-        if settings[key] != base[key]
+        if settings[key] not in (base[key], _known(document, base, key))
     )
 
 
