@@ -145,6 +145,13 @@ def _limits(document: Part) -> list[str]:
     if guarded:
         runs = "1 run was" if guarded == 1 else f"{guarded} runs were"
         found.append(f"{runs} ended by a guard, and so under every policy.")
+    num_evals = min(group["evaluations"] for group in document["groups"])
+    if document["points"] and num_evals < document["points"]:
+        found.append(
+            f"A run was evaluated {num_evals:.0f} times when recorded (where least often). At the "
+            f"others of their {document['points']} points the rivals on the evaluation loss saw "
+            "the last value again; a script that evaluates at each would have had a new one."
+        )
     if document["groups_without_end"]:
         names = ", ".join(document["groups_without_end"])
         found.append(f"Not replayed, as no run was trained to its end: {names}.")

@@ -166,6 +166,7 @@ def _group(study: RecordedStudy, settings: Settings, window: Window) -> dict[str
         "guarded": sum(not run.is_finished for run in kept.runs),
         "left_out": len(study.runs) - len(kept.runs),
         "window": close,
+        "evaluations": float(np.median([len(run.evals) for run in kept.runs])),  # of a run
         "floor": floor(len(kept.runs), settings.startup, min(1.0, close / horizon)),
     }
 

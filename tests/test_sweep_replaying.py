@@ -140,6 +140,7 @@ class TestText:
         assert "Of the rivals that lost no more," in text and "was the cheapest" in text
         assert "2 runs are left out, failed or pruned by rank when recorded" in text
         assert "2 runs were ended by a guard" in text
+        assert "A run was evaluated 2 times when recorded" in text
 
     def test_shows_what_fits_the_terminal(self, against_all: Any) -> None:
         narrow, wide = self.shown(against_all, 80), self.shown(against_all, 170)
