@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
+from signal import SIG_IGN, SIGINT, signal
 from zlib import crc32
 
 import numpy as np
@@ -159,8 +160,16 @@ def _mapped(
     if num_processes <= 1:
         yield from map(_replayed, tasks, *shared)
         return
-    with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(
+        num_processes,
+        mp_context=get_context("spawn"),
+        initializer=signal,
+        initargs=(SIGINT, SIG_IGN),  # Ctrl-C is the caller's
+    )
+    try:
         yield from pool.map(_replayed, tasks, *shared)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _replayed(
