@@ -46,7 +46,7 @@ def test_a_pruned_trial_stops_at_its_window_and_says_why(home: Home) -> None:
 
 
 def test_the_prunes_of_a_study_spend_its_expected_misses(home: Home) -> None:
-    home.run("run.trials=12", "run.workers=1")
+    home.run("run.trials=12", "run.workers=1", "pruning.max_expected_misses=0.3")
     spent = 0.0
     for decision in open_study(str(home.out))[0].read_decisions():
         if decision.verdict.kind == "rank":
