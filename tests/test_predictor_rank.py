@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def trial(
     return CohortTrial(number, {"learning_rate": rate}, window, objective)
 
 
-def study(num: int = 10, **change: float) -> list[CohortTrial]:
+def study(num: int = 10, **change: Any) -> list[CohortTrial]:
     """Trials 1 to num, whose early evaluation tells the end; the first is the best."""
     return [
         trial(
@@ -46,6 +47,11 @@ def study(num: int = 10, **change: float) -> list[CohortTrial]:
         )
         for i in range(1, num + 1)
     ]
+
+
+def with_window(t: CohortTrial, **changes: Any) -> CohortTrial:
+    assert t.window is not None
+    return replace(t, window=replace(t.window, **changes))
 
 
 BAD, GOOD = trial(0, 2.0, 2.3), trial(0, 0.6, 2.3)
@@ -79,7 +85,9 @@ def test_the_evidence_is_json_and_holds_the_numbers_behind_the_reason():
     assert evidence["rule"] == "rank"
     assert (evidence["incumbent"], evidence["best"]) == (1, 1.11)
     assert (evidence["num_finished"], evidence["num_seen"]) == (10, 11)
-    assert evidence["spread"] == pytest.approx(np.median([t.objective for t in study()]) - 1.11)
+    assert evidence["spread"] == pytest.approx(
+        np.median([t.objective or 0.0 for t in study()]) - 1.11
+    )
     assert evidence["slopes"]["early_eval"] > 0.2
     json.dumps(evidence, allow_nan=False)
 
@@ -176,20 +184,14 @@ def test_the_prunes_of_a_study_stay_within_its_expected_misses():
 
 
 def test_the_noise_free_norm_is_compared_where_enough_have_it_and_never_mixed():
-    cohort = [
-        replace(t, window=replace(t.window, grad_norm_noise_free=None if t.number < 4 else 1.0))
-        for t in study()
-    ]
+    cohort = [with_window(t, grad_norm_noise_free=None if t.number < 4 else 1.0) for t in study()]
     own = trial(0, 2.0, 2.3, 50.0)
     verdict = rank_rule(own, cohort, SETTINGS)
     assert verdict.evidence["norm"] == "grad_norm_noise_free"
     assert "noise-free gradient norm" in verdict.reason
-    raw_changes = [replace(t, window=replace(t.window, grad_norm=9.0 * t.number)) for t in cohort]
+    raw_changes = [with_window(t, grad_norm=9.0 * t.number) for t in cohort]
     assert rank_rule(own, raw_changes, SETTINGS).probability == verdict.probability
-    few = [
-        replace(t, window=replace(t.window, grad_norm_noise_free=1.0 if t.number < 4 else None))
-        for t in study()
-    ]
+    few = [with_window(t, grad_norm_noise_free=1.0 if t.number < 4 else None) for t in study()]
     assert rank_rule(own, few, SETTINGS).evidence["norm"] == "grad_norm"
     assert rank_rule(BAD, cohort, SETTINGS).evidence["norm"] == "grad_norm"
 
@@ -200,10 +202,7 @@ def test_an_early_evaluation_missing_here_has_no_column_and_missing_there_tells_
     )
     assert set(none.evidence["signals"]) == {"loss", "grad_norm"}
     assert "early evaluation" not in none.reason
-    cohort = [
-        replace(t, window=replace(t.window, early_eval=None)) if t.number in (3, 7) else t
-        for t in study()
-    ]
+    cohort = [with_window(t, early_eval=None) if t.number in (3, 7) else t for t in study()]
     some = rank_rule(BAD, cohort, SETTINGS)
     assert some.action == "prune" and "early_eval" in some.evidence["signals"]
 

@@ -50,7 +50,8 @@ def test_means_and_scales_are_those_of_a_gaussian_process():
     train, test = design.rows(range(11)), design.rows([11])
     fitted = fit(train, targets[:11], SIGNALS, NO_PRIOR, PLAIN)
     x = columns(design)[:, 1:]
-    process = GaussianProcessRegressor(DotProduct(1.0, "fixed"), alpha=1.0, optimizer=None)
+    kernel = DotProduct(1.0, "fixed")
+    process = GaussianProcessRegressor(kernel, alpha=1.0, optimizer=None)  # pyright: ignore
     mean, sd = process.fit(x[:11], targets[:11]).predict(x[11:], return_std=True)
     found = predict(fitted, test)
     b = float(fitted.b[0, 0] / fitted.a)
@@ -71,7 +72,7 @@ def test_the_weights_are_the_marginal_likelihoods_of_scipy():
         x = columns(design) * scales
         shape = np.eye(len(targets)) + x @ x.T + point * same
         for j, b0 in enumerate(family.noise_b0):
-            t = stats.multivariate_t(np.zeros(len(targets)), shape * b0, df=2.0)
+            t = stats.multivariate_t(np.zeros(len(targets)), shape * b0, df=2)
             logs[i, j] = t.logpdf(targets)
     expected = np.exp(logs - logs.max())
     assert fitted.weights == pytest.approx(expected / expected.sum(), rel=1e-6)
