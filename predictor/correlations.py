@@ -17,7 +17,7 @@ Codes = NDArray[np.int64]
 Key = TypeVar("Key", bound=Hashable)
 
 NUM_DRAWS = 1000
-LEAST_DOF = 2  # below, no interval is stated
+LEAST_DOF = 3  # below, no interval is stated: four runs of noise are in order once in twelve times
 _NEAR_ONE = 0.999  # correlations are held below, for Fisher's z
 
 

@@ -95,7 +95,7 @@ def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
 
 def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     """As in: P(beats trial 4) = 0.03 < risk 0.10 (0.21 before looking at it): early evaluation
-    0.8 sd above, noise-free gradient norm 1.9 sd above the cohort."""
+    0.8 sd worse, noise-free gradient norm 1.9 sd above the cohort."""
     p = found.probability
     sign = "<" if p < settings.risk else ">="
     shown, risk = _digits(p), f"{settings.risk:.2f}"
@@ -109,7 +109,7 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
         "loss": "training loss",
         "grad_norm": f"{'noise-free' if found.norm == NOISE_FREE else 'raw'} gradient norm",
     }
-    places = [f"{words[name]} {_place(value)}" for name, value in found.signals.items()]
+    places = [f"{words[name]} {_place(name, value)}" for name, value in found.signals.items()]
     goes_on = f"; goes on: {hindrance}" if hindrance and p < settings.risk else ""
     last = (
         "; further trials are unlikely to help: one not yet looked at beats it with P below the "
@@ -120,8 +120,10 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     return f"{stated}: {', '.join(places)} the cohort{goes_on}{last}"
 
 
-def _place(sd: float) -> str:
-    return f"{abs(sd):.1f} sd {'below' if sd < 0 else 'above'}"
+def _place(name: str, sd: float) -> str:
+    """An early evaluation is turned, so that of an accuracy above would mean below."""
+    words = ("better", "worse") if name == "early_eval" else ("below", "above")
+    return f"{abs(sd):.1f} sd {words[sd >= 0]}"
 
 
 def _digits(probability: float) -> str:

@@ -7,6 +7,7 @@ that a window of the study closed in must say so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,7 +27,7 @@ class Unlikely:
     def sentence(self) -> str:
         risk, before = f"{self.risk:.2f}", f.chance(self.before)
         if before == risk:
-            before = f"{self.before:.3f}"
+            before = f"{math.floor(1000 * self.before) / 1000:.3f}"  # below it is, and stays
         return (
             f"{BEGINNING}: one not yet looked at beats trial {self.incumbent} with "
             f"P = {before}, below the risk {risk}."

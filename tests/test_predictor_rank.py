@@ -71,7 +71,7 @@ def test_the_reason_can_be_checked():
     before = verdict.evidence["before"]
     assert verdict.reason.startswith(
         f"P(beats trial 1) = {verdict.probability:.1g} < risk 0.10 ({before:.2f} before looking at "
-        "it): early evaluation 1.3 sd above, training loss 0.0 sd above, raw gradient norm 0.0 sd "
+        "it): early evaluation 1.3 sd worse, training loss 0.0 sd above, raw gradient norm 0.0 sd "
         "above the cohort"
     )
     column = np.log([1 + 0.1 * i for i in range(1, 11)] + [2.0])
