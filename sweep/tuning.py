@@ -20,6 +20,7 @@ from predictor.tuning_design import Candidate, window_as_recorded
 from predictor.tuning_report import Interval
 from predictor.tuning_search import REGRET_LIMIT
 from predictor.types import Settings
+from sweep.config import load_study
 from sweep.display import print_lines
 from sweep.document import finite
 from sweep.inspect import open_study
@@ -64,7 +65,7 @@ def show_tuning(
         else:
             print_lines([sentence])
         return 0
-    present = _present(texts, studies)
+    present = _present(texts, studies, to)
     found = _with_progress(studies, present, risk, num_workers, num_orders, seed)
     document = tuning_document(found, studies, present, num_workers, seed)
     if not as_json:
@@ -151,19 +152,23 @@ def _has_one_look(study: RecordedStudy) -> bool:
 # --- the present setting
 
 
-def _present(texts: Sequence[str], studies: Sequence[RecordedStudy]) -> Present:
-    """The studies' own pruning section where all are studies and have the same one, else the
-    defaults. The window is as recorded, where it is recorded everywhere."""
+def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], to: Path | None) -> Present:
+    """The pruning section of the file to write to, else the studies' own where all are studies and
+    have the same one, else the defaults. The window is as recorded, where it is everywhere."""
     sections = [_section(text) for text in texts if names_study(text)]
     is_own = len(sections) == len(texts) and all(one == sections[0] for one in sections)
     own = sections[0] if is_own else None
+    if to is not None:
+        own = load_study(to).study.pruning
     settings, window = Settings(), window_as_recorded(studies)
     if own is not None:
         names = [name for name in Settings.__dataclass_fields__ if name in Pruning.model_fields]
         settings = Settings(**{name: getattr(own, name) for name in names})
         window = Window(own.window, own.min_steps)
     is_recorded = all(study.recorded_window is not None for study in studies)
-    if is_own:
+    if to is not None:
+        origin = f"as in {to.name}"
+    elif is_own:
         origin = "the study's own" if len(texts) == 1 else "the studies' own"
     else:
         origin = "the defaults" if not sections else "the defaults, as the sources differ in theirs"

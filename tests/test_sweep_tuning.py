@@ -201,6 +201,16 @@ class TestTheCommand:
         assert document["origin"] == "the study's own"
         assert document["written"] is None
 
+    def test_the_present_setting_is_that_of_the_file_to_write_to(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "other").mkdir()
+        file = study_file(tmp_path / "other", "pruning: {risk: 0.4, window: 0.1}")
+        assert tune([made], CLEAR, write=True, to=file, as_json=True) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["origin"] == "as in mine.yaml"
+        assert document["changes"]["risk"][0] == 0.4
+
     def test_few_runs_are_too_few(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert tune([made], [noise("a", 3)]) == 0
         assert "Too few runs to tune on: 3 runs were trained" in capsys.readouterr().out
