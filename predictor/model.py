@@ -130,6 +130,14 @@ def probability_before(targets: Floats, goal: float) -> float:
     return float(student_cdf((goal - float(targets.mean())) / (sd * (1 + 1 / n) ** 0.5), n - 1))
 
 
+def chance_of_another(objectives: Sequence[float], min_gain: float) -> float | None:
+    """P0 from finished objectives, lower is better; None for fewer than two, and for a tie."""
+    scale = scale_of(objectives)
+    if scale is None or len(objectives) < 2:
+        return None
+    return probability_before(scale.squash(np.array(objectives)), scale.beaten_by(min_gain))
+
+
 def _with_points(family: Family, points: NDArray[np.int64]) -> Family:
     """Without repeats of a point its effect is only noise under another name."""
     if len(np.unique(points)) < len(points):

@@ -32,7 +32,7 @@ from sweep.repeats import (
     wanted_numbers,
 )
 from sweep.space import trial_spec
-from sweep.stopping import Unlikely, unlikely
+from sweep.stopping import Outlook, outlook
 from sweep.trial import SETTLED, State, Trial, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
 
@@ -272,14 +272,18 @@ class Book:
             for other, seen in cohort
         ]
 
-    def unlikely(self) -> Unlikely | None:
-        """What says that further trials are unlikely to help."""
-        return unlikely(self.decisions, self.settings.risk)
+    @property
+    def outlook(self) -> Outlook | None:
+        """What a further trial can hope for."""
+        return outlook(self.rows, self.metric, self.loaded.study.pruning.model_dump())
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no new trial is to be started; those that were go on."""
-        return self.loaded.study.pruning.stop and self.unlikely() is not None
+        """Whether no new trial is to be started as things stand; those that were go on."""
+        if not self.loaded.study.pruning.stop:
+            return False
+        found = self.outlook
+        return found is not None and found.is_unlikely
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.

@@ -12,7 +12,7 @@ from sweep.document import base_part, best_part, compute_part, fields_of, finite
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
-from sweep.repeats import Plan, confirm_part, is_repeat
+from sweep.repeats import Plan, confirm_part
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -94,8 +94,7 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     study = _study(ledger)
     # In this order: a decision or cost may be newer than its trial's row, never missing.
     trials = ledger.read_trials()
-    taken = ledger.read_decisions()
-    decisions = _by_trial(taken)
+    decisions = _by_trial(ledger.read_decisions())
     usage = usage_by_trial(ledger.read_costs())
     decided = {
         trial.number: decision
@@ -104,8 +103,7 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     }
     metric: str = study.document["objective"]["metric"]
     base = base_part(study, metric)
-    num_originals = sum(not is_repeat(trial.number) for trial in trials)
-    stopping = stopping_part(study.document, taken, num_originals)
+    stopping = stopping_part(study.document, trials, metric)
     plan = Plan.of(study.document)
     base["compute"] = compute_part(usage.get(BASE, Usage()))
     document = {

@@ -19,7 +19,7 @@ from sweep.repeats import original_of
 from sweep.reporting import refresh_card
 from sweep.space import searched
 from sweep.status import study_status
-from sweep.stopping import BEGINNING
+from sweep.stopping import BEGINNING, last_said
 from sweep.trial import SETTLED, State, Trial
 from trainer.spec import (
     TRIAL_ENTRY,
@@ -165,7 +165,6 @@ class Driver:
         else:
             verdict = self.book.judge(trial)
         self._decide(trial, "window", wanted.step, verdict)
-        self._say_unlikely()
         return verdict
 
     def _guard(self, trial: Trial) -> None:
@@ -220,6 +219,8 @@ class Driver:
             self.view.say(f"trial {trial.number}: completed, {result}{best}")
             if best:
                 refresh_card(self.book)
+            if not trial.is_repeat:
+                self._say_outlook()
 
     # --- what no event brings
 
@@ -262,19 +263,22 @@ class Driver:
             again = f" (trial {original_of(trial.number)} again, seed {trial.spec.seed})"
         self.view.say(f"trial {trial.number}{again or recipe}: {params}{goes_on}")
 
-    def _say_unlikely(self) -> None:
-        """Once in the study's life."""
-        pruning, found = self.book.loaded.study.pruning, self.book.unlikely()
-        is_last = len(self.book.originals) >= self.book.loaded.study.run.trials
-        if found is None or is_last or self._has_said_unlikely():
+    def _say_outlook(self) -> None:
+        """When further trials have become unlikely to help, or likely again."""
+        study, found = self.book.loaded.study, self.book.outlook
+        is_last = len(self.book.originals) >= study.run.trials
+        if found is None or is_last:
             return
-        then = "ends the study here" if pruning.stop else "would end the study here"
-        text = f"{found.sentence()} `pruning.stop: true` {then}."
+        said = last_said(self.book.ledger.read_notes())
+        if found.is_unlikely and said != BEGINNING:
+            then = "ends the study here" if study.pruning.stop else "would end the study here"
+            text = f"{found.sentence()} `pruning.stop: true` {then}."
+        elif not found.is_unlikely and said == BEGINNING:
+            text = found.sentence()
+        else:
+            return
         self.view.say(text)
         self.book.ledger.note(text)
-
-    def _has_said_unlikely(self) -> bool:
-        return any(note.startswith(BEGINNING) for note in self.book.ledger.read_notes())
 
     def _show(self) -> None:
         if not self.view.is_due():

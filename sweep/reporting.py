@@ -40,7 +40,7 @@ def report(book: Book, outcome: Outcome) -> None:
 
 
 def _stopped(book: Book) -> str:
-    found = book.unlikely()
+    found = book.outlook
     assert found is not None
     left = book.loaded.study.run.trials - len(book.originals)
     return (

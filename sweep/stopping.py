@@ -1,8 +1,7 @@
 """When further trials are unlikely to help: P0, that one not yet looked at wins, is below the risk.
 
-P0 is what the latest window verdict states beside P. It is as old as that verdict: trials that end
-later change it only with the next one. Losses of different phases are not compared, so each phase
-that a window of the study closed in must say so.
+P0 comes from the finished trials alone, and changes with each that ends. Losses of different phases
+are not compared, so each phase that a window of the study closed in must say so.
 """
 
 from __future__ import annotations
@@ -13,59 +12,99 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweep import formats as f
-from sweep.ledger import Decision
+from sweep.ledger import TrialRow
+from sweep.misses import ended_with
+from sweep.repeats import is_repeat
 
 BEGINNING = "Further trials are unlikely to help"
+WITHDRAWN = "Further trials may help after all"
 
 
 @dataclass(frozen=True, slots=True)
-class Unlikely:
-    before: float  # P0, the largest over the phases
+class Outlook:
+    """Of a trial not yet looked at, in the phase where its chance is largest."""
+
+    before: float  # P0
     incumbent: int
     risk: float
 
+    @property
+    def is_unlikely(self) -> bool:
+        return self.before < self.risk
+
     def sentence(self) -> str:
         risk, before = f"{self.risk:.2f}", f.chance(self.before)
+        beats = f"one not yet looked at beats trial {self.incumbent} with P ="
+        if not self.is_unlikely:
+            return f"{WITHDRAWN}: {beats} {before}, not below the risk {risk}."
         if before == risk:
             before = f"{math.floor(1000 * self.before) / 1000:.3f}"  # below it is, and stays
-        return (
-            f"{BEGINNING}: one not yet looked at beats trial {self.incumbent} with "
-            f"P = {before}, below the risk {risk}."
-        )
+        return f"{BEGINNING}: {beats} {before}, below the risk {risk}."
 
 
-def unlikely(decisions: Iterable[Decision], risk: float) -> Unlikely | None:
-    """`decisions` in the order they were taken; None while a further trial may well win."""
-    latest: dict[int, Decision] = {}
-    for decision in decisions:
-        if decision.moment == "window" and "before" in decision.verdict.evidence:
-            latest[decision.verdict.evidence["phase"]] = decision
-    stated = [
-        Unlikely(d.verdict.evidence["before"], d.verdict.evidence["incumbent"], risk)
-        for d in latest.values()
-    ]
-    if not stated or not all(one.before < risk for one in stated):
+def outlook(trials: Iterable[TrialRow], metric: str, pruning: Mapping[str, Any]) -> Outlook | None:
+    """None before every phase has `startup` finished trials, where they tie, and with pruning off.
+
+    `pruning`: of the study file; its enabled, risk, min_gain and startup count.
+    """
+    risk, startup = pruning.get("risk"), pruning.get("startup", 1)
+    if risk is None or not pruning.get("enabled", True):
         return None
-    return max(stated, key=lambda one: one.before)
+    phases: dict[int, list[tuple[float, int]]] = {}
+    for trial in trials:
+        if is_repeat(trial.number) or trial.window is None:
+            continue
+        ended = phases.setdefault(trial.window["phase"], [])
+        objective = ended_with(trial, metric)
+        if objective is not None:
+            ended.append((objective, trial.number))
+    if not phases or min(map(len, phases.values())) < startup:
+        return None
+    from predictor.model import chance_of_another  # numpy: inspect is to answer at once
+
+    found: list[Outlook] = []
+    for ended in phases.values():
+        before = chance_of_another([y for y, _ in ended], pruning.get("min_gain", 0.0))
+        if before is None:
+            return None
+        found.append(Outlook(before, min(ended)[1], risk))
+    return max(found, key=lambda one: one.before)
+
+
+def last_said(notes: Iterable[str]) -> str | None:
+    """BEGINNING, WITHDRAWN, or None: whichever the study's notes said last."""
+    said = [start for note in notes for start in (BEGINNING, WITHDRAWN) if note.startswith(start)]
+    return said[-1] if said else None
 
 
 def stopping_part(
-    document: Mapping[str, Any], decisions: Sequence[Decision], num_trials: int
+    document: Mapping[str, Any], trials: Sequence[TrialRow], metric: str
 ) -> dict[str, Any]:
-    """For the study's document: the resolved study file in, JSON values out."""
-    pruning = document.get("pruning", {})
-    risk, total = pruning.get("risk"), document.get("run", {}).get("trials", num_trials)
-    found = None if risk is None else unlikely(decisions, risk)
-    is_stopped = found is not None and pruning.get("stop", False)
-    search = document.get("search", {})
-    if is_stopped and search.get("sampler") == "grid":
-        from sweep.checks import num_points  # pydantic: inspect is to answer at once
-        from sweep.entries import Space
+    """For the study's document: the resolved study file in, JSON values out.
 
-        total = min(total, num_points(Space.model_validate(search["space"])) or total)
-    left = max(0, total - num_trials)
+    A study is stopped when nothing of it is under way that may change its outlook.
+    """
+    originals = [trial for trial in trials if not is_repeat(trial.number)]
+    pruning = document.get("pruning", {})
+    found = outlook(originals, metric, pruning)
+    is_unlikely = found is not None and found.is_unlikely
+    ended = all(trial.state not in ("waiting", "running") for trial in originals)
+    left = 0
+    if is_unlikely and ended and pruning.get("stop", False):
+        left = _num_planned(document, len(originals)) - len(originals)
     return {
-        "unlikely": None if found is None else {**asdict(found), "text": found.sentence()},
-        "stopped": is_stopped and left > 0,
-        "num_not_started": left if is_stopped else 0,
+        "unlikely": {**asdict(found), "text": found.sentence()} if found and is_unlikely else None,
+        "stopped": left > 0,
+        "num_not_started": max(0, left),
     }
+
+
+def _num_planned(document: Mapping[str, Any], num_trials: int) -> int:
+    """How many trials the study would have: run.trials, or the points of its grid."""
+    total, search = document.get("run", {}).get("trials", num_trials), document.get("search", {})
+    if search.get("sampler") != "grid":
+        return total
+    from sweep.checks import num_points  # pydantic: inspect is to answer at once
+    from sweep.entries import Space
+
+    return min(total, num_points(Space.model_validate(search["space"])) or total)

@@ -2,60 +2,91 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import scipy.stats
 
 from sweep.inspect import study_document
+from sweep.ledger import TrialRow
 from sweep.paths import StudyPaths
-from sweep.stopping import unlikely
+from sweep.repeats import STRIDE
+from sweep.stopping import Outlook, outlook
 from tests.home import Home
-from tests.sweep_ledgers import cost, decision, document, forecast, trial, written
+from tests.sweep_ledgers import completed, cost, document, trial, written
 
 STOP = ("run.trials=16", "run.workers=1", "pruning.risk=0.35", "pruning.max_expected_misses=100")
 
 
-def at_window(*stated: tuple[float, int]) -> list:
-    """Window verdicts with P0 and phase each, as they were taken."""
-    return [
-        decision(number, "continue", "rank", evidence=forecast(before=before, phase=phase))
-        for number, (before, phase) in enumerate(stated)
-    ]
+PRUNING = {"risk": 0.1, "min_gain": 0.05, "startup": 3}
+METRIC = "choice_accuracy"
+WINNABLE = (0.5, 0.6, 0.7)  # accuracies: three trials tell little
+SPENT = (0.7, *[0.5 + 0.002 * i for i in range(8)])  # one stands out, the others are alike
+
+
+def finished(accuracies: Sequence[float], phase: int = 0, first: int = 0) -> list[TrialRow]:
+    rows = [completed(first + i, accuracy) for i, accuracy in enumerate(accuracies)]
+    for row in rows:
+        row.window = {**(row.window or {}), "phase": phase}
+    return rows
+
+
+def test_p0_is_the_students_t_prediction_of_the_finished_trials_on_the_squashed_scale() -> None:
+    found = outlook(finished(WINNABLE), METRIC, PRUNING)
+    assert found is not None and found.incumbent == 2
+    best, spread = 0.3, 0.1  # of the error rates
+    bent = [math.log1p((error - best) / spread / 0.5) for error in (0.5, 0.4, 0.3)]
+    goal = -0.05 / 0.5
+    standard_error = statistics.stdev(bent) * math.sqrt(4 / 3)
+    expected = scipy.stats.t.cdf((goal - statistics.mean(bent)) / standard_error, df=2)
+    assert found.before == pytest.approx(expected, rel=0.01)  # 0 of 400 wrong counts as half a one
+    assert not found.is_unlikely
+
+
+def test_it_changes_with_every_trial_that_ends_whether_a_window_closed_since_or_not() -> None:
+    rows = finished(SPENT)
+    found = outlook(rows, METRIC, PRUNING)
+    assert found is not None and found.is_unlikely
+    again = outlook([*rows, *finished([0.70, 0.71, 0.72] * 5, first=90)], METRIC, PRUNING)
+    assert again is not None and again.incumbent == 92 and not again.is_unlikely
+
+
+def test_every_phase_must_say_so_and_the_largest_chance_counts() -> None:
+    spent, winnable = finished(SPENT, phase=1), finished(WINNABLE, phase=0, first=50)
+    both, alone = outlook([*spent, *winnable], METRIC, PRUNING), outlook(winnable, METRIC, PRUNING)
+    assert both == alone
+    assert outlook([*spent, *winnable[:2]], METRIC, PRUNING) is None  # too few to say
+    unfinished = trial(60, "running")
+    assert outlook([*spent, unfinished], METRIC, PRUNING) is None
 
 
 @pytest.mark.parametrize(
-    ("stated", "before"),
+    ("rows", "pruning"),
     [
-        ([], None),
-        ([(0.2, 0)], None),
-        ([(0.1, 0)], None),  # below the risk, not at it
-        ([(0.09, 0)], 0.09),
-        ([(0.2, 0), (0.06, 0)], 0.06),
-        ([(0.06, 0), (0.2, 0)], None),  # the latest counts
-        ([(0.06, 1), (0.2, 0)], None),  # each phase must say so
-        ([(0.06, 1), (0.2, 0), (0.08, 0)], 0.08),
+        ([], PRUNING),
+        (finished(WINNABLE[:2]), PRUNING),
+        (finished([0.5] * 5), PRUNING),  # a tie
+        (finished(SPENT), PRUNING | {"enabled": False}),
+        (finished(SPENT), {}),  # a study of an earlier version
+        (finished(SPENT, first=STRIDE), PRUNING),  # repeats
     ],
 )
-def test_the_latest_verdicts_say_whether_further_trials_may_help(
-    stated: Sequence[tuple[float, int]], before: float | None
-) -> None:
-    found = unlikely(at_window(*stated), risk=0.1)
-    assert (found.before if found else None) == before
-
-
-def test_verdicts_that_state_nothing_do_not_count() -> None:
-    guard = decision(0, "prune", "guard", moment="divergence", evidence={"best": 1, "spread": 0.1})
-    waiting = decision(1, "continue", "none", evidence={})
-    assert unlikely([guard, waiting], risk=0.9) is None
+def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: dict[str, float]) -> None:
+    assert outlook(rows, METRIC, pruning) is None
 
 
 def test_the_sentence_names_the_incumbent_and_both_numbers() -> None:
-    found = unlikely(at_window((0.06, 0)), risk=0.1)
-    assert found is not None
-    assert found.sentence() == (
+    assert Outlook(0.06, 1, 0.1).sentence() == (
         "Further trials are unlikely to help: one not yet looked at beats trial 1 with "
         "P = 0.06, below the risk 0.10."
+    )
+    assert "P = 0.099, below the risk 0.10." in Outlook(0.0999, 1, 0.1).sentence()
+    assert Outlook(0.1, 1, 0.1).sentence() == (
+        "Further trials may help after all: one not yet looked at beats trial 1 with "
+        "P = 0.10, not below the risk 0.10."
     )
 
 
@@ -73,13 +104,24 @@ def test_stopping_is_offered_once_and_not_done_unasked(home: Home) -> None:
     assert offer in home.document()["notes"]
 
 
+def test_an_offer_is_withdrawn_when_a_trial_that_ends_makes_a_win_likelier(home: Home) -> None:
+    home.run("run.trials=16", "run.workers=1", "pruning.risk=0.195", "pruning.startup=3")
+    notes = [note.split(":")[0] for note in home.document()["notes"]]
+    unlikely, withdrawn = "Further trials are unlikely to help", "Further trials may help after all"
+    assert [note for note in notes if note in (unlikely, withdrawn)] == [
+        unlikely,  # after trial 2, P0 0.187
+        withdrawn,  # after trial 3, P0 0.201
+        unlikely,  # after trial 4, P0 0.135
+    ]
+
+
 def test_a_study_that_says_so_ends_and_stays_ended(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert home.run(*STOP, "pruning.stop=true") == 0
     ended = home.document()
     num = len(ended["trials"])
-    assert 3 < num < 16
+    assert 3 <= num < 16
     assert said(home)[0].endswith("`pruning.stop: true` ends the study here.")
     shown = " ".join(capsys.readouterr().out.split())
     assert "The study has been stopped. Further trials are unlikely to help" in shown
@@ -113,14 +155,20 @@ def test_what_was_not_started_is_saved_by_stopping(home: Home) -> None:
 
 
 def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
+    rates = {"learning_rate": {"choices": [1e-6 * (1 + i) for i in range(len(SPENT) + 2)]}}
+    stopped = document() | {
+        "search": {"sampler": "grid", "space": rates | {"batch_size": 16}},
+        "pruning": PRUNING | {"stop": True},
+        "run": {"trials": 40},
+    }
     with written(tmp_path) as ledger:
-        grid = {"learning_rate": {"choices": [1e-5, 1e-4, 1e-3]}, "batch_size": 16}
-        stopped = document() | {
-            "search": {"sampler": "grid", "space": grid},
-            "pruning": {"risk": 0.1, "stop": True},
-        }
         ledger.continue_as(stopped, "learned-2", [])
-        ledger.save_trial(trial(0, "pruned"), decision=at_window((0.06, 0))[0])
+        for row in finished(SPENT):
+            ledger.save_trial(row)
         ledger.book(cost(0, 1e12))
-        found = study_document(ledger, StudyPaths(tmp_path))
-    assert found["stopping"]["num_not_started"] == 2
+        found = study_document(ledger, StudyPaths(tmp_path))["stopping"]
+        assert found["stopped"] and found["num_not_started"] == 2
+
+        ledger.save_trial(trial(30, "running"))  # may change it
+        found = study_document(ledger, StudyPaths(tmp_path))["stopping"]
+    assert found["unlikely"] and not found["stopped"] and found["num_not_started"] == 0
