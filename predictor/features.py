@@ -83,9 +83,9 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
     A key whose values are all equal gives columns that are constant: standardised, all 0.
     """
     columns: list[Floats] = []
-    for key in sorted({key for config in configs for key in config}):
+    for key in sorted(set[str]().union(*configs)):
         values = [config.get(key) for config in configs]
-        if {type(value) for value in values} <= NUMBERS:
+        if set(map(type, values)) <= NUMBERS:
             column = np.array(values, dtype=np.float64)  # None becomes NaN
             column[~np.isfinite(column)] = math.nan
             positive = np.all(column[~np.isnan(column)] > 0)
@@ -101,8 +101,13 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
 def with_squares(config: Floats) -> Floats:
     """`config` and the squares, about the mean, of its columns with more than two values: the best
     learning rate lies somewhere in the middle. Shape (num_trials, up to 2 num_columns)."""
-    curved = [len(np.unique(column[~np.isnan(column)])) > 2 for column in config.T]
+    curved = [_is_between(column[~np.isnan(column)]) for column in config.T]
     return np.concatenate([config, standardise(config[:, curved]) ** 2], axis=1)
+
+
+def _is_between(values: Floats) -> bool:
+    """Whether any lies between the least and the largest: whether there are more than two."""
+    return bool(len(values) and ((values > values.min()) & (values < values.max())).any())
 
 
 def standardise(columns: Floats) -> Floats:
@@ -121,7 +126,7 @@ def standardise(columns: Floats) -> Floats:
 
 
 def _points(config: Floats) -> NDArray[np.int64]:
-    """Equal numbers for equal rows; with nothing known of any configuration, all are different."""
+    """Equal numbers from 0 for equal rows; with nothing known of any configuration, all are different."""
     if config.shape[1] == 0:
         return np.arange(len(config))
     known = np.where(np.isnan(config), np.inf, config)

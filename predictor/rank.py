@@ -39,7 +39,7 @@ def rank_rule(
     cohort = [t for t, window in alike if window.phase == own.phase]
     num_elsewhere = len(alike) - len(cohort)
     apart = _apart(own, num_elsewhere)
-    num_finished = sum(_is_finished(t) for t in cohort)
+    num_finished = sum(map(_is_finished, cohort))
     if num_finished == 0:
         return _not_judged(
             f"no finished trial yet: there is only a prior, which prunes none{apart}"

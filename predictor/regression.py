@@ -48,7 +48,7 @@ class Design(NamedTuple):
 
     signals: Floats  # (num_trials, num_signals), standardised; 0 where missing
     config: Floats  # (num_trials, num_config), standardised; 0 where missing
-    points: NDArray[np.int64]  # (num_trials,), equal for equal configurations
+    points: NDArray[np.int64]  # (num_trials,), from 0, equal for equal configurations
 
     def rows(self, chosen: Sequence[int]) -> Design:
         at = list(chosen)
@@ -102,8 +102,7 @@ def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, fam
     num_models, num_features = scales.shape
     n = len(targets)
     second, cross = prior.moments(names)  # of the signals
-    codes = np.unique(design.points, return_inverse=True)[1]
-    grams = {s: _Gram.of(features, targets, codes, s) for s in family.point_scales}
+    grams = {s: _Gram.of(features, targets, design.points, s) for s in family.point_scales}
     gram = np.stack([grams[s].gram for s in point_scales])  # (num_models, p, p)
     moment = np.stack([grams[s].moment for s in point_scales])  # (num_models, p)
     square = np.array([grams[s].square for s in point_scales])
@@ -176,7 +175,7 @@ def leave_one_out(fitted: Fit, every: int = 1) -> tuple[Floats, Floats]:
     Computation 13, 2001); b without trial i is b - residual^2 k_ii / 2.
     """
     features = _with_ones(fitted.design)
-    codes = np.unique(fitted.design.points, return_inverse=True)[1]
+    codes = fitted.design.points
     sizes = np.bincount(codes)[codes]  # (num_trials,)
     scale = fitted.point_scales[:, None]
     shrunk = scale / (1 + sizes * scale)  # (num_models, num_trials)
@@ -226,7 +225,7 @@ class _Gram(NamedTuple):
         gram, moment, square = x.T @ x, x.T @ t, float(t @ t)
         if scale == 0:
             return _Gram(gram, moment, square, 0.0)
-        sizes = np.bincount(codes)  # (num_points,)
+        sizes = np.bincount(codes)  # (num_points,), 0 of those that are not among the rows
         shrunk = scale / (1 + sizes * scale)
         x_sums, t_sums = _group_sums(x, codes), np.bincount(codes, t)
         return _Gram(
