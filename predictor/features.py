@@ -126,7 +126,7 @@ def standardise(columns: Floats) -> Floats:
 
 
 def _points(config: Floats) -> NDArray[np.int64]:
-    """Equal numbers from 0 for equal rows; with nothing known of any configuration, all are different."""
+    """From 0, equal for equal rows; with nothing known of any configuration, all are different."""
     if config.shape[1] == 0:
         return np.arange(len(config))
     known = np.where(np.isnan(config), np.inf, config)
