@@ -30,6 +30,7 @@ class History:
 
     prior: Prior
     num_trials: Mapping[str, int]  # finished and with a window, of each past study; 0: unusable
+    metrics: Mapping[str, str]  # of each past study: what its objective was
 
     def to_json(self) -> dict[str, Any]:
         second = {" ".join(pair): _rounded(x) for pair, x in self.prior.second.items()}
@@ -78,7 +79,7 @@ def history_prior(
             "ended differently, so nothing can be learned from them"
         )
     pooled = pooled_prior(strength, NAMES, np.concatenate(signals), np.concatenate(targets))
-    return History(pooled, num_trials)
+    return History(pooled, num_trials, {study.name: study.metric for study in studies})
 
 
 def _by_phase(

@@ -233,12 +233,13 @@ class Book:
         )
 
     def judge(self, trial: Trial) -> Verdict:
-        """At the window; what was learned from past studies is named in the evidence."""
+        """At the window; a prior from past studies stands in the evidence, numbers and digest."""
         own, cohort, history = trial.in_cohort(self.metric), self.cohort_of(trial), self.history
         if history is None:
             return judge(own, cohort, self.settings)
         verdict = judge(own, cohort, self.settings, history.prior)
-        return replace(verdict, evidence={**verdict.evidence, "history": history.digest})
+        learned = {"digest": history.digest, **history.to_json()}
+        return replace(verdict, evidence={**verdict.evidence, "history": learned})
 
     @property
     def best(self) -> TrialRow | None:

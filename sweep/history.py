@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,21 +31,26 @@ def read_history(loaded: LoadedStudy, paths: StudyPaths) -> History | None:
         raise UserError(f"pruning.history: {error}") from None
 
 
-def note_history(history: History | None, ledger: Ledger, view: View) -> None:
+def note_history(history: History | None, metric: str, ledger: Ledger, view: View) -> None:
     """The prior that the study goes on under, where it is another than before."""
     noted = [note for note in ledger.read_notes() if note.startswith(BEGINNING)]
-    text = f"{BEGINNING}: {_described(history)}"
+    text = f"{BEGINNING}: {described(history, metric)}"
     if noted[-1:] == [text] or (history is None and not noted):
         return
     view.say(text)
     ledger.note(text)
 
 
-def _described(history: History | None) -> str:
+def described(history: History | None, metric: str) -> str:
+    """As in: old (12 trials), older (5 trials, scored by eval_loss, not x); digest 1a2b3c4d."""
     if history is None:
         return "none any more, the paper's direction"
-    counts = ", ".join(f"{name} ({num} trials)" for name, num in history.num_trials.items())
-    return f"{counts}; digest {history.digest}; {json.dumps(history.to_json())}"
+    past: list[str] = []
+    for name, num in history.num_trials.items():
+        theirs = history.metrics[name]
+        other = f", scored by {theirs}, not {metric}" if theirs != metric else ""
+        past.append(f"{name} ({num} trial{'' if num == 1 else 's'}{other})")
+    return f"{', '.join(past)}; digest {history.digest}"
 
 
 def _read(texts: Sequence[str], paths: StudyPaths) -> list[RecordedStudy]:

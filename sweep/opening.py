@@ -60,7 +60,7 @@ def opened(
         row = ledger.read_study()
         assert row is not None
         _continue(loaded, row, ledger, view)
-        note_history(history, ledger, view)
+        note_history(history, loaded.study.objective.metric, ledger, view)
         _write_study_file(loaded, paths)
         facts = row.facts
         if not (paths.data / "prepared.json").is_file():

@@ -22,10 +22,13 @@ GIB = 2**30
 
 
 def plan_document(
-    loaded: LoadedStudy, facts: Mapping[str, Any], num_workers: int | None = None
+    loaded: LoadedStudy,
+    facts: Mapping[str, Any],
+    num_workers: int | None = None,
+    history: str | None = None,
 ) -> dict[str, Any]:
     """JSON values; `facts` as trainer/prepare.py writes them, on a machine with all its GPUs to be
-    seen. UserError as `check_rows`."""
+    seen; `history` in words. UserError as `check_rows`."""
     study = loaded.study
     machine = facts["machine"]
     workers = num_workers or _workers(study, machine)
@@ -33,6 +36,7 @@ def plan_document(
     trials = study.run.trials
     if study.search.sampler == "grid" and points is not None:
         trials = min(trials, points)
+    repeats = min(study.run.confirm.top, trials) * study.run.confirm.seeds
     return {
         "study": study.name,
         "source": loaded.source,
@@ -43,15 +47,18 @@ def plan_document(
         "num_params": facts["num_params"],
         "data": {name: facts[name] for name in DATA_FACTS},
         "trials": trials,
+        "repeats": repeats,
+        "history": history,
+        "stop": study.pruning.stop,
         "workers": workers,
         "space": {"searched": searched_names(study.search.space), "points": points},
         "recipes": [
             {"name": each.name, "params": each.params, "moved": each.moved}
             for each in fit_recipes(study)
         ],
-        **_training(study, facts, trials + study.run.confirm.top * study.run.confirm.seeds),
+        **_training(study, facts, trials + repeats),
         "memory": _memory(study, facts, workers),
-        "disk_gb": _disk(study, facts, workers, trials),
+        "disk_gb": _disk(study, facts, workers, trials + repeats),
         "machine": dict(machine),
     }
 
@@ -62,7 +69,7 @@ def _workers(study: Study, machine: Mapping[str, Any]) -> int:
     return max(1, machine["num_devices"] // study.run.processes_per_trial)
 
 
-def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, Any]:
+def _training(study: Study, facts: Mapping[str, Any], runs: int) -> dict[str, Any]:
     """Budget, window, steps, tokens and FLOPs."""
     train, num_params = facts["train"], facts["num_params"]
     rows = train["rows"]
@@ -74,9 +81,9 @@ def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, 
     tokens = expected * train["input_tokens"] / rows
     measured, early = _evaluation_tokens(study, facts)
     flops = {
-        "training": trials * train_flops(study.model.tuning, num_params, tokens),
-        "evaluations": (trials + 1) * eval_flops(num_params, measured),  # the base model's too
-        "early_evaluations": trials * eval_flops(num_params, early),
+        "training": runs * train_flops(study.model.tuning, num_params, tokens),
+        "evaluations": (runs + 1) * eval_flops(num_params, measured),  # the base model's too
+        "early_evaluations": runs * eval_flops(num_params, early),
     }
     return {
         "budget": {"smallest_samples": smallest, "largest_samples": largest},
@@ -90,7 +97,7 @@ def _training(study: Study, facts: Mapping[str, Any], trials: int) -> dict[str, 
             }
             for batch in batches
         ],
-        "tokens": {"per_trial": round(tokens), "total": round(trials * tokens)},
+        "tokens": {"per_trial": round(tokens), "total": round(runs * tokens)},
         "flops": {**flops, "total": sum(flops.values())},
     }
 
@@ -163,11 +170,9 @@ def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, A
     }
 
 
-def _disk(study: Study, facts: Mapping[str, Any], workers: int, trials: int) -> dict[str, float]:
+def _disk(study: Study, facts: Mapping[str, Any], workers: int, runs: int) -> dict[str, float]:
     model = study.model
-    confirm = study.run.confirm
-    runs = trials + confirm.top * confirm.seeds
-    kept = {"best": 1 + confirm.top, "all": runs, "none": 0}[study.run.keep]
+    kept = {"best": 1 + study.run.confirm.top, "all": runs, "none": 0}[study.run.keep]
     adapter = _adapter_params(study, facts)
     return disk_gb(
         *(facts["num_params"], model.tuning, model.weights, adapter, workers),

@@ -45,11 +45,17 @@ def _trials(document: Mapping[str, Any]) -> Iterator[str]:
         f"{document['trials']} trials of {samples} samples, {workers} at a time{each}, "
         f"over {', '.join(space['searched'])}"
     )
+    if document["repeats"]:
+        yield f"then {document['repeats']} repeats of the best with other seeds, never pruned"
     if (points := space["points"]) is not None:
         yield f"the space holds {points:,} configurations"
     yield (
         f"early window: {window['samples']:,} samples, {window['share']:.1%} of the smallest budget"
     )
+    if document["history"] is not None:
+        yield f"prior from past studies: {document['history']}"
+    if document["stop"]:
+        yield "it ends earlier when further trials are unlikely to help"
     for each in document["steps"]:
         steps = (
             f"{each['fewest']:,}"
@@ -72,7 +78,8 @@ def _cost(document: Mapping[str, Any]) -> Iterator[str]:
     shared = sharing if memory["sharing"] > 1 else ""
     yield from _wrapped(
         "tokens",
-        f"{tokens['per_trial']:,} a trial, {tokens['total']:,} in all, if none is pruned",
+        f"{tokens['per_trial']:,} a trial, {tokens['total']:,} in all, "
+        f"{'repeats included, ' if document['repeats'] else ''}if none is pruned",
     )
     yield from _wrapped(
         "compute",

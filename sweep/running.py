@@ -16,6 +16,7 @@ from sweep.config import LoadedStudy, load_study
 from sweep.executors import Executor, Slot
 from sweep.executors.local import LocalExecutor
 from sweep.faults import is_disk_full
+from sweep.history import described, read_history
 from sweep.machine import gpu_ids, make_slots
 from sweep.opening import opened
 from sweep.orchestrator import Driver
@@ -35,7 +36,7 @@ def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_ru
     executor = LocalExecutor()
     with contextlib.closing(executor):
         if dry_run:
-            return print_plan(loaded, executor, view)
+            return print_plan(loaded, paths, executor, view)
         return sweep(loaded, paths, executor, view)
 
 
@@ -100,17 +101,19 @@ def _interrupts(driver: Driver) -> Generator[None]:
             signal.signal(number, handler)
 
 
-def print_plan(loaded: LoadedStudy, executor: Executor, view: View) -> int:
+def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
     """What the study would do, and nothing is left behind."""
     from sweep.display import print_lines
     from sweep.plan import plan_document, plan_lines
 
     slots, _ = _slots(loaded)
+    history = read_history(loaded, paths)
     with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
         spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
         silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
         facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
-    lines = plan_lines(plan_document(loaded, facts, len(slots)))
+    past = None if history is None else described(history, loaded.study.objective.metric)
+    lines = plan_lines(plan_document(loaded, facts, len(slots), past))
     if sys.stdout.isatty():
         print_lines(lines)
     else:  # whole lines for whatever reads the pipe

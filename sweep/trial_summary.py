@@ -110,8 +110,15 @@ def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) ->
         f"  signals: {', '.join(signals)}; a slope above 0: lower is better",
         f"  trust in the configuration: {evidence['config_weight']:.0%} of the models' weight",
         f"  expected misses before it: {f.chance(evidence['expected_misses_before'])}",
-        *([f"  prior from past studies: {evidence['history']}"] if "history" in evidence else []),
+        *_prior(evidence.get("history")),
     ]
+
+
+def _prior(learned: Mapping[str, Any] | None) -> list[str]:
+    if learned is None:
+        return []
+    past = ", ".join(f"{name} ({num})" for name, num in learned["trials"].items())
+    return [f"  prior from past studies (finished trials): {past}; digest {learned['digest']}"]
 
 
 def _value(value: Any) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from predictor.history import History
+from predictor.prior import paper_prior
 from sweep.exporting import export_studies
+from sweep.history import described
 from sweep.inspect import open_study
 from tests.home import Home
 from trainer.spec import UserError
@@ -23,11 +28,22 @@ def test_the_prior_is_noted_and_named_in_every_verdict(home: Home, past: str) ->
     assert home.run(f"pruning.history=[{past}]", "run.trials=5", "run.workers=1") == 0
     (note,) = [n for n in home.document()["notes"] if n.startswith("prior from past studies")]
     assert note in home.lines
-    assert "fake (5 trials)" in note
-    assert '"cross": {"early_eval": ' in note
-    digest = note.split("digest ")[1][:8]
+    said = re.fullmatch(r"prior from past studies: fake \(5 trials\); digest (\w{8})", note)
+    assert said is not None
     ledger, _ = open_study(str(home.out))
-    assert {d.verdict.evidence["history"] for d in ledger.read_decisions()} == {digest}
+    for decision in ledger.read_decisions():
+        learned = decision.verdict.evidence["history"]
+        assert learned["digest"] == said[1]
+        assert set(learned["cross"]) == {"early_eval", "loss", "grad_norm"}
+
+
+def test_a_past_study_with_another_objective_is_named_as_such() -> None:
+    metrics = {"old": "eval_loss", "older": "choice_accuracy"}
+    history = History(paper_prior(1.0), {"old": 5, "older": 1}, metrics)
+    assert described(history, "choice_accuracy") == (
+        "old (5 trials, scored by eval_loss, not choice_accuracy), older (1 trial); "
+        f"digest {history.digest}"
+    )
 
 
 def test_an_export_gives_the_same_prior_as_the_study(home: Home, past: str) -> None:

@@ -301,6 +301,19 @@ def test_the_plan_counts(load: Load) -> None:
     assert document["memory"]["needed_gb"]["total"] == 112 and not document["memory"]["fits"]
 
 
+def test_the_plan_names_the_repeats_and_counts_them(load: Load) -> None:
+    alone = plan_document(load("run.trials=10"), make_facts())
+    confirming = load("run.trials=10", "run.confirm={top: 2, seeds: 3}", "pruning.stop=true")
+    document = plan_document(confirming, make_facts(), None, "old (12 trials); digest 1a2b3c4d")
+    assert document["trials"] == 10 and document["repeats"] == 6
+    assert document["tokens"]["total"] == pytest.approx(1.6 * alone["tokens"]["total"])
+    lines = plan_lines(document)
+    assert "  then 6 repeats of the best with other seeds, never pruned" in lines
+    assert "  prior from past studies: old (12 trials); digest 1a2b3c4d" in lines
+    assert "  it ends earlier when further trials are unlikely to help" in lines
+    assert "in all, repeats included, if none is pruned" in " ".join(" ".join(lines).split())
+
+
 def test_the_plan_of_searched_epochs(load: Load) -> None:
     document = plan_document(
         load(
