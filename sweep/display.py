@@ -72,8 +72,9 @@ def print_study(
     if audited := [trial for trial in completed if f.is_audited(trial)]:
         console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
         _print_reasons(console, audited)
-    _heading(console, "Pruned")
-    _print_trials(document, pruned, names, console, with_reasons=True)
+    if pruned:
+        _heading(console, "Pruned")
+        _print_trials(document, pruned, names, console, with_reasons=True)
 
     failed = f.in_order(document, "failed")
     if failed := failed + [t for t in document["trials"] if t["failures"] and t not in failed]:

@@ -155,8 +155,9 @@ def test_what_pruning_may_have_missed_is_told_with_interval_and_counts(
     assert "stated was 0.08 on average" in text
 
 
-def test_a_study_without_prunes_has_no_risk_to_tell(tmp_path: Path) -> None:
+def test_a_study_without_prunes_has_no_table_of_them_and_no_risk_to_tell(tmp_path: Path) -> None:
     text = study(tmp_path, 80, lambda ledger: ledger.save_trial(completed(0, 0.5)))
+    assert "\nPruned" not in text
     assert "\nRisk" not in text
 
 
