@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from predictor.features import RAW, Table, tabulate
 from predictor.prior import Prior
-from predictor.regression import Family, Fit, fit, predict, student_cdf
+from predictor.regression import Family, Fit, Mixture, fit, predict, student_cdf
 from predictor.target import scale_of
 from predictor.types import CohortTrial
 
@@ -94,11 +94,9 @@ def forecast(
     if scale is None or len(finished) < 2:
         return None
     targets = scale.squash(np.array(objectives))
-    centre, goal = float(targets.mean()), scale.beaten_by(min_gain)
-    family = _with_points(family, table.design.points[[0, *finished]])
-    fitted = fit(table.design.rows(finished), targets - centre, table.names, prior, family)
-    before = probability_before(targets, goal)
-    by_model = predict(fitted, table.design.rows([0])).below(goal - centre)
+    fitted, predicted = regress(table, finished, targets, prior, family)
+    goal = scale.beaten_by(min_gain)
+    before, by_model = probability_before(targets, goal), predicted.below(goal)
     return Forecast(
         probability=(len(finished) * by_model + before) / (len(finished) + 1),
         before=before,
@@ -112,6 +110,23 @@ def forecast(
         slopes=_slopes(fitted, table),
         config_weight=_config_weight(fitted, table),
     )
+
+
+def regress(
+    table: Table, finished: Sequence[int], targets: Floats, prior: Prior, family: Family
+) -> tuple[Fit, Mixture]:
+    """The models on the `finished` rows of a table, and what they predict of its first.
+
+    targets: (num_finished,). Without repeats of a point its effect is only noise under another
+    name, and is left out.
+    """
+    centre, design = float(targets.mean()), table.design
+    points = design.points[[0, *finished]]
+    if len(np.unique(points)) == len(points):
+        family = replace(family, point_scales=(0.0,))
+    fitted = fit(design.rows(finished), targets - centre, table.names, prior, family)
+    found = predict(fitted, design.rows([0]))
+    return fitted, found._replace(means=found.means + centre)
 
 
 def probability_before(targets: Floats, goal: float) -> float:
@@ -136,13 +151,6 @@ def chance_of_another(objectives: Sequence[float], min_gain: float) -> float | N
     if scale is None or len(objectives) < 2:
         return None
     return probability_before(scale.squash(np.array(objectives)), scale.beaten_by(min_gain))
-
-
-def _with_points(family: Family, points: NDArray[np.int64]) -> Family:
-    """Without repeats of a point its effect is only noise under another name."""
-    if len(np.unique(points)) < len(points):
-        return family
-    return replace(family, point_scales=(0.0,))
 
 
 def _is_finished(trial: CohortTrial) -> bool:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from predictor.features import tabulate
 from predictor.judge import judge
-from predictor.model import OURS, SIGNALS, probability_before
+from predictor.model import OURS, SIGNALS, probability_before, regress
 from predictor.prior import Prior
 from predictor.recorded import RecordedStudy
-from predictor.regression import Family, fit, predict
+from predictor.regression import Family
 from predictor.replay import GO_ON, Answer, Policy, Session
 from predictor.sessions import FirstRuns, Looks, Rule, Scouts
 from predictor.target import scale_of
@@ -180,11 +180,8 @@ class Learned:
         if found is None:
             return GO_ON
         targets, goal = found
-        centre = float(targets.mean())
         table = tabulate(cohort, self.startup)
-        rows = table.design.rows(finished)
-        fitted = fit(rows, targets - centre, table.names, NO_DIRECTION, self.family)
-        p = predict(fitted, table.design.rows([0])).below(goal - centre)
+        p = regress(table, finished, targets, NO_DIRECTION, self.family)[1].below(goal)
         action = "stop" if p < self.risk else "go on"
         return Answer(action, p, probability_before(targets, goal))
 
