@@ -1,7 +1,8 @@
 """Studies in which a signal is nothing but noise: `python -m benchmarks.pure_noise [STUDIES]`.
 
 Trials arrive one by one. Of each study: how often a verdict differs from that of a model without
-the noise signal, and whether the best run was lost, beside what the verdicts stated.
+the noise signals, and prunes that missed and whether the best run was lost, beside what the
+verdicts stated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SETTINGS = Settings(audit=0.0)
 @dataclass(frozen=True, slots=True)
 class Outcome:
     num_verdicts: int  # that compared
-    num_differ: int  # from the model without the noise signal
+    num_differ: int  # from the model without the noise signals
     stated: float  # sum of P over the prunes
     misses: int  # prunes that would have beaten the incumbent of their moment by min_gain
     lost_best: bool  # the best run was pruned, and the best kept is worse by min_gain x spread
@@ -65,9 +66,9 @@ def simulate(seed: int, told_by_early_eval: float) -> Outcome:
 
 
 def _muted(trial: CohortTrial) -> CohortTrial:
-    """The norm the same in all trials: it tells nothing."""
+    """Norm and training loss the same in all trials: they tell nothing."""
     assert trial.window is not None
-    return replace(trial, window=replace(trial.window, grad_norm=1.0))
+    return replace(trial, window=replace(trial.window, loss=1.0, grad_norm=1.0))
 
 
 def _is_miss(objective: float, verdict: Verdict) -> bool:

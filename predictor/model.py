@@ -22,9 +22,9 @@ Floats = NDArray[np.float64]
 SIGNALS = ("early_eval", "loss", "grad_norm")
 
 # What is believed of each signal before a study has runs: that it tells something at all. An even
-# chance for the early evaluation; the other two must earn their place, or they change one verdict
-# in ten where they are noise (benchmarks/pure_noise).
-INCLUDED = {"early_eval": 0.5, "loss": 0.1, "grad_norm": 0.1}
+# chance for the early evaluation; the other two must earn their place, or they change more than one
+# verdict in twenty where they are noise (benchmarks/pure_noise).
+INCLUDED = {"early_eval": 0.5, "loss": 0.07, "grad_norm": 0.07}
 
 
 def _set_weight(used: frozenset[str]) -> float:
@@ -35,6 +35,10 @@ _SETS = tuple(
     frozenset(name for name, used in zip(SIGNALS, chosen, strict=True) if used)
     for chosen in product((False, True), repeat=len(SIGNALS))
 )
+# What the belief that looking tells nothing counts for, in finished trials: three of them fit by
+# chance, and without it prunes missed three times as often as stated (studies/LOG.md).
+DOUBT = 3.0
+
 # Half of the belief is that the configuration tells nothing: three finished trials and many columns
 # fit by chance.
 OURS = Family(
@@ -53,7 +57,8 @@ class Forecast:
     """What the model says about one trial."""
 
     probability: float  # that it beats the incumbent by min_gain x spread
-    before: float  # the same before its signals and configuration are looked at
+    regression: float  # the same by the regression alone, without the belief that it tells nothing
+    before: float  # before its signals and configuration are looked at
     incumbent: int  # the number of the best finished trial
     best: float  # its objective
     spread: float  # median - best of the finished trials
@@ -79,10 +84,8 @@ def forecast(
 ) -> Forecast | None:
     """None where the finished trials tie, or fewer than two are finished.
 
-    P is the regression's, mixed with P0 at a weight of 1 to the n finished trials: that looking
-    tells nothing is one more belief, which n trials outweigh. Without it three finished trials
-    fit by chance, and prunes missed three times as often as stated; with it as often as stated
-    (studies/LOG.md).
+    P is the regression's, mixed with P0 at a weight of DOUBT to the n finished trials: that looking
+    tells nothing is one more belief, which n trials outweigh.
     `others`: all with a window comparable with the trial's, without the trial itself; their order
     changes nothing. "Finished" are those with a finite objective.
     """
@@ -98,7 +101,8 @@ def forecast(
     goal = scale.beaten_by(min_gain)
     before, by_model = probability_before(targets, goal), predicted.below(goal)
     return Forecast(
-        probability=(len(finished) * by_model + before) / (len(finished) + 1),
+        probability=(len(finished) * by_model + DOUBT * before) / (len(finished) + DOUBT),
+        regression=by_model,
         before=before,
         incumbent=cohort[finished[int(np.argmin(objectives))]].number,
         best=scale.best,

@@ -10,8 +10,8 @@ from predictor.model import Forecast, forecast
 from predictor.prior import Prior, paper_prior
 from predictor.types import CohortTrial, Settings, Verdict, WindowSignals
 
-SHARE_OF_BEFORE = 0.5  # P may be at most this share of P0
-SHARE_OF_REST = 0.25  # and at most this share of the expected misses that are still free
+SHARE_OF_BEFORE = 0.5  # the regression's P may be at most this share of P0
+SHARE_OF_REST = 0.25  # P may be at most this share of the expected misses that are still free
 
 
 def rank_rule(
@@ -25,11 +25,12 @@ def rank_rule(
     The cohort is the trial and those with a window at the same number of samples that closed in
     the same phase: what was trained on other data is not compared. Nothing is pruned until
     `startup` others of the cohort have been trained to the end. Pruned is a trial with
-    P < risk and P <= P0 / 2 and P at most a quarter of what the study's earlier unaudited prunes
-    have left of `max_expected_misses`. P is the probability that it beats the best finished trial
-    by min_gain x (median - best), and P0 the same before its signals and configuration are looked
-    at: with many finished trials any newcomer is unlikely to be the best, and that alone is no
-    prediction. The quarter spends the misses where they are cheap, and never all of them.
+    P < risk, and P at most a quarter of what the study's earlier unaudited prunes have left of
+    `max_expected_misses`, and whose signals and configuration by themselves at least halve P0. P is
+    the probability that it beats the best finished trial by min_gain x (median - best), and P0 the
+    same before it is looked at: with many finished trials any newcomer is unlikely to be the best,
+    and that alone is no prediction. The quarter spends the misses where they are cheap, and never
+    all of them.
     `prior`: the paper's where None.
     """
     own = trial.window
@@ -79,11 +80,11 @@ def rank_rule(
 
 def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
     """Why the trial goes on; empty: nothing speaks against a prune."""
-    p, p0 = found.probability, found.before
+    p = found.probability
     if not p < settings.risk:  # also where it is NaN
         return "not below the risk"
-    if p > SHARE_OF_BEFORE * p0:
-        return "more than half of what it was before looking"
+    if found.regression > SHARE_OF_BEFORE * found.before:
+        return "what it showed does not halve the chance that it had before"
     free = settings.max_expected_misses - spent
     if p > SHARE_OF_REST * free:
         return (

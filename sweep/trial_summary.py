@@ -104,14 +104,21 @@ def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) ->
     )
     goal = f"{settings['min_gain']:g} x {f.number(evidence['spread'])}"
     return [
-        f"  P {f.chance(evidence['probability'])}, P0 {f.chance(evidence['before'])}: to beat "
-        f"trial {evidence['incumbent']} by {goal} (median - best), from "
-        f"{evidence['num_finished']} finished of {evidence['num_seen']} seen",
+        f"  P {f.chance(evidence['probability'])}, P0 {f.chance(evidence['before'])}"
+        f"{_by_signals(evidence)}: to beat trial {evidence['incumbent']} by {goal} "
+        f"(median - best), from {evidence['num_finished']} finished of {evidence['num_seen']} seen",
         f"  signals: {', '.join(signals)}; a slope above 0: lower is better",
         f"  trust in the configuration: {evidence['config_weight']:.0%} of the models' weight",
         f"  expected misses before it: {f.chance(evidence['expected_misses_before'])}",
         *_prior(evidence.get("history")),
     ]
+
+
+def _by_signals(evidence: Mapping[str, Any]) -> str:
+    """Earlier predictors did not tell it apart."""
+    if "regression" not in evidence:
+        return ""
+    return f", {f.chance(evidence['regression'])} by signals and configuration alone"
 
 
 def _prior(learned: Mapping[str, Any] | None) -> list[str]:

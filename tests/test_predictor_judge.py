@@ -151,7 +151,7 @@ def test_the_units_of_loss_and_gradient_change_no_action(rows, loss_exponent, no
 
 
 def test_the_version_is_named_for_the_ledger():
-    assert PREDICTOR_VERSION == "learned-4"
+    assert PREDICTOR_VERSION == "learned-5"
 
 
 def test_the_predictor_imports_no_other_part_and_nothing_heavy():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.model import forecast
+from predictor.model import DOUBT, forecast
 from predictor.prior import paper_prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Settings, WindowSignals
@@ -148,7 +148,7 @@ def test_other_windows_and_other_phases_are_not_compared():
     assert only.kind == "none" and "10 trials of another phase" in only.reason
 
 
-def test_a_probability_above_half_of_that_before_looking_prunes_nothing():
+def test_what_does_not_halve_the_chance_that_a_trial_had_prunes_nothing():
     """Many finished trials make any newcomer unlikely to win: that alone is no prediction."""
     rng = np.random.default_rng(0)
     cohort = [
@@ -158,17 +158,19 @@ def test_a_probability_above_half_of_that_before_looking_prunes_nothing():
     verdicts = [rank_rule(trial(0, *rng.uniform(1, 2, 2)), cohort, settings) for _ in range(30)]
     below = [v for v in verdicts if v.probability is not None and v.probability < 0.1]
     assert len(below) == 30 and all(v.action == "continue" for v in below)
-    assert "goes on: more than half of what it was before looking" in below[0].reason
+    assert "goes on: what it showed does not halve the chance that it had before" in below[0].reason
     assert "further trials are unlikely to help" in below[0].reason
 
 
 @pytest.mark.parametrize("num", [3, 9])
 def test_that_looking_tells_nothing_is_one_more_belief(num: int):
-    """However clear the signals, P is at least P0's share among n finished trials."""
+    """P0 counts for three of the finished trials in P, however clear the signals."""
     hopeless = trial(0, 1e9, 2.3)
     verdict = rank_rule(hopeless, study(num), SETTINGS)
     assert verdict.probability is not None
-    assert verdict.probability >= verdict.evidence["before"] / (num + 1) > 0
+    p, p0, by_signals = (verdict.evidence[k] for k in ("probability", "before", "regression"))
+    finished = verdict.evidence["num_finished"]
+    assert p == pytest.approx((finished * by_signals + DOUBT * p0) / (finished + DOUBT))
 
 
 def test_the_prunes_of_a_study_stay_within_its_expected_misses():
@@ -265,7 +267,7 @@ def test_words_in_the_configuration_are_learned():
         forecast(t, cohort, min_gain=0.05, startup=3, prior=paper_prior(1.0)) for t in (good, bad)
     ]
     assert found[0] is not None and found[1] is not None
-    assert found[0].probability > 0.05 > 3 * found[1].probability
+    assert found[0].regression > 0.03 > 3 * found[1].regression
 
 
 def test_a_best_learning_rate_in_the_middle_is_learned():

@@ -208,7 +208,8 @@ def test_a_trial_is_shown_with_its_curves_decisions_and_costs(tmp_path: Path, wi
 def test_a_decision_shows_what_it_was_made_of(tmp_path: Path, width: int) -> None:
     text = one_line(one_trial(tmp_path, 3, width))
     for part in (
-        "P 0.03, P0 0.21: to beat trial 1 by 0.05 x 0.160 (median - best), "
+        "P 0.03, P0 0.21, 0.01 by signals and configuration alone: to beat trial 1 by 0.05 x 0.160 "
+        "(median - best), "
         "from 3 finished of 5 seen",
         "signals: early_eval +0.80 sd (slope +0.42), loss -0.30 sd (slope -0.02), "
         "raw grad_norm +1.90 sd (slope +0.31)",
