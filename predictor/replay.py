@@ -101,6 +101,7 @@ class Replay:
     wall: float  # in mean full runs
     kept: tuple[str, ...]  # trained to their end, with an objective
     prunes: tuple[Prune, ...]
+    states_risk: bool  # the policy stated a probability of some run
 
     @property
     def lost_best(self) -> bool:
@@ -110,7 +111,7 @@ class Replay:
     def stated_misses(self) -> float | None:
         """The sum of P over the prunes; None where the policy states none."""
         stated = [p.probability for p in self.prunes if p.probability is not None]
-        return sum(stated) if len(stated) == len(self.prunes) else None
+        return sum(stated) if self.states_risk and len(stated) == len(self.prunes) else None
 
     @property
     def num_misses(self) -> int:
@@ -174,6 +175,7 @@ class _Engine:
         self.waiting: dict[int, int] = {}  # the run and its next look
         self.kept: list[int] = []
         self.prunes: list[Prune] = []
+        self.states_risk = False
         self.now = 0.0
 
     def run(self) -> Replay:
@@ -218,6 +220,7 @@ class _Engine:
 
     def _look(self, run: int, look: int, position: float) -> None:
         answer = self.session.look(run, position)
+        self.states_risk |= answer.probability is not None
         if answer.action == "go on":
             self._schedule(run, look + 1)
             return
@@ -261,6 +264,7 @@ class _Engine:
             wall=self.now,
             kept=tuple(self.study.runs[run].name for run in self.kept),
             prunes=tuple(self.prunes),
+            states_risk=self.states_risk,
         )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from predictor.policies import OneLook, ours, rivals
-from predictor.recorded import RecordedStudy
+from predictor.policies import Fewer, OneLook, ours, rivals
+from predictor.recorded import Curve, RecordedRun, RecordedStudy
 from predictor.regret import Ends
-from predictor.replay import GO_ON, STOP, WAIT, Answer, beats, floor, replay, replayable
+from predictor.replay import GO_ON, STOP, WAIT, Answer, Policy, beats, floor, replay, replayable
 from predictor.types import CohortTrial, Settings
+from sweep.rivals import optuna_policies
 from tests.evidence_studies import grid, run_of, study_of
 
 
@@ -203,7 +205,11 @@ class TestMisses:
 
     def test_a_policy_that_states_no_probability_has_no_stated_misses(self) -> None:
         assert replay(FOUR, Scripted({0: STOP}), seed=0).stated_misses is None
-        assert replay(FOUR, Scripted(), seed=0).stated_misses == 0
+        assert replay(FOUR, Scripted(), seed=0).stated_misses is None
+
+    def test_a_policy_that_states_some_and_prunes_nothing_has_none_stated_to_miss(self) -> None:
+        policy = Scripted({0: Answer("go on", 0.4)})
+        assert replay(FOUR, policy, seed=0).stated_misses == 0
 
 
 class TestWhatIsKnown:
@@ -231,18 +237,50 @@ class TestWhatIsKnown:
         ]
 
     @pytest.mark.parametrize(
-        "policy", [ours(Settings(audit=0.0)), *rivals()], ids=lambda policy: policy.name
+        "policy",
+        [ours(Settings(audit=0.0, risk=0.2)), *rivals(), *optuna_policies(10)],
+        ids=lambda policy: policy.name,
     )
     @pytest.mark.parametrize("num_workers", [1, 3])
-    def test_no_decision_uses_the_end_of_a_run_that_was_stopped(
-        self, policy: Any, num_workers: int
+    def test_no_decision_uses_what_a_run_did_behind_its_stop(
+        self, policy: Policy, num_workers: int
     ) -> None:
-        rng = np.random.default_rng(3)
-        early = rng.normal(size=14)
-        study = study_of(early + 0.3 * rng.normal(size=14), configs=grid(14), early_eval=early)
+        study = whole_curves(24)
         found = replay(study, policy, seed=1, num_workers=num_workers)
-        unknown = {prune.run for prune in found.prunes}
-        runs = [replace(r, objective=-99.0) if r.name in unknown else r for r in study.runs]
-        again = replay(replace(study, runs=tuple(runs)), policy, seed=1, num_workers=num_workers)
-        assert [p.run for p in again.prunes] == [p.run for p in found.prunes]
+        stops = {prune.run: prune.share * 100 for prune in found.prunes}
+        assert bool(stops) == (not isinstance(policy, Fewer))
+        known = dict.fromkeys(found.kept, math.inf) | stops
+        runs = tuple(forgotten(run, known.get(run.name, 0.0)) for run in study.runs)
+        again = replay(replace(study, runs=runs), policy, seed=1, num_workers=num_workers)
+        assert [p[:4] for p in map(astuple, again.prunes)] == [
+            p[:4] for p in map(astuple, found.prunes)
+        ]
         assert (again.kept, again.compute) == (found.kept, found.compute)
+
+
+def whole_curves(num: int) -> RecordedStudy:
+    """A loss at every position, evaluated at every fifth; curves keep their order, with noise."""
+    rng = np.random.default_rng(3)
+    place = rng.permutation(num) / num
+    study = study_of(1 + place, configs=grid(num))
+    position = np.arange(1.0, 101.0)
+    runs: list[RecordedRun] = []
+    for i, run in enumerate(study.runs):
+        loss = 1 + place[i] + np.exp(-position / 20) + 0.1 * rng.normal(size=100)
+        ones = np.ones(100)
+        curve = Curve(position, loss, ones + place[i], ones, np.nan * ones, np.zeros(100, np.int64))
+        evals = np.column_stack([position[4::5], loss[4::5]])
+        runs.append(replace(run, curve=curve, evals=evals, objective=float(loss[-1])))
+    return replace(study, runs=tuple(runs))
+
+
+def forgotten(run: RecordedRun, stop: float) -> RecordedRun:
+    """The run as it may as well have gone on: the best of all in everything behind `stop`."""
+    if stop == math.inf:
+        return run
+    is_after = run.curve.position > stop
+    loss, norm = (np.where(is_after, -99.0, values) for values in run.curve[1:3])
+    value = np.where(run.evals[:, 0] > stop, -99.0, run.evals[:, 1])
+    evals = np.column_stack([run.evals[:, 0], value])
+    curve = run.curve._replace(loss=loss, grad_norm=norm)
+    return replace(run, curve=curve, evals=evals, objective=-99.0)
