@@ -14,6 +14,7 @@ from predictor.distributions import clopper_pearson
 from predictor.model import forecast
 from predictor.prior import Prior, paper_prior
 from predictor.recorded import RecordedStudy
+from predictor.replay import beats
 from predictor.types import CohortTrial, Settings
 
 Floats = NDArray[np.float64]
@@ -60,6 +61,13 @@ class Audit:
     share: float  # the probability of its audit
     stated: float | None  # P; None: a guard states none
     is_miss: bool | None  # None: not at its end yet
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(
+                f"the probability of an audit is {self.share!r}; of one that took place it is "
+                "above 0 and at most 1"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,20 +170,17 @@ def _judged(
     if own is None:
         return None
     cohort = [t for t in earlier if t.window is not None and t.window.phase == own.phase]
-    if sum(t.objective is not None for t in cohort) < settings.startup:
+    ends = [t.objective for t in cohort if t.objective is not None]
+    finished = [end for end in ends if math.isfinite(end)]
+    if len(finished) < settings.startup:
         return None
     found = forecast(
         trial, cohort, min_gain=settings.min_gain, startup=settings.startup, prior=prior
     )
     if found is None:
         return None
-    goal = found.best - settings.min_gain * found.spread
-    misses = [_beats(t, goal) for t in left if t.window is not None]
-    return found.probability, found.before, _beats(trial, goal), sum(misses) / len(misses)
-
-
-def _beats(trial: CohortTrial, goal: float) -> bool:
-    return trial.objective is not None and trial.objective <= goal
+    misses = [beats(t.objective, finished, settings.min_gain) for t in left if t.window is not None]
+    return found.probability, found.before, misses[0], sum(misses) / len(misses)
 
 
 def _bin(low: float, high: float, inside: Sequence[Moment]) -> Bin:

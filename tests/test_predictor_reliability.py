@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,11 @@ class TestAudits:
         audits = [Audit(0.1, 0.04, True), Audit(0.5, 0.04, False), Audit(0.5, 0.04, False)]
         assert audit_miss_rate(audits).rate == pytest.approx(10 / 14)
 
+    @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, math.nan])
+    def test_one_that_could_not_take_place_is_refused(self, share: float) -> None:
+        with pytest.raises(ValueError, match=f"probability of an audit is {share}"):
+            Audit(share, 0.04, True)
+
     def test_without_a_finished_audit_nothing_is_known(self) -> None:
         found = audit_miss_rate([Audit(0.1, None, None)])
         assert (found.rate, found.low, found.high) == (None, 0.0, 1.0)
@@ -88,17 +94,30 @@ class TestMoments:
         assert len(moments) == 4 * (9 - 3)
         assert all(0 <= m.stated <= 1 and m.run.startswith("demo: ") for m in moments)
 
-    def test_a_miss_beats_the_incumbent_of_that_moment_by_the_least_gain(self) -> None:
-        y = np.arange(9.0)
+    @pytest.mark.parametrize("min_gain", [0.05, 0.0])
+    def test_a_miss_beats_the_incumbent_of_that_moment_by_the_least_gain_and_not_by_a_tie(
+        self, min_gain: float
+    ) -> None:
+        y = np.array([1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
         study = study_of(y, configs=grid(9))
-        (order,) = [np.random.default_rng(0).permutation(9)]
-        moments = judged_moments(study, Settings(startup=3, seed=0), orders=1)
+        order = np.random.default_rng(20).permutation(9)  # the first 1.0 comes fourth
+        settings = Settings(startup=3, seed=20, min_gain=min_gain)
+        moments = judged_moments(study, settings, orders=1)
         expected: list[tuple[bool, float]] = []
         for place in range(3, 9):
             before, left = y[order[:place]], y[order[place:]]
-            goal = before.min() - 0.05 * (np.median(before) - before.min())
-            expected.append((bool(left[0] <= goal), float(np.mean(left <= goal))))
+            best = before.min()
+            misses = (left < best) & (left <= best - min_gain * (np.median(before) - best))
+            expected.append((bool(misses[0]), float(np.mean(misses))))
         assert [(m.is_miss, pytest.approx(m.random_miss)) for m in moments] == expected
+        assert [m.is_miss for m in moments].count(True) == 1
+
+    def test_a_run_that_is_not_finite_at_its_end_does_not_count_towards_startup(self) -> None:
+        study = study_of([1.0, 2.0, 3.0, 4.0, math.inf, math.inf], configs=grid(6))
+        broken = [replace(run, state="pruned", pruned_by="guard") for run in study.runs[4:]]
+        study = replace(study, runs=(*study.runs[:4], *broken))
+        moments = judged_moments(study, Settings(startup=4), orders=50)
+        assert {m.run for m in moments} == {"demo: 4", "demo: 5"}
 
     def test_a_run_that_a_guard_ended_misses_nothing_and_one_without_an_end_is_not_judged(
         self,
