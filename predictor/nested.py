@@ -16,7 +16,7 @@ from predictor.features import NOISE_FREE, tabulate
 from predictor.model import OURS
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, predict
-from predictor.target import BEND, Scale, scale_of
+from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial
 
 Floats = NDArray[np.float64]
@@ -157,13 +157,7 @@ def worth(name: str, found: LeftOut, weights: Floats) -> SetWorth:
 def log_density(mixture: Mixture, scale: Scale, objective: float) -> float:
     """log p(objective), in nats per unit of the objective, of a distribution of its squash."""
     target = float(scale.squash(np.array(objective)))
-    return mixture_log_density(mixture, target) + log_slope(scale, objective)
-
-
-def log_slope(scale: Scale, objective: float) -> float:
-    """log of d squash / d objective: the Jacobian that takes densities to the objective's scale."""
-    u = max(0.0, (objective - scale.best) / scale.spread)
-    return -math.log((BEND + u) * math.log1p(1 / BEND) * scale.spread)
+    return mixture_log_density(mixture, target) + scale.log_slope(objective)
 
 
 def none_if_nan(value: float) -> float | None:

@@ -31,6 +31,11 @@ class Scale(NamedTuple):
         bent = np.where(u > 0, np.log1p(np.maximum(u, 0.0) / BEND), u / BEND)
         return bent / math.log1p(1 / BEND)
 
+    def log_slope(self, objective: float) -> float:
+        """log of d squash / d objective: the Jacobian that takes densities to its own scale."""
+        u = max(0.0, (objective - self.best) / self.spread)
+        return -math.log((BEND + u) * math.log1p(1 / BEND) * self.spread)
+
     def beaten_by(self, gain: float) -> float:
         """The squashed value of an objective better than the best by `gain` x spread."""
         return float(self.squash(np.array(self.best - gain * self.spread)))

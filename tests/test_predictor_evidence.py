@@ -26,7 +26,7 @@ from predictor.evidence import (
 )
 from predictor.features import tabulate
 from predictor.model import OURS
-from predictor.nested import SETS, compare, left_out, log_density, log_slope, set_family
+from predictor.nested import SETS, compare, left_out, log_density, set_family
 from predictor.pooling import pool
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
@@ -149,7 +149,7 @@ class TestDensity:
     def test_has_the_slope_of_the_squash_as_its_jacobian(self, objective: float) -> None:
         step = 1e-6
         above, below = self.SCALE.squash(np.array([objective + step, objective - step]))
-        slope = math.exp(log_slope(self.SCALE, objective))
+        slope = math.exp(self.SCALE.log_slope(objective))
         assert slope == pytest.approx((above - below) / (2 * step), rel=1e-3)
 
 
