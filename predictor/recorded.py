@@ -77,7 +77,8 @@ class RecordedStudy:
         close = window * min(run.horizon for run in self.runs)
         if not self.in_samples:
             return close
-        return max(close, min_steps * max(run.curve.position[0] for run in self._seen()))
+        batch = max((run.curve.position[0] for run in self._seen()), default=0.0)
+        return max(close, min_steps * float(batch))
 
     def trials(self, close: float) -> list[CohortTrial]:
         """Every run as the predictor sees it once finished, its window closed at `close`; numbered
@@ -113,15 +114,19 @@ def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStud
     at the smallest horizon, one seed drawn for each configuration, `draws` times.
 
     The group stands in the configuration as `recipe`, without its workload: optimizers differ.
+    Groups whose positions or objectives are of different kinds are not put together.
     """
-    pooled: dict[str, list[RecordedStudy]] = {}
+    pooled: dict[tuple[str, bool, str, str], list[RecordedStudy]] = {}
     for study in studies:
-        pooled.setdefault(study.workload, []).append(study)
+        kind = study.workload, study.in_samples, study.metric, study.direction
+        pooled.setdefault(kind, []).append(study)
     found: list[RecordedStudy] = []
-    for workload, members in pooled.items():
+    for (workload, *_), members in pooled.items():
         if len(members) < 2:
             continue
         horizon = min(run.horizon for member in members for run in member.runs)
+        windows = {member.recorded_window for member in members}
+        window = windows.pop() if len(windows) == 1 else None
         points: dict[str, list[RecordedRun]] = {}
         for member in members:
             for run in member.runs:
@@ -130,7 +135,8 @@ def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStud
         for draw in range(draws):
             rng = np.random.default_rng([draw, len(points)])
             chosen = tuple(seeds[int(rng.integers(len(seeds)))] for seeds in points.values())
-            found.append(RecordedStudy(f"{workload} draw {draw}", workload, chosen))
+            name = f"{workload} draw {draw}"
+            found.append(replace(members[0], name=name, runs=chosen, recorded_window=window))
     return found
 
 
@@ -155,10 +161,22 @@ def _observations(curve: Curve, num_steps: int) -> list[Observation]:
 
 
 def _cut(run: RecordedRun, horizon: float, group: str) -> RecordedRun:
-    evals = run.evals[run.evals[:, 0] <= horizon]
-    objective = float(evals[-1, 1]) if len(evals) else run.objective
+    """The run as it would have been with that horizon, named and configured as of its group."""
     recipe = "/".join(group.split("/")[1:]) or group
-    config = {**run.config, "recipe": recipe}
-    name = f"{group}: {run.name}"
-    cut = replace(run, name=name, horizon=horizon, evals=evals, objective=objective)
-    return replace(cut, config=config)
+    named = replace(run, name=f"{group}: {run.name}", config={**run.config, "recipe": recipe})
+    if run.horizon == horizon:
+        return named
+    evals = run.evals[run.evals[:, 0] <= horizon]
+    cost = run.cost * horizon / run.horizon
+    cut = replace(named, horizon=horizon, evals=evals, cost=cost, objective=None)
+    if not _passes(run, horizon):
+        return cut
+    objective = float(evals[-1, 1]) if len(evals) else None
+    return replace(cut, objective=objective, state="completed", pruned_by=None)
+
+
+def _passes(run: RecordedRun, position: float) -> bool:
+    """Whether it was still in training there: at the very step where a guard ends it, it is not."""
+    if run.state == "completed":
+        return True
+    return len(run.curve.position) > 0 and float(run.curve.position[-1]) > position
