@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ Signal = Literal["eval", "train"]
 
 @dataclass(frozen=True, slots=True)
 class OptunaPolicy:
-    """A pruner that is told a loss at every one of `num_points` points of a run but the last.
+    """A pruner that is told a loss at those of `num_points` points of a run where one is new.
 
     `make` gives a new pruner for that many points. Steps are the numbers of the points, from 1; at
     the last one the run is at its end and its objective is told.
@@ -71,21 +72,20 @@ def create_study(pruner: BasePruner, name: str) -> optuna.Study:
 
 
 def reports(run: RecordedRun, signal: Signal, num_points: int) -> list[float | None]:
-    """What a script would report at each point: the last evaluation so far, or the mean training
-    loss since the point before (where no step was logged: as at that point). None before any.
+    """What a script would report at each point: the last evaluation since the point before, or the
+    mean training loss since then. None where there is none: nothing is reported twice.
     """
     points = run.horizon * np.arange(1, num_points + 1) / num_points
-    if signal == "eval":
-        num_seen = np.searchsorted(run.evals[:, 0], points, side="right")
-        return [float(run.evals[num - 1, 1]) if num else None for num in num_seen]
+    positions = run.evals[:, 0] if signal == "eval" else run.curve.position
+    nums = [int(num) for num in np.searchsorted(positions, points, side="right")]
     values: list[float | None] = []
-    first = 0
-    for num in np.searchsorted(run.curve.position, points, side="right"):
-        if num > first:
-            values.append(float(run.curve.loss[first:num].mean()))
+    for first, num in pairwise([0, *nums]):
+        if num == first:
+            values.append(None)
+        elif signal == "eval":
+            values.append(float(run.evals[num - 1, 1]))
         else:
-            values.append(values[-1] if values else None)
-        first = int(num)
+            values.append(float(run.curve.loss[first:num].mean()))
     return values
 
 
@@ -133,7 +133,12 @@ _PRUNERS: tuple[tuple[str, Callable[[int], BasePruner], Mapping[str, Any]], ...]
     (
         "PatientPruner",
         _patient,
-        {"around": "MedianPruner", "startup": 5, "warmup": "10 %", "patience": "10 %"},
+        {
+            "around": "MedianPruner",
+            "startup": 5,
+            "warmup": "10 %",
+            "patience": "10 % of the points, in reports",
+        },
     ),
 )
 
