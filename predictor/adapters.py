@@ -17,11 +17,11 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from predictor.judge import guard, judge
+from predictor.judge import PREDICTOR_VERSION, guard, judge
 from predictor.stored import GUARD, VERDICT, WINDOW, cohort_trial, verdict_json, window_json
 from predictor.trainer_logs import LoggedWindow, Pace, read_observations, read_window
 from predictor.types import CohortTrial, Observation, Settings
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-STUDY_WINDOW = "early_dynamics:study_window"  # the study's user attribute: where the window ends
+# The study's user attributes: where the window ends, and the settings that it was begun with.
+STUDY_WINDOW = "early_dynamics:study_window"
+STUDY_SETTINGS = "early_dynamics:study_settings"
 
 T = TypeVar("T")
 
@@ -46,8 +48,10 @@ class _Pruner:
     `predictor.types.Settings`. The audit's coin is tossed by the study's name and the trial's
     number; a study without a name gets another name, and other audits, in every run.
     A trial without an EarlyDynamicsCallback that reached its window's end is never pruned. Asked
-    once per trial: the first verdict is stored and holds. Studies with several objectives and other
-    pruners around this one are not supported. Raises ValueError for settings out of range.
+    once per trial: the first verdict is stored and holds. Settings are stored with every verdict
+    and, as they were at first, with the study; going on with others is warned of once. Studies with
+    several objectives and other pruners around this one are not supported. Raises ValueError for
+    settings out of range.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class _Pruner:
             if not 0 <= amount < math.inf:
                 raise ValueError(f"{name} is {amount!r}; it is a number from 0 on")
         self.window = window
+        self._has_warned = False
         self._settings = Settings(
             guards=guards,
             startup=startup,
@@ -120,6 +125,24 @@ class _Pruner:
         """With the seed of the study's audits, the same in every process."""
         digest = hashlib.sha256(study.study_name.encode()).digest()
         return replace(self._settings, seed=int.from_bytes(digest[:6], "big"))
+
+    def remember(self, study: Study) -> None:
+        """Stores the settings with the study; warns, once, if it was begun with others."""
+        now = {
+            "predictor": PREDICTOR_VERSION,
+            "window": self.window,
+            "settings": asdict(self.settings(study)),
+        }
+        if STUDY_SETTINGS not in study.user_attrs:
+            study.set_user_attr(STUDY_SETTINGS, now)
+        changes = _changes(study.user_attrs[STUDY_SETTINGS], now)
+        if changes and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"the study {study.study_name!r} goes on under other settings than it was begun "
+                f"with: {', '.join(changes)}; every verdict is stored with its own",
+                stacklevel=2,
+            )
 
     def window_samples(self, study: Study, planned_samples: int) -> int:
         """Where the early window of every trial of the study ends; a share is fixed by the first.
@@ -254,6 +277,7 @@ class _Callback:
         lower_is_better = objective_sign(trial.study) > 0
         metric = self._metric or ("eval_loss" if lower_is_better else None)
         samples = pruner.window_samples(trial.study, planned_samples)
+        pruner.remember(trial.study)
         return Plan(trial.number, samples, pruner.settings(trial.study), metric, lower_is_better)
 
     def _read(self, args: TrainingArguments, history: list[dict[str, Any]]) -> list[Observation]:
@@ -323,6 +347,13 @@ class _Callback:
         pruner = self._trial.study.pruner
         assert isinstance(pruner, _Pruner)
         return self._trial, pruner
+
+
+def _changes(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """As in: risk was 0.1, is 0.2."""
+    old, new = ({**stored, **stored["settings"]} for stored in (begun, now))
+    names = [name for name in (old | new) if name != "settings" and old.get(name) != new.get(name)]
+    return [f"{name} was {old.get(name)!r}, is {new.get(name)!r}" for name in names]
 
 
 def in_cohort(trial: FrozenTrial, sign: int) -> CohortTrial:

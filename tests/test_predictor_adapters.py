@@ -30,7 +30,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor import adapters
-from predictor.adapters import EarlyDynamicsCallback, EarlyDynamicsPruner
+from predictor.adapters import STUDY_SETTINGS, EarlyDynamicsCallback, EarlyDynamicsPruner
 from predictor.judge import PREDICTOR_VERSION, judge
 from predictor.stored import GUARD, VERDICT, WINDOW, cohort_trial, window_from, window_json
 from predictor.types import Settings, WindowSignals
@@ -285,6 +285,45 @@ def test_one_window_per_study_fixed_by_its_first_trial(tmp_path: Path) -> None:
         look(study_of(storage, window=0.2).ask())
 
 
+STORAGES = [
+    pytest.param(lambda path: f"sqlite:///{path / 'study.db'}", id="sqlite"),
+    pytest.param(journal, id="journal"),
+]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_predictor_and_its_settings_are_stored_with_the_study(
+    storage: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    study_of(storage(tmp_path), risk=0.2, window=32).optimize(made_up, n_trials=4)
+    study = study_of(storage(tmp_path))
+    stored = study.user_attrs[STUDY_SETTINGS]
+    assert (stored["predictor"], stored["window"]) == (PREDICTOR_VERSION, 32)
+    assert stored["settings"] == study.get_trials()[-1].user_attrs[VERDICT]["settings"]
+    assert stored["settings"]["risk"] == 0.2
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_study_that_goes_on_under_other_settings_says_so_once(
+    storage: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the study")
+        for _ in range(2):  # the same settings, in another process as it were
+            study_of(storage(tmp_path), window=32).optimize(made_up, n_trials=2)
+    monkeypatch.setattr(adapters, "PREDICTOR_VERSION", "newer")
+    again = study_of(storage(tmp_path), window=40, risk=0.2)
+    with pytest.warns(UserWarning, match="the study") as warned:
+        again.optimize(made_up, n_trials=3)
+    (said,) = [str(one.message) for one in warned if "the study" in str(one.message)]
+    assert said.startswith(
+        "the study 'a study' goes on under other settings than it was begun with: predictor was "
+        f"'{PREDICTOR_VERSION}', is 'newer', window was 32, is 40, risk was 0.1, is 0.2; "
+    )
+    assert again.user_attrs[STUDY_SETTINGS]["settings"]["risk"] == 0.1  # as it was begun
+    assert again.get_trials()[-1].user_attrs[VERDICT]["settings"]["risk"] == 0.2
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -340,6 +379,8 @@ def test_several_processes_share_a_study(tmp_path: Path) -> None:
     assert [t.number for t in trials] == list(range(30))
     assert {t.state for t in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert {t.user_attrs[WINDOW]["samples"] for t in trials} == {32}
+    stored = study.user_attrs[STUDY_SETTINGS]["settings"]
+    assert [t.user_attrs[VERDICT]["settings"] for t in trials] == [stored] * 30
     for trial in trials:
         is_pruned = trial.user_attrs[VERDICT]["action"] == "prune"
         assert is_pruned == (trial.state == TrialState.PRUNED)
