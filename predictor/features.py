@@ -86,8 +86,7 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
     for key in sorted(set[str]().union(*configs)):
         values = [config.get(key) for config in configs]
         if set(map(type, values)) <= NUMBERS:
-            column = np.array(values, dtype=np.float64)  # None becomes NaN
-            column[~np.isfinite(column)] = math.nan
+            column = np.array([_number(value) for value in values])
             positive = np.all(column[~np.isnan(column)] > 0)
             columns.append(np.log10(column) if positive else column)
         else:
@@ -96,6 +95,15 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
             for kind in kinds if len(kinds) > 2 else kinds[1:]:
                 columns.append(np.array([math.nan if t is None else t == kind for t in texts]))
     return np.array(columns).T if columns else np.zeros((len(configs), 0))
+
+
+def _number(value: float | None) -> float:
+    """NaN where there is none, or none that a float can hold."""
+    try:
+        number = math.nan if value is None else float(value)
+    except OverflowError:  # an integer above 1e308
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def with_squares(config: Floats) -> Floats:

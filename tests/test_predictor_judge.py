@@ -6,7 +6,10 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,9 +30,11 @@ def trial(
     norm: float,
     noise_free: float | None = None,
     objective: float | None = 1.0,
+    loss: float = 2.0,
+    config: Mapping[str, Any] = MappingProxyType({}),
 ) -> CohortTrial:
-    window = WindowSignals(100, 2.0, norm, noise_free, early_eval)
-    return CohortTrial(number=number, config={}, window=window, objective=objective)
+    window = WindowSignals(100, loss, norm, noise_free, early_eval)
+    return CohortTrial(number=number, config=config, window=window, objective=objective)
 
 
 COHORT = [trial(i, i / 10, float(i), objective=1 + i / 10) for i in range(1, 7)]
@@ -110,12 +115,17 @@ def test_not_finite_is_pruned_and_never_audited(settings):
     assert (verdict.action, verdict.kind) == ("prune", "guard")
 
 
-MAYBE = st.sampled_from([0.5, 1.0, 2.0, 4.0, math.nan, math.inf])
-SIGNALS = st.tuples(MAYBE | st.none(), MAYBE, MAYBE | st.none(), MAYBE | st.none())
+NUMBER = st.floats(0.1, 10.0)
+MAYBE = st.one_of(NUMBER, NUMBER, NUMBER, st.sampled_from([math.nan, math.inf]))
+CONFIG = st.fixed_dictionaries(
+    {"learning_rate": st.sampled_from([1e-5, 3e-5, 1e-4]), "batch_size": st.sampled_from([8, 64])}
+)
+ROW = st.tuples(MAYBE | st.none(), MAYBE, MAYBE | st.none(), MAYBE | st.none(), MAYBE, CONFIG)
+ROWS = st.lists(ROW, min_size=1, max_size=12)
 
 
 @hypothesis_settings(deadline=None)
-@given(st.lists(SIGNALS, min_size=1, max_size=12), st.randoms(), st.booleans())
+@given(ROWS, st.randoms(), st.booleans())
 def test_order_and_the_trial_itself_in_the_cohort_change_nothing(rows, random, has_itself):
     subject, *others = [trial(i, *row) for i, row in enumerate(rows)]
     verdict = judge(subject, others, Settings())
@@ -131,23 +141,34 @@ def test_a_stale_copy_of_the_trial_in_the_cohort_is_not_read():
 
 
 @hypothesis_settings(deadline=None)
-@given(st.lists(SIGNALS, min_size=1, max_size=12), st.integers(-8, 8), st.integers(-8, 8))
-def test_the_units_of_loss_and_gradient_change_no_action(rows, loss_exponent, norm_exponent):
-    def scaled(number, early_eval, norm, noise_free, objective):
-        c, d = 2.0**loss_exponent, 2.0**norm_exponent
-        return trial(
-            number,
-            None if early_eval is None else c * early_eval,
-            d * norm,
-            None if noise_free is None else d * noise_free,
-            None if objective is None else c * objective,
-        )
+@given(ROWS, st.randoms(), st.floats(0.01, 100.0), st.floats(0.01, 100.0))
+def test_the_order_and_the_units_of_loss_and_gradient_change_no_action(rows, random, c, d):
+    def times(factor, value):
+        return None if value is None else factor * value
+
+    def in_other_units(number, early_eval, norm, noise_free, objective, loss, config):
+        scaled = times(c, early_eval), d * norm, times(d, noise_free), times(c, objective), c * loss
+        return trial(number, *scaled, config)
 
     before = [trial(i, *row) for i, row in enumerate(rows)]
-    after = [scaled(i, *row) for i, row in enumerate(rows)]
+    after = [in_other_units(i, *row) for i, row in enumerate(rows)]
+    subject = after[0]
+    random.shuffle(after)
     for settings in (NO_AUDIT, ALWAYS_AUDIT):
-        one, two = judge(before[0], before, settings), judge(after[0], after, settings)
+        one, two = judge(before[0], before, settings), judge(subject, after, settings)
         assert (one.action, one.kind) == (two.action, two.kind)
+        assert one.probability == (
+            None if two.probability is None else pytest.approx(two.probability, abs=1e-6)
+        )
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400), 10**308], ids=["above", "below", "within"])
+def test_a_setting_that_no_float_can_hold_is_one_that_is_not_known(huge):
+    cohort = [replace(t, config={"seed": t.number}) for t in COHORT]
+    for config in ({"seed": huge}, {"seed": huge, "name": "a"}):
+        assert judge(replace(WORST, config=config), cohort, NO_AUDIT).action == "prune"
+    cohort[0] = replace(cohort[0], config={"seed": huge})
+    assert judge(replace(WORST, config={"seed": 3}), cohort, NO_AUDIT).action == "prune"
 
 
 def test_the_version_is_named_for_the_ledger():
