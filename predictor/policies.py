@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from predictor.features import tabulate
 from predictor.judge import judge
-from predictor.model import OURS, SIGNALS, probability_before, regress
+from predictor.model import OURS, SIGNALS, regress
 from predictor.prior import Prior
+from predictor.rank import rank_rule
 from predictor.recorded import RecordedStudy
 from predictor.regression import Family
 from predictor.replay import GO_ON, Answer, Policy, Session
@@ -25,8 +26,7 @@ Floats = NDArray[np.float64]
 
 NO_DIRECTION = Prior(0.0)
 
-# Model M of the feasibility study: all signals, the configuration averaged over how far to trust
-# it, no inflation.
+# All signals, the configuration averaged over how far to trust it, no inflation.
 MODEL_M = Family(
     signal_sets=(frozenset(SIGNALS),),
     set_weights=(1.0,),
@@ -136,14 +136,15 @@ def ours(
 
 def rivals(window: Window = Window()) -> list[Policy]:
     """Those that need no library, cheapest look first."""
-    learned = {"risk": 0.1, "min_gain": 0.05, "startup": 3}
+    settings = Settings(audit=0.0)
+    learned = {name: getattr(settings, name) for name in ("risk", "min_gain", "startup")}
     return [
         Fewer(1.0),
         *(Fewer(share) for share in (0.75, 0.5, 0.25)),
         *(TopByEarlyEval(top, window) for top in (3, 5)),
-        OneLook("configuration only", Learned(CONFIG_ONLY), window, learned),
-        OneLook("early eval only", Learned(EARLY_EVAL_ONLY), window, learned),
-        OneLook("model M", Learned(MODEL_M, bend=False), window, learned),
+        OneLook("configuration only", Control(CONFIG_ONLY, settings), window, learned),
+        OneLook("early eval only", Control(EARLY_EVAL_ONLY, settings), window, learned),
+        OneLook("model M", ModelM(), window, learned),
         OneLook("paper's sign", PaperSign(), window, {"startup": 5}),
     ]
 
@@ -159,15 +160,25 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """A regression that prunes where P < risk, and asks for nothing else.
-
-    With `bend` False the target is that of model M: u = (log y - best) / (median - best), and
-    1 + log u above 1; else predictor.target's.
-    """
+class Control:
+    """Our own rule with fewer models: what the others add is what they are worth."""
 
     family: Family
-    bend: bool = True
+    settings: Settings
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        verdict = rank_rule(trial, seen, self.settings, NO_DIRECTION, self.family)
+        action = "stop" if verdict.action == "prune" else "go on"
+        return Answer(action, verdict.probability, verdict.evidence.get("before"))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelM:
+    """Model M of the feasibility study: it prunes where P < risk, and asks for nothing else.
+
+    Its target is u = (log y - best) / (median - best), and 1 + log u above 1.
+    """
+
     risk: float = 0.1
     min_gain: float = 0.05
     startup: int = 3
@@ -176,25 +187,22 @@ class Learned:
         cohort = [trial, *seen]
         finished = [i for i, t in enumerate(cohort) if i and _is_finished(t)]
         objectives = np.array([cohort[i].objective for i in finished], dtype=np.float64)
-        found = self._target(objectives) if len(finished) >= self.startup else None
-        if found is None:
+        targets = self._targets(objectives) if len(finished) >= self.startup else None
+        if targets is None:
             return GO_ON
-        targets, goal = found
         table = tabulate(cohort, self.startup)
-        p = regress(table, finished, targets, NO_DIRECTION, self.family)[1].below(goal)
-        action = "stop" if p < self.risk else "go on"
-        return Answer(action, p, probability_before(targets, goal))
+        found = regress(table, finished, targets, NO_DIRECTION, MODEL_M)[1]
+        p = found.below(-self.min_gain)
+        return Answer("stop" if p < self.risk else "go on", p)
 
-    def _target(self, objectives: Floats) -> tuple[Floats, float] | None:
-        """(the finished runs' targets, the incumbent's beaten by min_gain); None for ties."""
-        is_log = not self.bend and bool((objectives > 0).all())
-        scale = scale_of([float(y) for y in (np.log(objectives) if is_log else objectives)])
+    def _targets(self, objectives: Floats) -> Floats | None:
+        """Of the finished runs; None for ties."""
+        values = np.log(objectives) if (objectives > 0).all() else objectives
+        scale = scale_of([float(y) for y in values])
         if scale is None:
             return None
-        if self.bend:
-            return scale.squash(objectives), scale.beaten_by(self.min_gain)
-        u = ((np.log(objectives) if is_log else objectives) - scale.best) / scale.spread
-        return np.where(u < 1, u, 1 + np.log(np.maximum(u, 1.0))), -self.min_gain
+        u = (values - scale.best) / scale.spread
+        return np.where(u < 1, u, 1 + np.log(np.maximum(u, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)

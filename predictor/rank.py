@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from predictor.features import NOISE_FREE
-from predictor.model import Forecast, forecast
+from predictor.model import OURS, Forecast, forecast
 from predictor.prior import Prior, paper_prior
+from predictor.regression import Family
 from predictor.types import CohortTrial, Settings, Verdict, WindowSignals
 
-SHARE_OF_BEFORE = 0.5  # the regression's P may be at most this share of P0
+SHARE_OF_BEFORE = 0.5  # P by the signals may be at most this share of P0
 SHARE_OF_REST = 0.25  # P may be at most this share of the expected misses that are still free
 
 
@@ -19,6 +20,7 @@ def rank_rule(
     others: Sequence[CohortTrial],
     settings: Settings,
     prior: Prior | None = None,
+    family: Family = OURS,
 ) -> Verdict:
     """prune | continue for a trial at its window, against `others` (without it, in any order).
 
@@ -31,7 +33,7 @@ def rank_rule(
     same before it is looked at: with many finished trials any newcomer is unlikely to be the best,
     and that alone is no prediction. The quarter spends the misses where they are cheap, and never
     all of them.
-    `prior`: the paper's where None.
+    `prior`: the paper's where None. `family`: the models, fewer of them for a control.
     """
     own = trial.window
     if own is None:
@@ -56,6 +58,7 @@ def rank_rule(
         min_gain=settings.min_gain,
         startup=settings.startup,
         prior=paper_prior(settings.prior_strength) if prior is None else prior,
+        family=family,
     )
     if found is None:
         tie = "1 trial is" if num_finished == 1 else f"{num_finished} trials are"
@@ -83,7 +86,7 @@ def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
     p = found.probability
     if not p < settings.risk:  # also where it is NaN
         return "not below the risk"
-    if found.regression > SHARE_OF_BEFORE * found.before:
+    if found.by_signals > SHARE_OF_BEFORE * found.before:
         return "what it showed does not halve the chance that it had before"
     free = settings.max_expected_misses - spent
     if p > SHARE_OF_REST * free:

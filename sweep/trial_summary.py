@@ -116,9 +116,9 @@ def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) ->
 
 def _by_signals(evidence: Mapping[str, Any]) -> str:
     """Earlier predictors did not tell it apart."""
-    if "regression" not in evidence:
+    if "by_signals" not in evidence:
         return ""
-    return f", {f.chance(evidence['regression'])} by signals and configuration alone"
+    return f", {f.chance(evidence['by_signals'])} by signals and configuration alone"
 
 
 def _prior(learned: Mapping[str, Any] | None) -> list[str]:

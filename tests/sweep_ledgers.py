@@ -123,7 +123,7 @@ def forecast(**changes: Any) -> dict[str, Any]:
         "in_other_phases": 0,
         "expected_misses_before": 0.02,
         "probability": 0.03,
-        "regression": 0.01,
+        "by_signals": 0.01,
         "before": 0.21,
         "incumbent": 1,
         "best": 1 - 0.71 + 1 / 800,

@@ -9,14 +9,12 @@ import pytest
 
 from predictor.audit import is_audited
 from predictor.judge import judge
-from predictor.model import forecast
 from predictor.policies import (
     CONFIG_ONLY,
     EARLY_EVAL_ONLY,
-    MODEL_M,
-    NO_DIRECTION,
+    Control,
     Fewer,
-    Learned,
+    ModelM,
     OneLook,
     PaperSign,
     TopByEarlyEval,
@@ -28,6 +26,8 @@ from predictor.recorded import RecordedStudy
 from predictor.replay import replay
 from predictor.types import CohortTrial, Settings
 from tests.evidence_studies import WINDOW, grid, study_of
+
+SETTINGS = Settings(audit=0.0)
 
 
 def telling_study(num: int = 24, seed: int = 0) -> RecordedStudy:
@@ -117,44 +117,27 @@ class TestRivals:
         rng = np.random.default_rng(0)
         early, ends = rng.normal(size=20) + 9, rng.normal(size=20) + 9
         study = study_of(ends, configs=grid(20), early_eval=early, loss=ends, grad_norm=ends)
-        blind = OneLook("early", Learned(EARLY_EVAL_ONLY))
+        blind = OneLook("early", Control(EARLY_EVAL_ONLY, SETTINGS))
         plain = study_of(ends, configs=[{}] * 20, early_eval=early)
         assert outcome(study, blind) == outcome(plain, blind)
 
     def test_configuration_only_is_blind_to_the_signals(self) -> None:
         ends = np.linspace(5, 6, 20)[np.random.default_rng(0).permutation(20)]
         telling = study_of(ends, configs=grid(20), early_eval=ends, loss=ends, grad_norm=ends)
-        blind = OneLook("configuration", Learned(CONFIG_ONLY))
+        blind = OneLook("configuration", Control(CONFIG_ONLY, SETTINGS))
         assert outcome(telling, blind) == outcome(study_of(ends, configs=grid(20)), blind)
 
-    def test_learned_states_the_probability_of_the_regression(self) -> None:
-        study = telling_study()
-        trials = study.trials(WINDOW)
-        answer = Learned(EARLY_EVAL_ONLY)(replace(trials[0], objective=None), trials[1:], 0)
-        found = forecast(
-            trials[0],
-            trials[1:],
-            min_gain=0.05,
-            startup=3,
-            prior=NO_DIRECTION,
-            family=EARLY_EVAL_ONLY,
-        )
-        assert found is not None and answer.probability is not None
-        mixed = (23 * answer.probability + found.before) / 24
-        assert found.probability == pytest.approx(mixed)
-
-    def test_learned_goes_on_until_enough_are_finished_and_where_all_tie(self) -> None:
+    def test_model_m_goes_on_until_enough_are_finished_and_where_all_tie(self) -> None:
         trials = telling_study().trials(WINDOW)
         unfinished = [replace(t, objective=None) for t in trials]
         for seen in (trials[1:3], unfinished[1:], [replace(t, objective=2.0) for t in trials[1:]]):
-            for family in (CONFIG_ONLY, MODEL_M):
-                assert Learned(family)(unfinished[0], seen, 0).action == "go on"
+            assert ModelM()(unfinished[0], seen, 0).action == "go on"
 
     def test_model_m_takes_objectives_that_have_no_logarithm(self) -> None:
         study = telling_study()
         runs = [replace(r, objective=r.objective and r.objective - 7) for r in study.runs]
         negative = replace(study, runs=tuple(runs))
-        assert replay(negative, OneLook("M", Learned(MODEL_M, bend=False)), seed=0).prunes
+        assert replay(negative, OneLook("M", ModelM()), seed=0).prunes
 
     def test_the_papers_sign_keeps_low_norms_and_high_losses(self) -> None:
         good = np.arange(12) % 2 == 0

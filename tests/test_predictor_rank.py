@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.model import DOUBT, forecast
+from predictor.model import DOUBT, chance_of_another, forecast
 from predictor.prior import paper_prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Settings, WindowSignals
@@ -168,7 +168,7 @@ def test_that_looking_tells_nothing_is_one_more_belief(num: int):
     hopeless = trial(0, 1e9, 2.3)
     verdict = rank_rule(hopeless, study(num), SETTINGS)
     assert verdict.probability is not None
-    p, p0, by_signals = (verdict.evidence[k] for k in ("probability", "before", "regression"))
+    p, p0, by_signals = (verdict.evidence[k] for k in ("probability", "before", "by_signals"))
     finished = verdict.evidence["num_finished"]
     assert p == pytest.approx((finished * by_signals + DOUBT * p0) / (finished + DOUBT))
 
@@ -257,6 +257,39 @@ def test_a_single_batch_size_changes_nothing():
     assert one.probability == pytest.approx(two.probability, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", ["normal", "exponential", "uniform", "two groups"])
+@pytest.mark.parametrize("num", [3, 6, 12])
+def test_p0_is_how_often_one_more_of_the_kind_wins_whatever_the_distribution(name: str, num: int):
+    rng = np.random.default_rng(num)
+    draw = {
+        "normal": rng.normal,
+        "exponential": rng.exponential,
+        "uniform": rng.uniform,
+        "two groups": lambda size: 3 * (rng.random(size) < 0.4) + rng.normal(size=size) / 3,
+    }[name]
+    stated, won = [], []
+    for *finished, new in draw(size=(2000, num + 1)).tolist():
+        p0 = chance_of_another(finished, 0.05)
+        assert p0 is not None
+        stated.append(p0)
+        won.append(new < min(finished) - 0.05 * (np.median(finished) - min(finished)))
+    assert np.mean(won) - 0.02 < np.mean(stated) < np.mean(won) + 0.05
+
+
+def test_p0_at_no_gain_is_one_in_all():
+    assert chance_of_another([3.0, 1.0, 2.0, 7.0], 0.0) == pytest.approx(1 / 5)
+    assert chance_of_another([1.0, 1.0, 1.0, 2.0], 0.05) is None  # the median is the best
+    assert chance_of_another([1.0], 0.05) is None
+
+
+def test_p0_is_lower_where_many_stand_next_to_the_best_and_has_no_unit():
+    crowded, spaced = [1.0, 1.01, 1.02, 1.03, *[3.0] * 5], [1.0, 1.6, 1.7, 1.8, *[2.0] * 5]
+    near, far = chance_of_another(crowded, 0.5), chance_of_another(spaced, 0.5)
+    assert near is not None and far is not None and near < far < 1 / 8
+    scaled = chance_of_another([7 * y for y in crowded], 0.5)
+    assert scaled == pytest.approx(near)
+
+
 def test_words_in_the_configuration_are_learned():
     cohort = [
         replace(trial(i, 2.0, 2.0), config={"schedule": "ab"[i % 2]}, objective=1 + i % 2 + i / 99)
@@ -267,7 +300,7 @@ def test_words_in_the_configuration_are_learned():
         forecast(t, cohort, min_gain=0.05, startup=3, prior=paper_prior(1.0)) for t in (good, bad)
     ]
     assert found[0] is not None and found[1] is not None
-    assert found[0].regression > 0.03 > 3 * found[1].regression
+    assert found[0].by_signals > found[0].before / 3 > 9 * found[1].by_signals
 
 
 def test_a_best_learning_rate_in_the_middle_is_learned():
