@@ -105,9 +105,10 @@ def study_evidence(
     found = [_signal(name, runs, seed) for name in SIGNALS]
     norm = _norm(found, len(runs.trials))
     num = len(runs.trials)
-    sets, gains = _sets(runs, norm, np.arange(num), seed, on_fit)
+    names = _nested(found, norm)
+    sets, gains = _sets(runs, norm, names, np.arange(num), seed, on_fit)
     repeats = kept.num_configs < num
-    new = _sets(runs, norm, runs.clusters, seed, on_fit) if repeats else ((), ())
+    new = _sets(runs, norm, names, runs.clusters, seed, on_fit) if repeats else ((), ())
     return StudyEvidence(
         name=study.name,
         workload=study.workload,
@@ -202,18 +203,31 @@ def _signal(name: str, runs: _Runs, seed: int) -> SignalEvidence:
 
 
 def _sets(
-    runs: _Runs, norm: str, together: Codes, seed: int, on_fit: Callable[[], None]
+    runs: _Runs,
+    norm: str,
+    names: Sequence[str],
+    together: Codes,
+    seed: int,
+    on_fit: Callable[[], None],
 ) -> tuple[tuple[SetWorth, ...], tuple[Gain, ...]]:
     cohort = runs.cohort if norm != "grad_norm" else [_with_raw_norm(t) for t in runs.cohort]
     found: dict[str, LeftOut] = {}
-    for name, signals in SETS.items():
-        one = left_out(cohort, set_family(signals), together, on_fit)
+    for name in names:
+        one = left_out(cohort, set_family(SETS[name]), together, on_fit)
         if one is not None:
             found[name] = one
     if not found:
         return (), ()
     sets = tuple(worth(name, one, runs.weights) for name, one in found.items())
     return sets, tuple(compare(found, runs.weights, runs.clusters, seed))
+
+
+def _nested(signals: Sequence[SignalEvidence], norm: str) -> list[str]:
+    """Of SETS, those that differ: without early evaluations "all" is "+ dynamics", say."""
+    told = {signal.name for signal in signals if signal.alone is not None}
+    there = {"early_eval": "early_eval" in told}
+    there |= dict.fromkeys(("loss", "grad_norm"), bool(told & {"loss", norm}))
+    return [name for name, own in SETS.items() if all(there[signal] for signal in own)]
 
 
 def _norm(signals: Sequence[SignalEvidence], num_finished: int) -> str:

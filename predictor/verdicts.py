@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from predictor.correlations import Correlation, holm_adjusted
 from predictor.evidence import SignalEvidence, StudyEvidence
@@ -41,6 +41,16 @@ class Statement:
     finding: Finding
     adds: bool | None  # beyond the configuration; None: too few runs to tell, or not asked
     text: str
+    only_given: bool = False  # claimed given the configuration, and not alone
+
+
+class Added(NamedTuple):
+    """What loss and norm add to the prediction of `what`."""
+
+    what: str
+    how: str  # it was left out
+    to_config: Gain
+    to_both: Gain | None  # configuration and early evaluation; None: there is none of these
 
 
 def statements(evidence: StudyEvidence) -> list[Statement]:
@@ -58,7 +68,7 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
     }
     holm = holm_adjusted(p_values)
     config = _config_words(evidence.config_names)
-    found = [_signal(chosen[name], config, holm) for name in names]
+    found = [_signal(chosen[name], config, holm, evidence.kept.num_finished) for name in names]
     return [*found, _sets(evidence)]
 
 
@@ -132,11 +142,14 @@ def num_configs_needed(half_width: float) -> int:
 
 
 def _signal(
-    signal: SignalEvidence, config: str, holm: Mapping[tuple[str, bool], float]
+    signal: SignalEvidence,
+    config: str,
+    holm: Mapping[tuple[str, bool], float],
+    num_finished: int,
 ) -> Statement:
     alone, given, noun = signal.alone, signal.given_config, NOUNS[signal.name]
     if alone is None:
-        return _without(signal.name)
+        return _without(signal, num_finished)
     if not math.isfinite(alone.half_width):
         text = f"rho {alone.rho:+.2f} of {alone.num_configs} configurations, no interval"
         return Statement(signal.name, "too few", None, f"Too few runs to tell: {noun}, {text}.")
@@ -154,7 +167,7 @@ def _signal(
             f"Alone, {noun} shows no clear sign {_numbers(alone)}, but {_known(signal, config)} "
             f"{finding} goes with a better score {_short(given)}"
         )
-        return Statement(signal.name, finding, True, f"{text}.")
+        return Statement(signal.name, finding, True, f"{text}.", only_given=True)
     if alone.excludes_zero:
         word = "higher" if alone.rho > 0 else "lower"
         text = (
@@ -195,53 +208,72 @@ def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
     return f", but adds nothing {shown}", False
 
 
-def _sets(evidence: StudyEvidence) -> Statement:
-    """Whether the dynamics add to the configuration, and to the early evaluation beside it. Where
-    seeds repeat, of a configuration without any other seed first: a sweep's next trial is one."""
+def added(evidence: StudyEvidence) -> list[Added]:
+    """What the dynamics add, where an interval tells. Where seeds repeat, to a configuration
+    without any other seed first: a sweep's next trial is one."""
     alone = "another seed of a known one" if evidence.new_gains else "a left-out run"
-    texts: list[str] = []
-    adds: list[bool] = []
-    for what, gains in (
-        ("a new configuration (left out with all its seeds)", evidence.new_gains),
-        (alone, evidence.gains),
+    found: list[Added] = []
+    for what, how, gains in (
+        ("a new configuration", " (left out with all its seeds)", evidence.new_gains),
+        (alone, "", evidence.gains),
     ):
-        found = {(gain.base, gain.name): gain for gain in gains}
-        to_config = found.get(("configuration", "+ dynamics"))
-        to_both = found.get(("+ early evaluation", "all"))
-        if to_config is None or to_both is None or to_config.log_density_low is None:
-            continue
-        adds.append(_is_above(to_config))
-        texts.append(
-            f"Loss and norm {_help(to_config)} to predict {what} beyond what its hyperparameters "
-            f"tell {_nats(to_config)}, and {_help(to_both)} beyond the early evaluation too "
-            f"{_nats(to_both)}."
-        )
-    if not texts:
-        text = (
-            f"Too few runs to tell what loss and norm add to the configuration: "
-            f"{evidence.kept.num_finished} finished."
-        )
-        return Statement("sets", "too few", None, text)
-    return Statement("sets", "higher" if adds[0] else "none", adds[0], " ".join(texts))
+        pairs = {(gain.base, gain.name): gain for gain in gains}
+        to_config = pairs.get(("configuration", "+ dynamics"))
+        if to_config is not None and to_config.log_density_low is not None:
+            to_both = pairs.get(("+ early evaluation", "all"))
+            found.append(Added(what, how, to_config, to_both))
+    return found
 
 
-def _help(gain: Gain) -> str:
-    return "help" if _is_above(gain) else "do not show to help"
+def added_sentence(found: Added, numbers: bool = False) -> str:
+    def of(gain: Gain) -> str:
+        return f" {_nats(gain)}" if numbers else ""
 
-
-def _without(name: str) -> Statement:
+    helps = is_above(found.to_config)
     text = (
-        f"Too few runs to tell: {NOUNS[name]} was measured in fewer than three finished runs, or "
-        "is the same in all"
+        f"Loss and norm {'help' if helps else 'do not show to help'} to predict {found.what}"
+        f"{found.how if numbers else ''} beyond what its hyperparameters tell{of(found.to_config)}"
     )
-    return Statement(name, "too few", None, f"{text}.")
+    if found.to_both is None:
+        return f"{text}."
+    tail = {
+        (True, True): "and beyond the early evaluation too",
+        (True, False): "but do not show to help beyond the early evaluation too",
+        (False, True): "but help beyond the early evaluation",
+        (False, False): "nor beyond the early evaluation",
+    }
+    return f"{text}, {tail[helps, is_above(found.to_both)]}{of(found.to_both)}."
+
+
+def _sets(evidence: StudyEvidence) -> Statement:
+    """Whether the dynamics add to the configuration, and to the early evaluation beside it."""
+    found = added(evidence)
+    if found:
+        adds = is_above(found[0].to_config)
+        text = " ".join(added_sentence(one, numbers=True) for one in found)
+        return Statement("sets", "higher" if adds else "none", adds, text)
+    text = "Too few runs to tell what loss and norm add to the configuration."
+    if evidence.sets and all(one.name != "+ dynamics" for one in evidence.sets):
+        text = "What loss and norm add cannot be told: they are missing, or the same in all runs."
+    return Statement("sets", "too few", None, text)
+
+
+def _without(signal: SignalEvidence, num_finished: int) -> Statement:
+    noun = NOUNS[signal.name]
+    text = (
+        f"Too few runs to tell: {noun} was measured in fewer than three finished runs, or is the "
+        "same in all"
+    )
+    if 0 < num_finished == signal.num_missing:
+        text = f"No finished run has an {noun} in its window: nothing to tell of it"
+    return Statement(signal.name, "too few", None, f"{text}.")
 
 
 def _is_claimed(found: Correlation, holm: float) -> bool:
     return found.excludes_zero and holm < ALPHA
 
 
-def _is_above(gain: Gain) -> bool:
+def is_above(gain: Gain) -> bool:
     return gain.log_density_low is not None and gain.log_density_low > 0
 
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from predictor.answer import answer, overall
 from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
-from predictor.pooling import pool
+from predictor.pooling import Pooled, pool
 from predictor.recorded import RecordedStudy
 from predictor.reliability import audit_miss_rate
 from predictor.verdicts import limits, pooled_statement, statements
@@ -40,21 +41,30 @@ def evidence_document(
     better, early evaluations too; densities are in nats a run, windows in samples or steps."""
     found = _all_evidence(studies)
     own = {study.name: [one for one in audited if one.group == study.name] for study in found}
-    pooled: list[dict[str, Any]] = []
-    if len(found) > 1:
-        pooled = [part for name in SIGNALS for part in _pooled(found, name)]
+    pooled = _pooled(found) if len(found) > 1 else []
+    answers = [answer(study) for study in found]
+    alone = [one for one, given in pooled if not given]
     document = {
+        "answer": overall(found, alone) if len(found) > 1 else answers[0],
         "score": "the objective, turned so that higher is better",
         "studies": [
             {
                 **asdict(study),
+                "answer": said,
                 "verdict": [asdict(statement) for statement in statements(study)],
                 "limits": limits(study),
                 "audits": _audits(own[study.name]),
             }
-            for study in found
+            for study, said in zip(found, answers, strict=True)
         ],
-        "pooled": pooled,
+        "pooled": [
+            {
+                **asdict(one),
+                "given_config": given,
+                "verdict": pooled_statement(one, _known(found, one.name) if given else ""),
+            }
+            for one, given in pooled
+        ],
         "audits": _audits(audited),
     }
     return cast(dict[str, Any], finite(document))
@@ -75,14 +85,11 @@ def _all_evidence(studies: Sequence[RecordedStudy]) -> list[StudyEvidence]:
     return found
 
 
-def _pooled(found: Sequence[StudyEvidence], name: str) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = []
-    for given_config in (False, True):
-        pooled = pool(found, name, given_config)
-        if pooled is not None:
-            statement = pooled_statement(pooled, _known(found, name) if given_config else "")
-            parts.append({**asdict(pooled), "given_config": given_config, "verdict": statement})
-    return parts
+def _pooled(found: Sequence[StudyEvidence]) -> list[tuple[Pooled, bool]]:
+    """Each signal alone, then given the configuration, where two studies have it."""
+    pairs = [(name, given) for name in SIGNALS for given in (False, True)]
+    each = [(pool(found, name, given), given) for name, given in pairs]
+    return [(one, given) for one, given in each if one is not None]
 
 
 def _known(found: Sequence[StudyEvidence], name: str) -> str:

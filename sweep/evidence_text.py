@@ -18,50 +18,66 @@ Part = Mapping[str, Any]
 
 
 def print_evidence(document: Part, console: Console | None = None) -> None:
-    """`document` as evidence_document gives it."""
+    """`document` as evidence_document gives it. The answer over all studies comes first."""
     console = console or make_console()
     studies: Sequence[Part] = document["studies"]
-    console.print(plain(_CONVENTION, "dim"))
-    in_full = len(studies) <= MOST_IN_FULL
-    for study in studies:
-        console.print()
-        console.print(plain(_headline(study), "bold"))
-        _print_bullets(console, (one["text"] for one in study["verdict"]))
-        if in_full:
-            _print_signals(console, study)
-            if study["new_sets"]:
-                _print_sets(
-                    console, "new configuration, from", study["new_sets"], study["new_gains"]
-                )
-            if study["sets"]:
-                title = "another seed of it, from" if study["new_sets"] else "left-out run, from"
-                _print_sets(console, title, study["sets"], study["gains"])
-                console.print(plain(_NATS, "dim"))
-        if study["limits"]:
-            console.print()
-        _print_bullets(console, study["limits"], "dim")
-        if study["audits"] and len(studies) > 1:
-            _print_audits(console, study["audits"])
-    if document["pooled"]:
-        console.print()
+    if len(studies) > 1:
         console.print(plain(f"Over {len(studies)} studies", "bold"))
-        _print_bullets(console, (part["verdict"] for part in document["pooled"]))
-        _print_pooled(console, document["pooled"])
-    if not in_full:
-        text = f"The numbers of each of more than {MOST_IN_FULL} studies: --json, or name fewer."
-        console.print(plain(text, "dim"))
+        _print_wrapped(console, document["answer"])
+        if document["pooled"]:
+            _print_wrapped(console, _LEGEND, "dim")
+            _print_pooled(console, document["pooled"])
+        if len(studies) > MOST_IN_FULL:
+            text = (
+                f"The numbers of each of more than {MOST_IN_FULL} studies: --json, or name fewer."
+            )
+            _print_wrapped(console, text, "dim")
+    for study in studies:
+        if len(studies) > 1:
+            console.print()
+        _print_study(console, study, len(studies))
     console.print()
     _print_audits(console, document["audits"])
 
 
-_CONVENTION = (
-    "Spearman's rho of a signal with the score (the objective turned so that higher is better, the "
-    "early evaluation alike), over finished runs. The paper's direction: negative for the gradient "
-    "norm, positive for the training loss."
+_LEGEND = (
+    "The paper (Pareja et al., arXiv 2412.13337) finds that a lower early gradient norm and a "
+    "higher early training loss go with a better score: rho below 0, and above 0. rho: Spearman's "
+    "correlation with the score, the objective turned so that higher is better, the early "
+    "evaluation alike."
 )
+_NATS = (
+    "nats: log density of what was left out; rank corr.: of prediction and score; gain: over the "
+    "configuration alone"
+)
+_SD = "sd of z: of the studies' own correlations beyond chance, on Fisher's scale"
 
 
-_NATS = "nats: log density of what was left out; gain: over the configuration alone"
+def _print_study(console: Console, study: Part, num_studies: int) -> None:
+    _print_wrapped(console, _headline(study), "bold")
+    _print_wrapped(console, study["answer"])
+    if study["kept"]["num_finished"]:
+        if num_studies == 1:
+            _print_wrapped(console, _LEGEND, "dim")
+        # that of the sets is the answer's, and its numbers are in their tables
+        _print_bullets(console, (s["text"] for s in study["verdict"] if s["about"] != "sets"))
+        if num_studies <= MOST_IN_FULL:
+            _print_tables(console, study)
+    if study["limits"]:
+        console.print()
+    _print_bullets(console, study["limits"], "dim")
+    if study["audits"] and num_studies > 1:
+        _print_audits(console, study["audits"])
+
+
+def _print_tables(console: Console, study: Part) -> None:
+    _print_signals(console, study)
+    if study["new_sets"]:
+        _print_sets(console, "new configuration,\nfrom", study["new_sets"], study["new_gains"])
+    if study["sets"]:
+        title = "another seed of it,\nfrom" if study["new_sets"] else "left-out run,\nfrom"
+        _print_sets(console, title, study["sets"], study["gains"])
+        _print_wrapped(console, _NATS, "dim")
 
 
 def _headline(study: Part) -> str:
@@ -74,8 +90,15 @@ def _headline(study: Part) -> str:
 
 def _print_bullets(console: Console, texts: Iterable[str], style: str = "") -> None:
     for text in texts:
-        for line in textwrap.wrap(text, console.width, initial_indent="- ", subsequent_indent="  "):
-            console.print(plain(line, style))
+        _print_wrapped(console, text, style, "- ")
+
+
+def _print_wrapped(console: Console, text: str, style: str = "", bullet: str = "") -> None:
+    indent = " " * len(bullet)
+    for line in textwrap.wrap(
+        text, console.width, initial_indent=bullet, subsequent_indent=indent, break_on_hyphens=False
+    ):
+        console.print(plain(line, style))
 
 
 def _print_table(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -90,18 +113,26 @@ def _print_signals(console: Console, study: Part) -> None:
     rows: list[list[str]] = []
     for signal in study["signals"]:
         alone, given = signal["alone"], signal["given_config"]
-        cells = ["-"] * 6
+        cells = ["-"] * 5
         if alone is not None:
-            p_value = "-" if alone["p_value"] is None else f"{alone['p_value']:.2g}"
-            cells[:4] = [str(alone["num_runs"]), *_rho(alone), p_value]
+            cells[:3] = [str(alone["num_runs"]), *_rho(alone)]
         if given is not None:
-            cells[4:] = _rho(given)
-        rows.append([NOUNS[signal["name"]], *cells])
-    titles = ["signal", "runs", "rho", "95 %", "p", "given the\nconfiguration", "95 %"]
+            cells[3:] = _rho(given)
+        rows.append([_noun(signal), *cells])
+    titles = ["early signal", "runs", "rho", "95 %", "rho,\ngiven", "95 %"]
     _print_table(console, titles, rows)
-    for kind in dict.fromkeys(signal["controls"] for signal in study["signals"]):
-        if kind in _CONTROLS:
-            console.print(plain(f"given: what {_CONTROLS[kind]} leaves of the ranks", "dim"))
+    _print_controls(console, study["signals"])
+
+
+def _print_controls(console: Console, signals: Sequence[Part]) -> None:
+    """A line for each kind, with the signals of each where there are several."""
+    given = [signal for signal in signals if signal["controls"] in _CONTROLS]
+    kinds = list(dict.fromkeys(signal["controls"] for signal in given))
+    for kind in kinds:
+        names = ", ".join(_noun(signal) for signal in given if signal["controls"] == kind)
+        of = f" ({names})" if len(kinds) > 1 else ""
+        text = f"given the configuration{of}: what {_CONTROLS[kind]} leaves of the ranks"
+        _print_wrapped(console, text, "dim")
 
 
 _CONTROLS = {
@@ -117,12 +148,12 @@ def _print_sets(console: Console, title: str, sets: Sequence[Part], found: Seque
     for one in sets:
         cells = _gain(gains.get(("configuration", one["name"])))
         density, rank = f"{one['log_density']:.2f}", _signed(one["rank_correlation"])
-        rows.append([one["name"], density, *cells[:2], rank, *cells[2:]])
+        rows.append([one["name"], density, *cells[:2], rank, cells[3]])
     beyond = gains.get(("+ early evaluation", "all"))
     if beyond is not None:
         cells = _gain(beyond)
-        rows.append(["all over + early evaluation", "", *cells[:2], "", *cells[2:]])
-    titles = [title, "nats", "gain", "95 %", "rank corr.", "gain", "95 %"]
+        rows.append(["all over early eval.", "", *cells[:2], "", cells[3]])
+    titles = [title, "nats", "gain", "95 %", "rank\ncorr.", "its gain\n95 %"]
     _print_table(console, titles, rows)
 
 
@@ -140,24 +171,25 @@ def _gain(gain: Part | None) -> list[str]:
 def _print_pooled(console: Console, parts: Sequence[Part]) -> None:
     rows = [
         [
-            NOUNS[part["name"]],
-            "configuration" if part["given_config"] else "nothing",
+            _noun(part),
+            "config." if part["given_config"] else "-",
             *_rho(part),
             f"{part['tau']:.2f}",
             f"{part['num_positive']} of {part['num_studies']}",
         ]
         for part in parts
     ]
-    titles = ["signal", "given", "rho", "95 %", "sd between\nstudies (z)", "positive in"]
+    titles = ["early signal", "given", "rho", "95 %", "sd\nof z", "positive\nin"]
     _print_table(console, titles, rows)
+    _print_wrapped(console, _SD, "dim")
 
 
 def _print_audits(console: Console, audits: Part | None) -> None:
     if audits is None:
-        console.print(plain("No audits are recorded here, so there is no miss rate to state."))
+        _print_wrapped(console, "No audits are recorded here, so there is no miss rate to state.")
         return
     for kind, rate in audits.items():
-        console.print(plain(_audits_sentence(kind, rate)))
+        _print_wrapped(console, _audits_sentence(kind, rate))
 
 
 def _audits_sentence(kind: str, rate: Part) -> str:
@@ -174,6 +206,10 @@ def _audits_sentence(kind: str, rate: Part) -> str:
     if rate["mean_stated"] is not None:
         sentence += f"; the mean stated probability was {rate['mean_stated']:.3f}"
     return sentence + "."
+
+
+def _noun(one: Part) -> str:
+    return NOUNS[one["name"]].removeprefix("early ")
 
 
 def _rho(found: Part) -> list[str]:

@@ -11,6 +11,7 @@ from scipy import integrate, stats
 from sklearn.linear_model import LinearRegression
 
 from predictor import evidence as module
+from predictor.answer import answer, overall
 from predictor.correlations import (
     Correlation,
     correlate,
@@ -26,7 +27,7 @@ from predictor.evidence import (
 )
 from predictor.features import tabulate
 from predictor.model import OURS
-from predictor.nested import SETS, compare, left_out, log_density, set_family
+from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family
 from predictor.pooling import pool
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
@@ -333,6 +334,76 @@ class TestVerdict:
         assert any("only 15 of 20 runs have it" in said for said in limits(found))
 
 
+def gain(base: str, name: str, mean: float) -> Gain:
+    return Gain(base, name, mean, mean - 0.1, mean + 0.1, None, None, None)
+
+
+def told_by(to_config: float, to_both: float | None) -> StudyEvidence:
+    """Norm as in the paper, loss against it; the dynamics' gains, in nats +- 0.1."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=24)
+    study = study_of(y, configs=grid(24), grad_norm=np.exp(y), loss=y + 0.1 * rng.normal(size=24))
+    gains = [gain("configuration", "+ dynamics", to_config)]
+    if to_both is not None:
+        gains.append(gain("+ early evaluation", "all", to_both))
+    return replace(study_evidence(study), gains=tuple(gains))
+
+
+@pytest.mark.usefixtures("without_sets")
+class TestAnswer:
+    def test_says_where_the_papers_finding_holds_and_where_it_is_reversed(self) -> None:
+        assert answer(told_by(0.2, 0.2)).startswith(
+            "The paper's finding holds for the gradient norm (raw) and is reversed for the "
+            "training loss. Loss and norm"
+        )
+
+    @pytest.mark.parametrize(
+        "to_config, to_both, said",
+        [
+            (0.2, 0.2, "help to predict {}, and beyond the early evaluation too."),
+            (0.2, 0.0, "help to predict {}, but do not show to help beyond the early evaluation"),
+            (0.0, 0.2, "do not show to help to predict {}, but help beyond the early evaluation."),
+            (0.0, 0.0, "do not show to help to predict {}, nor beyond the early evaluation."),
+            (0.2, None, "help to predict {}."),
+        ],
+    )
+    def test_says_what_the_dynamics_add(
+        self, to_config: float, to_both: float | None, said: str
+    ) -> None:
+        what = "a left-out run beyond what its hyperparameters tell"
+        assert f"Loss and norm {said.format(what)}" in answer(told_by(to_config, to_both))
+
+    def test_of_few_runs_is_that_they_are_too_few(self) -> None:
+        y, norm, loss = np.random.default_rng(2).normal(size=(3, 6))
+        study = study_of(y, configs=grid(6), grad_norm=np.exp(norm), loss=loss)
+        assert answer(study_evidence(study)) == (
+            "Too few runs to tell whether the paper's finding holds here. Too few runs to tell "
+            "what loss and norm add to the configuration."
+        )
+
+    def test_names_the_window_that_no_run_was_watched_to(self) -> None:
+        study = replace(study_of([1.0, 2.0, 3.0]), recorded_window=1000.0)
+        said = answer(study_evidence(study))
+        assert "none of the 3 finished runs has training steps" in said and "1000 samples" in said
+
+    def test_of_several_studies_is_that_of_their_pool_and_counts_the_gains(self) -> None:
+        studies = [told_by(0.2, 0.2), told_by(0.2, 0.0), told_by(0.0, None)]
+        pooled = [pool(studies, name) for name in ("grad_norm", "loss")]
+        assert overall(studies, [one for one in pooled if one is not None]) == (
+            "The paper's finding holds for the gradient norm (raw) and is reversed for the "
+            "training loss. Loss and norm help to predict a run beyond what its hyperparameters "
+            "tell in 2 of 3 studies, and beyond the early evaluation in 1 of 2."
+        )
+
+    def test_without_any_evaluation_in_the_window_none_is_judged(self) -> None:
+        study = study_of(np.arange(8.0), configs=grid(8))
+        late = tuple(replace(run, evals=run.evals[1:]) for run in study.runs)
+        found = study_evidence(replace(study, runs=late))
+        assert verdict(found, "early_eval").text == (
+            "No finished run has an early evaluation in its window: nothing to tell of it."
+        )
+
+
 @pytest.mark.usefixtures("without_sets")
 class TestWhatWasKept:
     def test_pruned_and_unfinished_runs_are_named(self) -> None:
@@ -417,7 +488,7 @@ class TestPooled:
 def test_the_whole_of_a_study_does_not_depend_on_the_order_of_its_runs() -> None:
     rng = np.random.default_rng(9)
     y, early = rng.normal(size=(2, 8))
-    study = study_of(y, configs=grid(8), early_eval=y + early)
+    study = study_of(y, configs=grid(8), early_eval=y + early, loss=early)
     turned = replace(study, runs=study.runs[::-1])
     one, other = study_evidence(study), study_evidence(turned)
     assert [s.log_density for s in one.sets] == pytest.approx([s.log_density for s in other.sets])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from predictor.recorded import Curve, RecordedStudy
 from predictor.types import Settings, Verdict
 from sweep.audit_records import read_audits
 from sweep.cli import main
@@ -21,13 +23,24 @@ from tests.evidence_studies import grid, study_of
 from tests.sweep_ledgers import completed, observation, trial, written
 
 
-def demo(name: str = "demo", seed: int = 0, num: int = 9) -> Any:
+def demo(name: str = "demo", seed: int = 0, num: int = 9, has_early: bool = True) -> Any:
     rng = np.random.default_rng(seed)
-    y = rng.normal(size=num)
-    return study_of(y, configs=grid(num), early_eval=y, grad_norm=np.exp(y), name=name)
+    y, loss = rng.normal(size=(2, num))
+    early = y if has_early else None
+    return study_of(
+        y, configs=grid(num), early_eval=early, loss=loss, grad_norm=np.exp(y), name=name
+    )
 
 
-def shown(document: Any, width: int = 100) -> str:
+def unwatched(name: str = "demo") -> RecordedStudy:
+    """Finished, but no step is on record."""
+    study = demo(name)
+    nothing = np.array([])
+    curve = Curve(nothing, nothing, nothing, nothing, nothing, nothing.astype(np.int64))
+    return replace(study, runs=tuple(replace(run, curve=curve) for run in study.runs))
+
+
+def shown(document: Any, width: int = 80) -> str:
     stream = io.StringIO()
     print_evidence(document, Console(file=stream, width=width, markup=False, highlight=False))
     return stream.getvalue()
@@ -49,18 +62,54 @@ class TestDocument:
 
 
 class TestText:
-    def test_begins_a_study_with_its_verdict_and_fits_the_terminal(self) -> None:
-        text = shown(evidence_document([demo()], []))
-        lines = text.splitlines()
-        headline = lines.index("demo: 9 of 9 runs, window of 10 samples")
-        assert lines[headline + 1].startswith("- Lower early gradient norm (raw)")
-        assert text.index("early gradient norm (raw)  ") < text.index("left-out run, from")
-        assert "No audits are recorded here" in text
-        assert max(map(len, lines)) <= 101 and not any(line.endswith(" ") for line in lines[3:])
+    def test_begins_with_the_answer_then_verdicts_then_numbers(self) -> None:
+        document = evidence_document([demo()], [])
+        headline, *rest = shown(document).splitlines()
+        said = " ".join(rest)
+        assert headline == "demo: 9 of 9 runs, window of 10 samples"
+        assert said.startswith(document["answer"])
+        assert said.index("- Lower early gradient norm (raw)") < said.index("gradient norm (raw)  ")
+        assert said.index("gradient norm (raw)  ") < said.index("left-out run,")
+        assert "No audits are recorded here" in said
 
-    def test_of_many_studies_shows_verdicts_and_what_is_pooled(self) -> None:
-        text = shown(evidence_document([demo(str(i), i, num=5) for i in range(5)], []))
-        assert text.count("left-out run, from") == 0 and "Over 5 studies" in text
+    def test_says_once_what_the_paper_finds_and_what_rho_is(self) -> None:
+        for studies in ([demo()], [demo("a", 0), demo("b", 1)]):
+            said = " ".join(shown(evidence_document(studies, [])).split())
+            assert said.count("rho below 0, and above 0. rho: Spearman's correlation") == 1
+
+    def test_fits_eighty_columns(self) -> None:
+        repeated = demo("repeated", num=12)
+        twice = [replace(r, name=f"{r.name}b") for r in repeated.runs]
+        repeated = replace(repeated, runs=(*repeated.runs, *twice))
+        lines = shown(evidence_document([demo(), repeated], [])).splitlines()
+        assert any("another seed of it" in line for line in lines)
+        assert max(map(len, lines)) <= 80 and not any(line.endswith(" ") for line in lines)
+
+    def test_of_many_studies_begins_with_what_is_pooled_and_shows_their_answers(self) -> None:
+        document = evidence_document([demo(str(i), i, num=5) for i in range(5)], [])
+        text = shown(document)
+        headline, *rest = text.splitlines()
+        assert headline == "Over 5 studies" and " ".join(rest).startswith(document["answer"])
+        said = " ".join(text.split())
+        assert all(study["answer"] in said for study in document["studies"])
+        assert "left-out run," not in text.splitlines()
+
+    def test_without_early_evaluations_speaks_of_none(self) -> None:
+        document = evidence_document([demo(has_early=False)], [])
+        (study,) = document["studies"]
+        assert [one["name"] for one in study["sets"]] == ["configuration", "+ dynamics"]
+        assert "early evaluation" not in document["answer"] + study["verdict"][-1]["text"]
+
+    def test_without_steps_says_what_is_missing_and_what_to_do(self) -> None:
+        text = shown(evidence_document([unwatched()], []))
+        said = " ".join(text.split())
+        assert "none of the 9 finished runs has training steps" in said
+        assert "Put them into the set's X_steps.parquet" in said
+        assert "Too few" not in said and "─" not in said
+
+    def test_without_any_end_asks_to_wait(self) -> None:
+        said = " ".join(shown(evidence_document([study_of([None, None])], [])).split())
+        assert "no run has a score yet. Let the study go on" in said
 
 
 def audit(number: int, stated: float, best: float, spread: float) -> Decision:

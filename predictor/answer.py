@@ -1,0 +1,93 @@
+"""The evidence in two plain sentences: does the paper's finding hold, and does it add anything?
+
+The first is of the signs that Pareja et al. (arXiv 2412.13337) expect, the second of what loss and
+norm tell beyond the configuration. Their numbers are with predictor.verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from predictor.evidence import StudyEvidence
+from predictor.pooling import Pooled
+from predictor.verdicts import NOUNS, PAPER, Statement, added, added_sentence, is_above, statements
+
+SIDES = {  # what can be said of the paper's finding, in this order
+    "holds": "holds {}",
+    "holds, given": "holds {} once the configuration is known",
+    "reversed": "is reversed {}",
+    "reversed, given": "is reversed {} once the configuration is known",
+    "unclear": "is not clear {}",
+    "too few": "cannot be told {}",
+}
+
+
+def answer(evidence: StudyEvidence) -> str:
+    """Of one study; where nothing can be compared, what is missing and what to do."""
+    if not evidence.kept.num_finished:
+        return _nothing(evidence)
+    told = {statement.about: statement for statement in statements(evidence)}
+    first = _paper({name: _side(told[name]) for name in (evidence.norm, "loss")}, "here")
+    found = added(evidence)
+    return f"{first} {added_sentence(found[0]) if found else told['sets'].text}"
+
+
+def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
+    """Of several studies, `pooled` being their correlations alone."""
+    if not any(study.kept.num_finished for study in studies):
+        return "Nothing can be told: no study has a finished run that was watched early."
+    first = _paper({one.name: _pooled_side(one) for one in pooled if one.name in PAPER}, "over all")
+    found = [added(study)[0] for study in studies if added(study)]
+    if not found:
+        return f"{first} Too few runs to tell what loss and norm add to the configuration."
+    both = [one.to_both for one in found if one.to_both is not None]
+    text = (
+        "Loss and norm help to predict a run beyond what its hyperparameters tell in "
+        f"{sum(is_above(one.to_config) for one in found)} of {len(found)} studies"
+    )
+    if both:
+        text += f", and beyond the early evaluation in {sum(map(is_above, both))} of {len(both)}"
+    return f"{first} {text}."
+
+
+def _nothing(evidence: StudyEvidence) -> str:
+    num = len(evidence.kept.without_window)
+    if not num:
+        return "Nothing can be told: no run has a score yet. Let the study go on and ask again."
+    unit = "samples" if evidence.in_samples else "steps"
+    return (
+        f"Nothing can be told: none of the {num} finished runs has training steps, with loss and "
+        f"gradient norm, up to the end of the window ({evidence.close:.0f} {unit}). Put them into "
+        "the set's X_steps.parquet (columns: studies/recorded/README.md), or make the set anew "
+        "with sweep export."
+    )
+
+
+def _paper(sides: Mapping[str, str], where: str) -> str:
+    """`sides`: one of SIDES by signal."""
+    if set(sides.values()) <= {"too few"}:
+        return f"Too few runs to tell whether the paper's finding holds {where}."
+    parts: list[str] = []
+    for side, text in SIDES.items():
+        names = [
+            f"the {NOUNS[name].removeprefix('early ')}" for name in sides if sides[name] == side
+        ]
+        if names:
+            parts.append(text.format(f"for {' and '.join(names)}"))
+    *some, last = parts
+    return f"The paper's finding {' and '.join([', '.join(some), last] if some else [last])}."
+
+
+def _side(statement: Statement) -> str:
+    if statement.finding == "too few":
+        return "too few"
+    if statement.finding not in ("lower", "higher"):
+        return "unclear"
+    side = "holds" if statement.finding == PAPER[statement.about] else "reversed"
+    return f"{side}, given" if statement.only_given else side
+
+
+def _pooled_side(pooled: Pooled) -> str:
+    if pooled.low <= 0 <= pooled.high:
+        return "unclear"
+    return "holds" if (pooled.rho > 0) == (PAPER[pooled.name] == "higher") else "reversed"
