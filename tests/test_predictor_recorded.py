@@ -28,7 +28,7 @@ def long_run(name: str, config: dict[str, Any], ends: list[float], **changes: An
 
 
 def ended_by_guard(run: RecordedRun, num_steps: int) -> RecordedRun:
-    curve = type(run.curve)(*(column[:num_steps] for column in run.curve))
+    curve = run.curve._make([column[:num_steps] for column in run.curve])
     early = replace(run, curve=curve, evals=run.evals[:num_steps], objective=None)
     return replace(early, state="pruned", pruned_by="guard")
 
