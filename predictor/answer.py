@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from predictor.evidence import StudyEvidence
+from predictor.evidence import LEAST_RUNS, StudyEvidence
 from predictor.pooling import Pooled
 from predictor.verdicts import NOUNS, PAPER, Statement, added, added_sentence, is_above, statements
 
@@ -18,13 +18,13 @@ SIDES = {  # what can be said of the paper's finding, in this order
     "reversed": "is reversed {}",
     "reversed, given": "is reversed {} once the configuration is known",
     "unclear": "is not clear {}",
-    "too few": "cannot be told {}",
+    "too few": "cannot be judged {}",
 }
 
 
 def answer(evidence: StudyEvidence) -> str:
     """Of one study; where nothing can be compared, what is missing and what to do."""
-    if not evidence.kept.num_finished:
+    if not has_dynamics(evidence):
         return _nothing(evidence)
     told = {statement.about: statement for statement in statements(evidence)}
     first = _paper({name: _side(told[name]) for name in (evidence.norm, "loss")}, "here")
@@ -32,10 +32,17 @@ def answer(evidence: StudyEvidence) -> str:
     return f"{first} {added_sentence(found[0]) if found else told['sets'].text}"
 
 
+def has_dynamics(evidence: StudyEvidence) -> bool:
+    """Unless the runs are merely too few to tell whether loss or norm differ among them."""
+    signals = [signal for signal in evidence.signals if signal.name in PAPER]
+    few = 0 < evidence.kept.num_finished < LEAST_RUNS
+    return few or any(signal.alone is not None for signal in signals)
+
+
 def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
     """Of several studies, `pooled` being their correlations alone."""
-    if not any(study.kept.num_finished for study in studies):
-        return "Nothing can be told: no study has a finished run that was watched early."
+    if not any(map(has_dynamics, studies)):
+        return "Nothing can be told: no study has finished runs with loss or gradient norm."
     first = _paper({one.name: _pooled_side(one) for one in pooled if one.name in PAPER}, "over all")
     found = [added(study)[0] for study in studies if added(study)]
     if not found:
@@ -51,15 +58,18 @@ def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
 
 
 def _nothing(evidence: StudyEvidence) -> str:
-    num = len(evidence.kept.without_window)
-    if not num:
+    kept = evidence.kept
+    if not kept.num_finished and not kept.without_window:
         return "Nothing can be told: no run has a score yet. Let the study go on and ask again."
     unit = "samples" if evidence.in_samples else "steps"
+    window = f"to the end of the window ({evidence.close:.0f} {unit})"
+    missing = f"none of the {len(kept.without_window)} finished runs has training steps up {window}"
+    if kept.num_finished:
+        missing = "the finished runs have no loss and no gradient norm, or the same in all,"
+        missing += f" up {window}"
     return (
-        f"Nothing can be told: none of the {num} finished runs has training steps, with loss and "
-        f"gradient norm, up to the end of the window ({evidence.close:.0f} {unit}). Put them into "
-        "the set's X_steps.parquet (columns: studies/recorded/README.md), or make the set anew "
-        "with sweep export."
+        f"Nothing can be told: {missing}. Put steps with loss and gradient norm into the set's "
+        "X_steps.parquet (columns: studies/recorded/README.md), or make it anew with sweep export."
     )
 
 

@@ -68,7 +68,7 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
     }
     holm = holm_adjusted(p_values)
     config = _config_words(evidence.config_names)
-    found = [_signal(chosen[name], config, holm, evidence.kept.num_finished) for name in names]
+    found = [_signal(chosen[name], config, holm) for name in names]
     return [*found, _sets(evidence)]
 
 
@@ -98,8 +98,8 @@ def limits(evidence: StudyEvidence) -> list[str]:
             "are over what was kept, a narrower range, in which they are mostly weaker."
         )
     for signal in evidence.signals:
-        if signal.name in (evidence.norm, "loss", "early_eval") and signal.num_missing:
-            num = kept.num_finished - signal.num_missing
+        num = kept.num_finished - signal.num_missing
+        if signal.name in (evidence.norm, "loss", "early_eval") and 0 < num < kept.num_finished:
             said.append(
                 f"{_capital(NOUNS[signal.name])}: only {num} of {_runs(kept.num_finished)} have "
                 f"it; {WHY_MISSING.get(signal.name, 'the others are not in its correlation')}."
@@ -142,14 +142,15 @@ def num_configs_needed(half_width: float) -> int:
 
 
 def _signal(
-    signal: SignalEvidence,
-    config: str,
-    holm: Mapping[tuple[str, bool], float],
-    num_finished: int,
+    signal: SignalEvidence, config: str, holm: Mapping[tuple[str, bool], float]
 ) -> Statement:
     alone, given, noun = signal.alone, signal.given_config, NOUNS[signal.name]
     if alone is None:
-        return _without(signal, num_finished)
+        text = (
+            f"Nothing to tell of {noun}: fewer than three finished runs have it, or it is the same "
+            "in all."
+        )
+        return Statement(signal.name, "too few", None, text)
     if not math.isfinite(alone.half_width):
         text = f"rho {alone.rho:+.2f} of {alone.num_configs} configurations, no interval"
         return Statement(signal.name, "too few", None, f"Too few runs to tell: {noun}, {text}.")
@@ -253,20 +254,7 @@ def _sets(evidence: StudyEvidence) -> Statement:
         text = " ".join(added_sentence(one, numbers=True) for one in found)
         return Statement("sets", "higher" if adds else "none", adds, text)
     text = "Too few runs to tell what loss and norm add to the configuration."
-    if evidence.sets and all(one.name != "+ dynamics" for one in evidence.sets):
-        text = "What loss and norm add cannot be told: they are missing, or the same in all runs."
     return Statement("sets", "too few", None, text)
-
-
-def _without(signal: SignalEvidence, num_finished: int) -> Statement:
-    noun = NOUNS[signal.name]
-    text = (
-        f"Too few runs to tell: {noun} was measured in fewer than three finished runs, or is the "
-        "same in all"
-    )
-    if 0 < num_finished == signal.num_missing:
-        text = f"No finished run has an {noun} in its window: nothing to tell of it"
-    return Statement(signal.name, "too few", None, f"{text}.")
 
 
 def _is_claimed(found: Correlation, holm: float) -> bool:

@@ -72,9 +72,9 @@ def _print_study(console: Console, study: Part, num_studies: int) -> None:
 
 def _print_tables(console: Console, study: Part) -> None:
     _print_signals(console, study)
-    if study["new_sets"]:
+    if len(study["new_sets"]) > 1:
         _print_sets(console, "new configuration,\nfrom", study["new_sets"], study["new_gains"])
-    if study["sets"]:
+    if len(study["sets"]) > 1:
         title = "another seed of it,\nfrom" if study["new_sets"] else "left-out run,\nfrom"
         _print_sets(console, title, study["sets"], study["gains"])
         _print_wrapped(console, _NATS, "dim")
@@ -126,7 +126,7 @@ def _print_signals(console: Console, study: Part) -> None:
 
 def _print_controls(console: Console, signals: Sequence[Part]) -> None:
     """A line for each kind, with the signals of each where there are several."""
-    given = [signal for signal in signals if signal["controls"] in _CONTROLS]
+    given = [signal for signal in signals if signal["given_config"] is not None]
     kinds = list(dict.fromkeys(signal["controls"] for signal in given))
     for kind in kinds:
         names = ", ".join(_noun(signal) for signal in given if signal["controls"] == kind)

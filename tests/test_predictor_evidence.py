@@ -383,8 +383,14 @@ class TestAnswer:
 
     def test_names_the_window_that_no_run_was_watched_to(self) -> None:
         study = replace(study_of([1.0, 2.0, 3.0]), recorded_window=1000.0)
+        assert overall([study_evidence(study)] * 2, []).startswith("Nothing can be told: no study")
         said = answer(study_evidence(study))
         assert "none of the 3 finished runs has training steps" in said and "1000 samples" in said
+
+    def test_asks_for_loss_and_norm_where_both_are_the_same_in_all_runs(self) -> None:
+        said = answer(study_evidence(study_of(np.arange(8.0), configs=grid(8))))
+        assert "no loss and no gradient norm, or the same in all, up to the end" in said
+        assert "X_steps.parquet" in said
 
     def test_of_several_studies_is_that_of_their_pool_and_counts_the_gains(self) -> None:
         studies = [told_by(0.2, 0.2), told_by(0.2, 0.0), told_by(0.0, None)]
@@ -399,9 +405,8 @@ class TestAnswer:
         study = study_of(np.arange(8.0), configs=grid(8))
         late = tuple(replace(run, evals=run.evals[1:]) for run in study.runs)
         found = study_evidence(replace(study, runs=late))
-        assert verdict(found, "early_eval").text == (
-            "No finished run has an early evaluation in its window: nothing to tell of it."
-        )
+        assert verdict(found, "early_eval").text.startswith("Nothing to tell of early evaluation")
+        assert limits(found) == []
 
 
 @pytest.mark.usefixtures("without_sets")

@@ -104,7 +104,7 @@ class TestText:
         text = shown(evidence_document([unwatched()], []))
         said = " ".join(text.split())
         assert "none of the 9 finished runs has training steps" in said
-        assert "Put them into the set's X_steps.parquet" in said
+        assert "Put steps with loss and gradient norm into the set's X_steps.parquet" in said
         assert "Too few" not in said and "─" not in said
 
     def test_without_any_end_asks_to_wait(self) -> None:
