@@ -2,7 +2,8 @@
 
 STEM: recorded sets, exports or studies, as `sweep replay` takes them. Every run is judged at its
 window, the default settings standing, in orders shuffled by seed 0, all runs before it trained to
-their end. The second part keeps the moments at which the rule would have pruned.
+their end. The second part keeps the moments at which the rule would have pruned, were it not for
+what max_expected_misses left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Sequence
 
 from rich.progress import track
 
-from predictor.rank import SHARE_OF_BEFORE
 from predictor.reliability import Bin, Moment, judged_moments, reliability
 from predictor.types import Settings
 from sweep.sources import read_sources
@@ -28,13 +28,11 @@ def main() -> None:
     moments: list[Moment] = []
     for study in track(studies, "judging", transient=True):
         moments += judged_moments(study, settings, orders=arguments.orders)
-    pruned = [
-        m for m in moments if m.stated < settings.risk and m.stated <= SHARE_OF_BEFORE * m.before
-    ]
+    pruned = [moment for moment in moments if moment.would_prune]
     print(f"{len(studies)} groups, {arguments.orders} orders, {len(moments)} moments\n")
     print("All runs at their window:")
     show(reliability(moments))
-    print(f"\nThose with P < risk {settings.risk:g} and P <= P0 / 2:")
+    print(f"\nThose to be pruned: P < risk {settings.risk:g}, and by the signals at most P0 / 2:")
     show(reliability(pruned))
 
 

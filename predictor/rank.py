@@ -81,12 +81,17 @@ def rank_rule(
     )
 
 
+def halves(found: Forecast) -> bool:
+    """Whether signals and configuration by themselves at least halve the chance."""
+    return found.by_signals <= SHARE_OF_BEFORE * found.before
+
+
 def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
     """Why the trial goes on; empty: nothing speaks against a prune."""
     p = found.probability
     if not p < settings.risk:  # also where it is NaN
         return "not below the risk"
-    if found.by_signals > SHARE_OF_BEFORE * found.before:
+    if not halves(found):
         return "what it showed does not halve the chance that it had before"
     free = settings.max_expected_misses - spent
     if p > SHARE_OF_REST * free:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictor.distributions import clopper_pearson
 from predictor.model import forecast
 from predictor.prior import Prior, paper_prior
+from predictor.rank import halves
 from predictor.recorded import RecordedStudy
 from predictor.replay import beats
 from predictor.types import CohortTrial, Settings
@@ -34,6 +35,7 @@ class Moment:
     before: float  # P0
     is_miss: bool
     random_miss: float  # the share of misses among all that could have been pruned at that moment
+    would_prune: bool = False  # the rule, an endless max_expected_misses given
     weight: float = 1.0
 
 
@@ -162,9 +164,9 @@ def judged_moments(
 
 def _judged(
     earlier: Sequence[CohortTrial], left: Sequence[CohortTrial], settings: Settings, prior: Prior
-) -> tuple[float, float, bool, float] | None:
-    """(P, P0, is it a miss, the share of misses in `left`) of the first that is left; None where
-    nothing can be stated."""
+) -> tuple[float, float, bool, float, bool] | None:
+    """(P, P0, is it a miss, the share of misses in `left`, would it be pruned) of the first that is
+    left; None where nothing can be stated."""
     trial = left[0]
     own = trial.window
     if own is None:
@@ -180,7 +182,8 @@ def _judged(
     if found is None:
         return None
     misses = [beats(t.objective, finished, settings.min_gain) for t in left if t.window is not None]
-    return found.probability, found.before, misses[0], sum(misses) / len(misses)
+    prunes = found.probability < settings.risk and halves(found)
+    return found.probability, found.before, misses[0], sum(misses) / len(misses), prunes
 
 
 def _bin(low: float, high: float, inside: Sequence[Moment]) -> Bin:

@@ -49,7 +49,9 @@ class TestReliability:
         assert (often.share_low, often.share_high) == pytest.approx((one.share_low, one.share_high))
 
     def test_weights_act_on_the_share_and_widen_the_interval(self) -> None:
-        moments = [Moment(str(i), 0.05, 0.2, i < 2, 0.3, 5.0 if i == 0 else 1.0) for i in range(20)]
+        moments = [
+            Moment(str(i), 0.05, 0.2, i < 2, 0.3, weight=5.0 if i == 0 else 1.0) for i in range(20)
+        ]
         (one,) = reliability(moments)
         assert one.share == pytest.approx(6 / 24)
         low, high = clopper_pearson(0.25 * 24**2 / 44, 24**2 / 44)
