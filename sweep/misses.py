@@ -73,7 +73,8 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
     if trial.state not in ("completed", "pruned") or best is None or spread is None:
         return None
     objective = ended_with(trial, metric)
-    return objective is not None and objective <= best - decision.settings.min_gain * spread
+    goal = best - decision.settings.min_gain * spread
+    return objective is not None and objective < best and objective <= goal
 
 
 def ended_with(trial: TrialRow, metric: str) -> float | None:
