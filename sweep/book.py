@@ -7,7 +7,7 @@ brings all three together again after a driver was killed anywhere in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from statistics import median
@@ -32,7 +32,7 @@ from sweep.repeats import (
     wanted_numbers,
 )
 from sweep.space import trial_spec
-from sweep.stopping import Outlook, outlook
+from sweep.stopping import Outlook, num_planned, outlook
 from sweep.trial import SETTLED, State, Trial, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
 
@@ -94,12 +94,12 @@ class Book:
     def settle(self, trial: Trial, state: State) -> None:
         trial.move(state)
         self.ledger.save_trial(trial.row)
-        self._follow(trial)
+        self._keep_models([trial.row])
+        self._tell(trial)
         trial.observations.clear()
 
-    def _follow(self, trial: Trial) -> None:
-        """What a settled trial means for the models and for Optuna. Doing it again is harmless."""
-        self._keep_models(trial.row)
+    def _tell(self, trial: Trial) -> None:
+        """Optuna hears of a settled trial. Doing it again is harmless."""
         if trial.is_repeat:
             return
         if not self.asker.is_told(trial.number):
@@ -107,8 +107,9 @@ class Book:
             self.asker.annotate(trial.number, reason=verdict.reason if verdict else None)
             self.asker.tell(trial.number, trial.state.value, trial.row.objective)
 
-    def _keep_models(self, settled: TrialRow) -> None:
-        """The best trial's; before it is confirmed, also that of the best run of each candidate."""
+    def _keep_models(self, settled: Iterable[TrialRow]) -> None:
+        """Of those that settled: the best trial's; before it is confirmed, also that of the best
+        run of each candidate. Doing it again is harmless."""
         keep, best = self.loaded.study.run.keep, self.best
         rows, candidates = self.rows, set[int]()
         if keep == "best" and confirmed(rows, self.metric, self.confirm) is None:
@@ -118,7 +119,8 @@ class Book:
         def settle(row: TrialRow) -> None:
             settle_files(self.paths, row, best, "all" if row.number in candidates else keep)
 
-        settle(settled)
+        for row in settled:
+            settle(row)
         if best is not None and best_kept(self.paths) != best.number:
             settle(best)
         if self.confirm.top:
@@ -201,11 +203,12 @@ class Book:
             self._record(asked)
         for trial in self.trials.values():
             if trial.state in SETTLED:
-                self._follow(trial)
+                self._tell(trial)
             elif trial.pruned_by is not None:
                 self.settle(trial, State.PRUNED)
             else:
                 trial.observations = self.ledger.read_observations(trial.number)
+        self._keep_models([row for row in self.rows if State(row.state) in SETTLED])
 
     # --- what is known
 
@@ -281,10 +284,16 @@ class Book:
     @property
     def is_stopped(self) -> bool:
         """Whether no new trial is to be started as things stand; those that were go on."""
-        if not self.loaded.study.pruning.stop:
+        if not self.loaded.study.pruning.stop or not self.num_not_started:
             return False
         found = self.outlook
         return found is not None and found.is_unlikely
+
+    @property
+    def num_not_started(self) -> int:
+        """Of the trials that the study would have."""
+        planned = num_planned(self.loaded.study.to_document(), len(self.originals))
+        return max(0, planned - len(self.originals))
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.

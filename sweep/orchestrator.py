@@ -265,13 +265,13 @@ class Driver:
 
     def _say_outlook(self) -> None:
         """When further trials have become unlikely to help, or likely again."""
-        study, found = self.book.loaded.study, self.book.outlook
-        is_last = len(self.book.originals) >= study.run.trials
-        if found is None or is_last:
+        found = self.book.outlook
+        if found is None or not self.book.num_not_started:
             return
         said = last_said(self.book.ledger.read_notes())
         if found.is_unlikely and said != BEGINNING:
-            then = "ends the study here" if study.pruning.stop else "would end the study here"
+            stop = self.book.loaded.study.pruning.stop
+            then = "ends the study here" if stop else "would end the study here"
             text = f"{found.sentence()} `pruning.stop: true` {then}."
         elif not found.is_unlikely and said == BEGINNING:
             text = found.sentence()

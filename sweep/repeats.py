@@ -16,7 +16,7 @@ from typing import Any
 from sweep.ledger import TrialRow
 from trainer.spec import HIGHER_IS_BETTER
 
-STRIDE = 10_000  # so no study that confirms has more trials
+STRIDE = 10_000  # so no study has more trials
 _SETTLED = ("completed", "pruned", "failed")
 
 
@@ -49,6 +49,10 @@ class Repeated:
     def sd(self) -> float | None:
         """The sample's, with n - 1; None of a single run."""
         return stdev(self.values) if len(self.values) > 1 else None
+
+    def place(self, sign: int) -> tuple[bool, bool, float, int]:
+        """What is sorted by; `sign` -1 where higher is better. One seed alone confirms nothing."""
+        return not self.is_sound, len(self.values) == 1, sign * self.mean, self.original
 
 
 def original_of(number: int) -> int:
@@ -88,7 +92,8 @@ def wanted_numbers(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[in
 
 
 def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated]:
-    """The configurations to be confirmed over the seeds that there are, the best mean first."""
+    """The configurations to be confirmed over the seeds that there are, the best mean first; last
+    those that were ended as not finite with some seed, before them those of a single seed."""
     found: list[Repeated] = []
     for original in top_rows(rows, metric, plan):
         runs = [
@@ -102,7 +107,7 @@ def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated
         is_sound = all(row.state != "pruned" for row in runs)
         found.append(Repeated(original.number, values, is_sound, completed[0]))
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
-    return sorted(found, key=lambda one: (not one.is_sound, sign * one.mean, one.original))
+    return sorted(found, key=lambda one: one.place(sign))
 
 
 def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated] | None:

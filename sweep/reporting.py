@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from sweep.bests import best_kept, finish_promotion, write_beside
 from sweep.book import Book
-from sweep.formats import chance
 from sweep.outcome import Outcome
 from sweep.paths import StudyPaths
 
@@ -42,11 +43,11 @@ def report(book: Book, outcome: Outcome) -> None:
 def _stopped(book: Book) -> str:
     found = book.outlook
     assert found is not None
-    left = book.loaded.study.run.trials - len(book.originals)
+    left = book.num_not_started
     return (
-        f"The study has been stopped. {found.sentence()} {left} of {book.loaded.study.run.trials} "
-        "trials were not started. To go on: --set pruning.stop=false, or pruning.risk below "
-        f"{chance(found.before)}."
+        f"The study has been stopped. {found.sentence()} {left} of {left + len(book.originals)} "
+        "trials were not started. To go on: --set pruning.stop=false, or pruning.risk of "
+        f"{math.floor(1000 * found.before) / 1000:g} or below."
     )
 
 

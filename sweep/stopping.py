@@ -32,14 +32,19 @@ class Outlook:
     def is_unlikely(self) -> bool:
         return self.before < self.risk
 
+    @property
+    def stated(self) -> str:
+        """P0 in digits, and below the risk where it is."""
+        text = f.chance(self.before)
+        if self.is_unlikely and text == f.chance(self.risk):
+            return f"{math.floor(1000 * self.before) / 1000:.3f}"
+        return text
+
     def sentence(self) -> str:
-        risk, before = f"{self.risk:.2f}", f.chance(self.before)
-        beats = f"one not yet looked at beats trial {self.incumbent} with P ="
-        if not self.is_unlikely:
-            return f"{WITHDRAWN}: {beats} {before}, not below the risk {risk}."
-        if before == risk:
-            before = f"{math.floor(1000 * self.before) / 1000:.3f}"  # below it is, and stays
-        return f"{BEGINNING}: {beats} {before}, below the risk {risk}."
+        beats = f"one not yet looked at beats trial {self.incumbent} with P = {self.stated}"
+        if self.is_unlikely:
+            return f"{BEGINNING}: {beats}, below the risk {self.risk:.2f}."
+        return f"{WITHDRAWN}: {beats}, not below the risk {self.risk:.2f}."
 
 
 def outlook(trials: Iterable[TrialRow], metric: str, pruning: Mapping[str, Any]) -> Outlook | None:
@@ -91,7 +96,7 @@ def stopping_part(
     ended = all(trial.state not in ("waiting", "running") for trial in originals)
     left = 0
     if is_unlikely and ended and pruning.get("stop", False):
-        left = _num_planned(document, len(originals)) - len(originals)
+        left = num_planned(document, len(originals)) - len(originals)
     return {
         "unlikely": {**asdict(found), "text": found.sentence()} if found and is_unlikely else None,
         "stopped": left > 0,
@@ -99,8 +104,8 @@ def stopping_part(
     }
 
 
-def _num_planned(document: Mapping[str, Any], num_trials: int) -> int:
-    """How many trials the study would have: run.trials, or the points of its grid."""
+def num_planned(document: Mapping[str, Any], num_trials: int) -> int:
+    """How many trials the study would have: run.trials, or the points of its grid if fewer."""
     total, search = document.get("run", {}).get("trials", num_trials), document.get("search", {})
     if search.get("sampler") != "grid":
         return total

@@ -101,7 +101,11 @@ def confirm_lines(document: Mapping[str, Any]) -> list[str]:
         if lines:
             line += f", {one['mean'] - first:+.4f} from the first"
         line += f": {values}"
-        lines.append(line if one["is_sound"] else f"{line}; a repeat of it was not finite")
+        if not one["is_sound"]:
+            line += "; a repeat of it was not finite"
+        elif confirm["is_confirmed"] and len(one["values"]) == 1:
+            line += "; no repeat of it was completed, so it is not confirmed"
+        lines.append(line)
     if not confirm["is_confirmed"]:
         left = confirm["num_wanted"] - confirm["num_settled"]
         lines.append(f"not yet confirmed: {_num(left, 'repeat')} to come")

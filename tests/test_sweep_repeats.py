@@ -71,6 +71,12 @@ def test_a_repeat_that_failed_for_another_cause_is_left_out() -> None:
     assert [one.values for one in confirmed(rows, METRIC, PLAN) or []][1] == (0.7, 0.7)
 
 
+def test_a_configuration_without_a_completed_repeat_wins_over_none_that_has_one() -> None:
+    rows = [*runs(n10003=0.5, n20003=0.4), trial(10001, "failed"), trial(20001, "failed")]
+    first, last = confirmed(rows, METRIC, PLAN) or []
+    assert (first.original, last.original) == (3, 1)  # by its one lucky seed, 0.7, it would be
+
+
 # --- in a study
 
 

@@ -164,3 +164,27 @@ def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
         ledger.save_trial(trial(30, "running"))  # may change it
         found = study_document(ledger, StudyPaths(tmp_path))["stopping"]
     assert found["unlikely"] and not found["stopped"] and found["num_not_started"] == 0
+
+
+def test_a_grid_that_is_through_was_not_stopped(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = "search.space={learning_rate: {choices: [1e-5, 1e-4, 1e-3, 1e-2]}, batch_size: 4}"
+    stop = (*STOP, "search.sampler=grid", "pruning.stop=true")
+    home.run(*stop, grid, "pruning.startup=4")
+    assert len(home.states()) == 4
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "has been stopped" not in shown and not said(home)
+    assert not home.document()["stopping"]["stopped"]
+
+
+def test_of_a_stopped_grid_the_points_left_are_told(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = [f"{1e-5 * 2**i:g}" for i in range(8)]
+    grid = f"search.space={{learning_rate: {{choices: [{', '.join(rates)}]}}, batch_size: 4}}"
+    home.run(*STOP, "search.sampler=grid", "pruning.stop=true", grid)
+    left = 8 - len(home.states())
+    assert left > 0
+    assert f"{left} of 8 trials were not started" in " ".join(capsys.readouterr().out.split())
+    assert home.document()["stopping"]["num_not_started"] == left
