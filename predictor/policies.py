@@ -156,7 +156,7 @@ class Judge:
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
         verdict = judge(trial, seen, replace(self.settings, seed=seed))
         action = "stop" if verdict.action == "prune" else "go on"
-        return Answer(action, verdict.probability, verdict.evidence.get("before"))
+        return Answer(action, verdict.probability, verdict.evidence.get("before"), verdict.reason)
 
 
 @dataclass(frozen=True, slots=True)

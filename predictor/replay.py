@@ -25,6 +25,7 @@ class Answer(NamedTuple):
     action: Literal["go on", "stop", "wait"]
     probability: float | None = None  # P(beats the incumbent), where the policy states one
     before: float | None = None  # P0
+    reason: str | None = None  # in words, where the policy has some
 
 
 TIME_DIGITS = 9  # events that differ by less are of one moment
@@ -85,6 +86,7 @@ class Prune:
     probability: float | None
     before: float | None
     is_miss: bool  # it would have beaten the incumbent of that moment by min_gain x spread
+    reason: str | None = None  # the policy's; trials in it are indices into the study's runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ class _Engine:
                 answer.probability,
                 answer.before,
                 is_miss=beats(recorded.objective, finished, self.min_gain),
+                reason=answer.reason,
             )
         )
 
