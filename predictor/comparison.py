@@ -66,7 +66,7 @@ def replay_all(
     ]
     if num_processes is None:
         num_runs = num_orders * len(policies) * sum(len(study.runs) for study in studies)
-        num_processes = 1 if num_runs < WORTH_A_PROCESS else _num_cores()
+        num_processes = 1 if num_runs < WORTH_A_PROCESS else num_cores()
     shared = (repeat(tuple(policies)), repeat(num_workers), repeat(min_gain))
     found: list[Replay] = []
     for replays in _mapped(tasks, shared, min(num_processes, len(tasks))):
@@ -182,7 +182,7 @@ def _replayed(
     ]
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
