@@ -23,7 +23,7 @@ def runs_file(prefix: Path) -> Path:
 
 def prefix_of(file: Path) -> Path:
     """Inverse of `runs_file`; a prefix stays one."""
-    return file.with_name(file.name.removesuffix(RUNS))
+    return file.with_name(file.name.removesuffix(RUNS) or file.name)
 
 
 def steps_file(prefix: Path) -> Path:

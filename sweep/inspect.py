@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from sweep.document import base_part, best_part, compute_part, fields_of, finite
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
-from sweep.repeats import Plan, confirm_part
+from sweep.repeats import Plan, confirm_part, is_repeat
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -31,31 +32,41 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
             url, name = where, ""
         ledger = _open(url, name or None, where)
         return ledger, StudyPaths(RUNS / ledger.study)
-    folders = [Path(where)]
-    if len(folders[0].parts) == 1:
-        folders.insert(0, RUNS / where)
-    for folder in folders:
-        paths = StudyPaths(folder)
+    paths, url = find_study(where)
+    return _open(url, None, where, guess=paths.out.resolve().name), paths
+
+
+def find_study(where: str) -> tuple[StudyPaths, str]:
+    """The folder of a study that is named by its name or folder, and the URL of its storage."""
+    folders = study_folders(where)
+    for paths in map(StudyPaths, folders):
         if paths.database.is_file():
-            return _open(paths.default_storage, None, where, guess=folder.resolve().name), paths
+            return paths, paths.default_storage
         url = remote_storage(paths)
         if url is not None:
-            return _open(url, None, where, guess=folder.resolve().name), paths
+            return paths, url
     looked = " and ".join(str(StudyPaths(folder).database) for folder in folders)
     known = sorted(path.parent.name for path in RUNS.glob("*/study.*") if path.suffix != ".lock")
     there = ", ".join(dict.fromkeys(known)) or "no study"
     raise UserError(f"no study {where!r}: looked for {looked}; under ./{RUNS} there is {there}")
 
 
+def study_folders(where: str) -> list[Path]:
+    """Where to look for a study's folder: a name alone is first one below ./runs."""
+    folder = Path(where)
+    is_name = len(folder.parts) == 1 and folder.name not in ("", "..")
+    return [RUNS / folder, folder] if is_name else [folder]
+
+
 def remote_storage(paths: StudyPaths) -> str | None:
-    """Where the study file in a folder says that the study is stored."""
+    """Where the study file in a folder says that the study is stored. UserError for a file that is
+    no study file."""
     if not paths.study_file.is_file():
         return None
-    import yaml  # only here: inspect is to answer at once
+    from sweep.yaml_file import read_mapping  # only here: inspect is to answer at once
 
-    document: Any = yaml.safe_load(paths.study_file.read_text())
     try:
-        storage = document["run"]["storage"]
+        storage = read_mapping(paths.study_file)["run"]["storage"]
     except (KeyError, TypeError):
         return None
     return storage if isinstance(storage, str) and "://" in storage else None
@@ -76,7 +87,15 @@ def _open(url: str, name: str | None, where: str, guess: str | None = None) -> L
     if name is None:
         name = names[0] if len(names) == 1 else guess
     if name is not None and name in names:
-        return Ledger(engine, name)
+        ledger = Ledger(engine, name)
+        lacking = _lacking(_study(ledger).document)
+        if not lacking:
+            return ledger
+        engine.dispose()
+        raise UserError(
+            f"the study {name!r} of {where!r} cannot be read: its storage does not say "
+            f"{', '.join(lacking)}"
+        )
     engine.dispose()
     if not names:
         raise UserError(f"no study {where!r}: its storage holds none")
@@ -84,6 +103,18 @@ def _open(url: str, name: str | None, where: str, guess: str | None = None) -> L
         f"{where!r} does not say which study: its storage holds {', '.join(names)}; "
         "add #NAME to the storage's URL"
     )
+
+
+def _lacking(document: Any) -> list[str]:
+    """The keys of a study as stored that nothing can be said without."""
+    found: list[str] = []
+    for path in ("model.base", "objective.metric", "run.seed"):
+        section, key = path.split(".")
+        try:
+            document[section][key]
+        except (KeyError, TypeError):
+            found.append(path)
+    return found
 
 
 def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
@@ -153,8 +184,7 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
     study = _study(ledger)
     trials = {trial.number: trial for trial in ledger.read_trials()}
     if number not in trials:
-        there = f"0 to {max(trials)}" if trials else "none yet"
-        raise UserError(f"study {study.name!r} has no trial {number}; its trials are {there}")
+        raise UserError(f"study {study.name!r} has no trial {number}; {_numbers(trials)}")
     trial = trials[number]
     decisions = _by_trial(ledger.read_decisions()).get(number, [])
     costs = [cost for cost in ledger.read_costs() if cost.trial == number]
@@ -191,6 +221,13 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
         "log": str(log) if log.is_file() else None,
     }
     return cast(dict[str, Any], finite(document))
+
+
+def _numbers(trials: Collection[int]) -> str:
+    repeats = sorted(filter(is_repeat, trials))
+    originals = [number for number in trials if not is_repeat(number)]
+    text = f"its trials are {f'0 to {max(originals)}' if originals else 'none yet'}"
+    return f"{text}; repeats: {', '.join(map(str, repeats))}" if repeats else text
 
 
 def _study(ledger: Ledger) -> StudyRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 from predictor.frames import studies_from_frames
 from predictor.recorded import RecordedStudy
 from predictor.recorded_files import RUNS, prefix_of, read_frames, runs_file
-from sweep.inspect import RUNS as STUDIES
+from sweep.inspect import study_folders
 from sweep.paths import StudyPaths
 from sweep.study_frames import study_tables
 from trainer.spec import UserError
@@ -25,8 +25,7 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     studies = [text for text in texts if not sets[text]]
     found: list[RecordedStudy] = []
     if studies:
-        tables = study_tables(studies)
-        found += studies_from_frames(tables.runs, tables.steps)
+        found += _read_studies(studies)
     source = {study.name: "a study" for study in found}
     for prefix in (prefix for text in dict.fromkeys(texts) for prefix in sets[text]):
         for study in _read_set(prefix):
@@ -45,6 +44,14 @@ def names_study(text: str) -> bool:
     return not _prefixes(text)
 
 
+def _read_studies(texts: Sequence[str]) -> list[RecordedStudy]:
+    tables = study_tables(texts)
+    try:
+        return studies_from_frames(tables.runs, tables.steps)
+    except ValueError as error:
+        raise UserError(f"{', '.join(texts)}: {error}") from None
+
+
 def _read_set(prefix: Path) -> list[RecordedStudy]:
     try:
         return studies_from_frames(*read_frames(prefix))
@@ -61,11 +68,10 @@ def _prefixes(text: str) -> list[Path]:
         return [path]
     if _is_study(text):
         return []
-    inside = sorted(path.glob(f"*{RUNS}")) if path.is_dir() else []
+    inside = sorted(path.glob(f"?*{RUNS}")) if path.is_dir() else []
     if not inside:
-        looked = ", ".join(
-            str(one) for one in (*(StudyPaths(f).database for f in _folders(text)), runs_file(path))
-        )
+        files = [StudyPaths(folder).database for folder in study_folders(text)]
+        looked = ", ".join(map(str, [*files, *([runs_file(path)] if path.name else [])]))
         raise UserError(
             f"{text!r} is neither a study nor a recorded set: looked for {looked} and "
             f"{path / ('*' + RUNS)}"
@@ -74,10 +80,5 @@ def _prefixes(text: str) -> list[Path]:
 
 
 def _is_study(text: str) -> bool:
-    paths = [StudyPaths(folder) for folder in _folders(text)]
+    paths = [StudyPaths(folder) for folder in study_folders(text)]
     return "://" in text or any(p.database.is_file() or p.study_file.is_file() for p in paths)
-
-
-def _folders(text: str) -> list[Path]:
-    folder = Path(text)
-    return [STUDIES / text, folder] if len(folder.parts) == 1 else [folder]

@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.types import Observation
-from sweep.accounting import decisive
 from sweep.inspect import open_study
 from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
 from sweep.paths import StudyPaths
@@ -133,7 +132,8 @@ def _run(
         assert trial.measurements is not None
         final = turned(metric, trial.objective, trial.measurements[metric]["num"])
     early = window.get("early_eval")
-    decided = decisive(trial, decisions) if trial.state == "pruned" else None
+    pruned = trial.state == "pruned"
+    pruning = next((d for d in decisions if pruned and d.verdict.action == "prune"), None)
     return {
         "group": study.row.name,
         "workload": _workload(document),
@@ -146,7 +146,7 @@ def _run(
         "window_samples": window.get("samples", _window_samples(study.trials)),
         "warmup_steps": math.ceil(trial.params.get("warmup_ratio", 0.0) * trial.num_steps),
         "state": trial.state,
-        "pruned_by": None if decided is None else decided.verdict.kind,
+        "pruned_by": pruning.verdict.kind if pruning is not None else None,
         "audit": next((d.settings.audit for d in decisions if d.verdict.action == "audit"), None),
         "final_eval_loss": final,
         "objective": None if final is None else trial.objective,
@@ -270,11 +270,12 @@ def _question(study: _Study) -> dict[str, Any]:
     found = {f"model.{key}": model.get(key) for key in MODEL_KEYS}
     found |= {f"data.{key}": value for key, value in data.items() if key not in PATH_KEYS}
     for part, source in facts.get("sources", {}).items():
-        found[f"the content of its data ({part})"] = source["sha256"] or source["path"]
+        found[f"the content of its data ({part})"] = source.get("sha256") or source.get("path")
     found["objective.metric"] = document["objective"]["metric"]
     found["budget"] = document.get("budget")
     if found["budget"] is None:
-        found["search.space.epochs"] = document["search"]["space"].get("epochs")
+        space = document.get("search", {}).get("space", {})
+        found["search.space.epochs"] = space.get("epochs")
     window = _window_samples(study.trials)
     if window is not None:  # of a study without any, nothing can be compared
         found["the early window, in samples,"] = window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from sweep.config import LoadedStudy
 from sweep.paths import StudyPaths
@@ -24,6 +25,7 @@ def source_of(paths: StudyPaths) -> Path | None:
     try:
         with paths.study_file.open(encoding="utf-8") as lines:
             first = lines.readline()
-    except OSError:
+        found: Any = json.loads(first.removeprefix(_MARK)) if first.startswith(_MARK) else None
+    except (OSError, ValueError):  # ValueError: no text, or no JSON behind the mark
         return None
-    return Path(json.loads(first.removeprefix(_MARK))) if first.startswith(_MARK) else None
+    return Path(found) if isinstance(found, str) else None

@@ -233,6 +233,20 @@ def test_an_export_takes_the_place_of_an_older_one(demo: Path, tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("action", ["continue", "audit"])
+def test_a_pruned_trial_without_a_prune_on_record_can_be_read_back(
+    tmp_path: Path, action: str
+) -> None:
+    with written(tmp_path / "demo") as ledger:
+        record(ledger, trial(0, "pruned"), steps(0, 7))
+        kept = decision(0, action, "none" if action == "continue" else "rank")
+        ledger.save_trial(ledger.read_trials()[0], decision=kept)
+    runs, _ = exported(tmp_path, tmp_path / "demo")
+    assert runs["pruned_by"].isna().all()
+    (study,) = read_sources([str(tmp_path / "to" / "x")])
+    assert (study.runs[0].state, study.runs[0].pruned_by) == ("pruned", None)
+
+
 # --- several studies
 
 
@@ -322,5 +336,3 @@ def test_a_place_that_cannot_be_written_is_refused(demo: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         export_studies([str(demo)], tmp_path / "file" / "x")
-    with pytest.raises(UserError, match="--to must be DIR/X"):
-        export_studies([str(demo)], Path())

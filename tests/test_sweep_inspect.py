@@ -269,6 +269,18 @@ def test_what_is_not_there_is_refused_with_what_is(
         open_study("nope")
 
 
+def test_a_trial_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    with written(tmp_path) as ledger:
+        for number in (0, 1):
+            ledger.save_trial(completed(number, 0.5))
+        with pytest.raises(UserError, match=r"no trial 7; its trials are 0 to 1$"):
+            trial_document(ledger, StudyPaths(tmp_path), 7)
+        for number in (20_000, 10_000):
+            ledger.save_trial(completed(number, 0.5))
+        with pytest.raises(UserError, match=r"trials are 0 to 1; repeats: 10000, 20000$"):
+            trial_document(ledger, StudyPaths(tmp_path), 7)
+
+
 def test_the_phases_of_steps_and_windows_are_kept(tmp_path: Path) -> None:
     with written(tmp_path) as ledger:
         row = completed(0, 0.5)

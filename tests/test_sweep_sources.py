@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from predictor.recorded_files import runs_file, steps_file, write_frames
+from sweep.paths import StudyPaths
 from sweep.sources import read_sources
+from sweep.study_source import source_of
 from tests.recorded_frames import assert_equal, frames, run_row
-from tests.sweep_ledgers import completed, observation, trial, written
+from tests.sweep_ledgers import completed, document, observation, trial, written
 from trainer.spec import UserError
 
 
@@ -101,6 +103,54 @@ def test_a_set_that_cannot_be_read_is_named() -> None:
         read_sources(["sets/x"])
     with pytest.raises(UserError, match=r"there is no file sets/y_runs\.parquet"):
         read_sources([str(runs_file(Path("sets/y")))])
+
+
+def test_a_study_whose_trials_all_failed_before_a_step_is_refused() -> None:
+    with written(Path("runs/demo")) as ledger:
+        ledger.save_trial(trial(0, "failed", window=None))
+    with pytest.raises(UserError, match=r"^demo: there is nothing to read: no run has a step"):
+        read_sources(["demo"])
+
+
+@pytest.mark.parametrize("text", [".", "", "/", "..", "_runs.parquet"])
+def test_what_has_no_name_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(UserError, match=r"^[^\n]*(looked for|there is no file)[^\n]*$"):
+        read_sources([text])
+
+
+def test_the_working_directory_may_be_a_study_or_hold_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded("sets/x", "g")
+    monkeypatch.chdir(tmp_path / "sets")
+    assert names(".") == ["g"]
+    study(".")
+    assert names(".") == ["demo"]
+
+
+@pytest.mark.parametrize("content", [b"run: {storage: [", b"\xff\xfe\x00", b"just a text"])
+def test_a_study_file_that_is_cut_short_or_no_text_is_refused_in_a_sentence(content: bytes) -> None:
+    Path("runs/demo").mkdir(parents=True)
+    Path("runs/demo/study.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"^runs/demo/study\.yaml[,:][^\n]*$"):
+        read_sources(["demo"])
+
+
+@pytest.mark.parametrize("content", [b"# resolved from nonsense\n", b"# resolved from 3", b"\xff"])
+def test_a_study_file_that_does_not_say_its_source_has_none(content: bytes) -> None:
+    Path("study.yaml").write_bytes(content)
+    assert source_of(StudyPaths(Path())) is None
+
+
+@pytest.mark.parametrize("path", ["model.base", "objective.metric", "run.seed"])
+def test_a_study_whose_storage_lacks_a_key_is_refused_with_the_key(path: str) -> None:
+    resolved = document()
+    section, key = path.split(".")
+    del resolved[section][key]
+    with written(Path("runs/demo")) as ledger:
+        ledger.continue_as(resolved, "learned-2", [])
+    with pytest.raises(UserError, match=rf"'demo' cannot be read: its storage does not say {path}"):
+        read_sources(["demo"])
 
 
 def test_a_study_without_settled_trials_is_refused() -> None:
