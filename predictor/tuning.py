@@ -93,7 +93,7 @@ def tune(
     stands for. `on_start` is told of further replays to come.
 
     Studies without a run that was trained to its end are left out. ValueError where `too_few` says
-    so, and for one study with one seed in a single order, of which nothing can be held out.
+    so; NothingToHoldOut for one study with one seed in a single order.
     """
     reason = too_few(studies)
     if reason is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
@@ -29,8 +30,9 @@ class LostRun(NamedTuple):
     objective: float  # turned so that lower is better, as the next
     best_kept: float
     regret: float  # the difference, as a share of median - best
-    share: float  # of the run that was trained
-    probability: float | None  # stated when it was stopped
+    probability: float | None  # stated when it was stopped, as the two below
+    before: float | None  # P0
+    reason: str | None
 
 
 class Outcome(NamedTuple):
@@ -120,9 +122,19 @@ def _lost(study: RecordedStudy, found: Replay) -> tuple[LostRun, ...]:
         objective = objectives.get(prune.run, math.inf)
         regret = (best_kept - objective) / ends.spread
         if regret > LOST:
-            own = LostRun(prune.run, objective, best_kept, regret, prune.share, prune.probability)
-            lost.append(own)
+            reason = _with_names(prune.reason, study)
+            stated = prune.probability, prune.before, reason
+            lost.append(LostRun(prune.run, objective, best_kept, regret, *stated))
     return tuple(lost)
+
+
+def _with_names(reason: str | None, study: RecordedStudy) -> str | None:
+    """A replay numbers the trials by their place in the study, which tells a person nothing."""
+
+    def named(match: re.Match[str]) -> str:
+        return f"beats run {study.runs[int(match[1])].name})"
+
+    return reason and re.sub(r"beats trial (\d+)\)", named, reason)
 
 
 # --- in a process of the pool

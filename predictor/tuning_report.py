@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.recorded import RecordedStudy
 from predictor.tuning_design import Candidate
 from predictor.tuning_replays import LostRun, Outcome
 from predictor.tuning_search import Search
@@ -49,6 +50,9 @@ class Loss:
     num_replays: int
     of_replays: int
     probability: float | None  # mean, stated when it was stopped
+    before: float | None  # P0, mean
+    reason: str | None  # why it was stopped, in the first of these replays
+    config: Mapping[str, Any]  # what of it other runs of the study do not have
 
 
 class Report:
@@ -101,16 +105,19 @@ class Report:
         return tuple(sorted(losses, key=lambda one: (-one.num_replays, -one.regret)))
 
     def _loss(self, study: int, lost: Sequence[LostRun]) -> Loss:
-        stated = [one.probability for one in lost if one.probability is not None]
+        recorded = self.search.folds.studies[study]
         return Loss(
-            study=self.search.folds.studies[study].name,
+            study=recorded.name,
             run=lost[0].run,
             objective=lost[0].objective,
             best_kept=float(np.mean([one.best_kept for one in lost])),
             regret=float(np.mean([one.regret for one in lost])),
             num_replays=len(lost),
             of_replays=len(self.search.orders),
-            probability=float(np.mean(stated)) if stated else None,
+            probability=_mean_of_known([one.probability for one in lost]),
+            before=_mean_of_known([one.before for one in lost]),
+            reason=lost[0].reason,
+            config=_differing(recorded, lost[0].run),
         )
 
     def _interval(self, values: Floats) -> Interval:
@@ -120,6 +127,21 @@ class Report:
         means = values[self.resamples].mean(1)
         low, high = (float(q) for q in np.quantile(means, (self.tail, 1 - self.tail)))
         return Interval(float(values.mean()), low, high)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _differing(study: RecordedStudy, name: str) -> dict[str, Any]:
+    """Of the run's configuration the keys in which another of the study's differs."""
+    own = next(run.config for run in study.runs if run.name == name)
+    return {
+        key: value
+        for key, value in own.items()
+        if any(run.config.get(key) != value for run in study.runs)
+    }
 
 
 def _tail(num: int) -> float:

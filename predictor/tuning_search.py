@@ -18,6 +18,11 @@ LIMITS = (0.005, 0.01, REGRET_LIMIT, 0.05, 0.1)
 MOST_AT_ONCE = 20_000  # decisions: so few are replayed in full, without screening
 SCREENED = ((1, 4), (3, 2))  # orders, and settings that stay for each limit
 
+
+class NothingToHoldOut(ValueError):
+    """One study of one seed in one order."""
+
+
 FoldsOver = Literal["workloads", "studies", "seeds", "orders"]
 
 
@@ -31,7 +36,7 @@ class Folds:
 def make_folds(studies: Sequence[RecordedStudy], orders: Sequence[int]) -> Folds:
     """Over workloads where there are several, else studies, seeds of the one study, or orders.
 
-    ValueError where there is nothing to hold out.
+    NothingToHoldOut where it is so.
     """
     parts = tuple(studies) if len(studies) > 1 else _by_seed(studies[0])
     if len(studies) > 1:
@@ -42,7 +47,7 @@ def make_folds(studies: Sequence[RecordedStudy], orders: Sequence[int]) -> Folds
         over, names = "seeds", [study.name for study in parts]
     else:
         if len(orders) < 2:
-            raise ValueError(
+            raise NothingToHoldOut(
                 f"{studies[0].name}: one study of one seed needs 2 orders or more, one of them to "
                 "be held out"
             )

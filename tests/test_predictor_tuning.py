@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from predictor.policies import Window
+from predictor.policies import OneLook, Window
 from predictor.recorded import RecordedStudy
+from predictor.replay import Replay, replay
 from predictor.tuning import Tuning, too_few, tune
 from predictor.tuning_design import RECORDED, Candidate, design
 from predictor.tuning_replays import Replays, Unit
 from predictor.tuning_report import Report
-from predictor.tuning_search import LIMITS, REGRET_LIMIT, Search, make_folds
+from predictor.tuning_search import LIMITS, REGRET_LIMIT, NothingToHoldOut, Search, make_folds
 from predictor.types import Settings
 from tests.tuning_studies import noise, study, tells_at_once
 
@@ -26,7 +28,7 @@ NAMES = ("a", "b", "c", "d", "e")
 CHOICES = (
     replace(PRESENT, window=Window(0.03, 8)),
     replace(PRESENT, window=Window(0.2, 8)),
-    replace(PRESENT, settings=Settings(risk=0.3, startup=2)),
+    Candidate(Settings(risk=0.3, startup=2), Window(0.03, 8)),
 )
 
 
@@ -45,6 +47,10 @@ def tuned(
         return tune(studies, present, num_orders=2, **options)
 
 
+def named(one: RecordedStudy, prefix: str) -> RecordedStudy:
+    return replace(one, runs=tuple(replace(run, name=prefix + run.name) for run in one.runs))
+
+
 @pytest.fixture(scope="module")
 def clear() -> Tuning:
     return tuned([tells_at_once(name, 12) for name in NAMES])
@@ -60,7 +66,7 @@ class TestWhatIsRecommended:
 
     def test_where_it_misleads_at_first_a_later_window(self) -> None:
         present = replace(PRESENT, window=Window(0.03, 8))
-        studies = [study(name, 0.15, 12) for name in NAMES]
+        studies = [study(name, 0.15) for name in NAMES]
         found = tuned(studies, present, CHOICES[:2])
         assert found.is_better
         assert found.recommended.window.share == 0.2
@@ -100,6 +106,27 @@ class TestWhatIsLost:
             assert loss.regret > 0.05
             assert 1 <= loss.num_replays <= loss.of_replays == 2
             assert loss.probability is not None and loss.probability < 0.3
+            assert loss.before is not None and loss.probability < loss.before
+
+    def test_the_reason_names_the_run_that_it_could_not_beat(self) -> None:
+        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        studies = [named(noise(name), f"{name}/") for name in NAMES]
+        found = tuned(studies, Candidate(rash, Window(0.03, 8)), ())
+        for loss in found.present_losses:
+            assert loss.reason is not None
+            assert re.match(rf"P\(beats run {loss.study}/\d+\) = 0\.\d+ < risk 0\.30", loss.reason)
+            assert f"beats run {loss.run})" not in loss.reason
+            assert "early evaluation" in loss.reason
+
+    def test_the_configuration_as_far_as_it_differs(self) -> None:
+        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        one = noise("a")
+        runs = tuple(replace(run, config={**run.config, "epochs": 3}) for run in one.runs)
+        found = tuned([replace(one, runs=runs)], Candidate(rash, Window(0.03, 8)), ())
+        assert found.present_losses
+        for loss in found.present_losses:
+            own = next(run.config for run in runs if run.name == loss.run)
+            assert loss.config == {"learning_rate": own["learning_rate"]}
 
     def test_nothing_where_nothing_is_pruned(self) -> None:
         off = replace(PRESENT, settings=Settings(enabled=False))
@@ -135,7 +162,7 @@ class TestFolds:
         folds = make_folds([noise("a")], range(3, 6))
         assert folds.over == "orders"
         assert folds.held_out == tuple(frozenset({Unit(0, order)}) for order in (3, 4, 5))
-        with pytest.raises(ValueError, match="2 orders or more"):
+        with pytest.raises(NothingToHoldOut, match="2 orders or more"):
             make_folds([noise("a")], range(1))
 
     @pytest.mark.parametrize("at_once", [0, 1_000_000], ids=["screened", "in full"])
@@ -194,6 +221,22 @@ def test_any_number_of_processes_finds_the_same() -> None:
     one = tuned(studies, on_start=told.append)
     assert sum(told) == one.num_replays
     assert tuned(studies, num_processes=2) == one
+
+
+def test_nothing_is_replayed_twice() -> None:
+    made: list[tuple[str, str, int]] = []
+
+    def noted(study: RecordedStudy, policy: OneLook, *, seed: int, **options: Any) -> Replay:
+        made.append((study.name, str(policy), seed))
+        return replay(study, policy, seed=seed, **options)
+
+    with (
+        patch("predictor.tuning_replays.replay", noted),
+        patch("predictor.tuning_search.MOST_AT_ONCE", 0),
+        patch("predictor.tuning_search.SCREENED", ((1, 2),)),
+    ):
+        found = tuned([tells_at_once(name, 8) for name in "ab"], risk=0.05)
+    assert len(set(made)) == len(made) == found.num_replays
 
 
 def test_screening_replays_less_and_keeps_the_present() -> None:
