@@ -21,8 +21,13 @@ STEP_COLUMNS = ("run", "step", "loss", "grad_norm", "eval_loss")
 ALLOWED = {
     "state": ("completed", "pruned", "failed"),
     "pruned_by": ("guard", "rank"),
+    "audit_kind": ("guard", "rank"),
     "direction": ("minimize", "maximize"),
 }
+NUMBERS = (
+    *("run", "horizon_step", "horizon_samples", "window_samples", "tokens", "final_eval_loss"),
+    *("audit", "audit_p", "audit_miss", "created_s"),
+)
 
 Row = Mapping[str, Any]  # of runs; what is missing is None
 
@@ -54,7 +59,8 @@ def studies_from_frames(runs: pd.DataFrame, steps: pd.DataFrame) -> list[Recorde
 
     A row of `steps` with an eval_loss, a loss or both is an evaluation, a training step or both.
     Positions are samples where `steps` has `samples`, else steps. Runs without any step are left
-    out unless they have an objective or a guard ended them. Of a run whose `state` is not there,
+    out unless they have an objective or a guard ended them, and repeats of others (`confirms`)
+    always: they were chosen by how those ended. Of a run whose `state` is not there,
     an objective says that it was completed, a last loss that is not finite that a guard ended it.
     Raises ValueError for a column that is missing or of the wrong kind, params that are no JSON
     object, two runs of one name in a group, and where nothing is left.
@@ -75,10 +81,11 @@ def studies_from_frames(runs: pd.DataFrame, steps: pd.DataFrame) -> list[Recorde
 
 
 def _study(name: str, rows: Sequence[Row], steps: _Steps) -> RecordedStudy:
-    read = [_run(row, steps.of(row["run"])) for row in rows]
-    kept = [(run, row) for run, row in zip(read, rows, strict=True) if run is not None]
+    originals = [row for row in rows if not row.get("confirms")]
+    read = [(_run(row, steps.of(row["run"])), row) for row in originals]
+    kept = [(run, row) for run, row in read if run is not None]
     _refuse_twins(name, [run.name for run, _ in kept])
-    windows = [row["window_samples"] for row in rows if row.get("window_samples") is not None]
+    windows = _given(originals, "window_samples")
     first = rows[0]
     return RecordedStudy(
         name,
@@ -88,7 +95,13 @@ def _study(name: str, rows: Sequence[Row], steps: _Steps) -> RecordedStudy:
         recorded_window=float(mode(windows)) if steps.in_samples and windows else None,
         metric=str(first.get("metric") or "eval_loss"),
         direction=str(first.get("direction") or "minimize"),
+        num_repeats=len(rows) - len(originals),
+        created_s=tuple(sorted(set(_given(rows, "created_s")))),
     )
+
+
+def _given(rows: Sequence[Row], name: str) -> list[float]:
+    return [row[name] for row in rows if row.get(name) is not None]
 
 
 def _run(row: Row, steps: _Steps) -> RecordedRun | None:
@@ -109,6 +122,9 @@ def _run(row: Row, steps: _Steps) -> RecordedRun | None:
         state=state,
         pruned_by=pruned_by,
         audit=row.get("audit"),
+        audit_kind=row.get("audit_kind"),
+        audit_p=row.get("audit_p"),
+        audit_miss=None if row.get("audit_miss") is None else bool(row["audit_miss"]),
     )
 
 
@@ -191,10 +207,9 @@ def _sorted(frame: pd.DataFrame) -> _Steps:
 
 
 def _rows(frame: Any) -> list[Row]:
-    numbers = ("run", "horizon_step", "horizon_samples", "window_samples", "tokens", "audit")
     columns: dict[str, list[Any]] = {}
     for name in frame.columns:
-        if name in (*numbers, "final_eval_loss"):
+        if name in NUMBERS:
             found = _numbers(frame, name, "runs").tolist()
             columns[name] = [value if math.isfinite(value) else None for value in found]
         else:
@@ -211,6 +226,8 @@ def _rows(frame: Any) -> list[Row]:
     if len(set(columns["run"])) < len(frame):
         raise ValueError("runs: two rows have the same run; it is the key into steps")
     columns["params"] = [_params(value) for value in columns["params"]]
+    if not all(value is None or 0 < value <= 1 for value in columns.get("audit", ())):
+        raise ValueError("runs: audit must be above 0 and at most 1")
     for name in {"horizon_step", "horizon_samples"} & set(columns):
         if min(columns[name], default=1) <= 0:
             raise ValueError(f"runs: {name} must be above 0")

@@ -45,6 +45,9 @@ class RecordedRun:
     state: str = "completed"  # completed | pruned | failed
     pruned_by: str | None = None  # guard | rank, of a pruned one
     audit: float | None = None  # of one that was to be pruned and went on: how likely that was
+    audit_kind: str | None = None  # guard | rank: what was to prune it first
+    audit_p: float | None = None  # P as it was stated; a guard states none
+    audit_miss: bool | None = None  # None: not told, or not known
     cost: float = 1.0  # of the whole run, in one unit for all of the study: its tokens
 
     @property
@@ -70,6 +73,8 @@ class RecordedStudy:
     recorded_window: float | None = None  # the position where its early evaluations were taken
     metric: str = "eval_loss"  # what the objective was before it was turned
     direction: str = "minimize"  # of the metric: minimize | maximize
+    num_repeats: int = 0  # runs that repeat others as they were the best; they are left out
+    created_s: tuple[float, ...] = ()  # when the studies were made that the runs are of
 
     def window_at(self, window: float, min_steps: int = 1) -> float:
         """The position of an early window: that share of the smallest horizon and, in samples, at

@@ -15,9 +15,8 @@ from predictor.answer import answer, overall
 from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
 from predictor.pooling import Pooled, pool
 from predictor.recorded import RecordedStudy
-from predictor.reliability import audit_miss_rate
+from predictor.reliability import Audit, audit_miss_rate
 from predictor.verdicts import limits, pooled_statement, statements
-from sweep.audit_records import AuditedTrial, read_audits
 from sweep.document import finite
 from sweep.evidence_text import print_evidence
 from sweep.sources import read_sources
@@ -26,7 +25,7 @@ from sweep.sources import read_sources
 def show_evidence(texts: Sequence[str], as_json: bool) -> int:
     """Print the evidence of every group in the sources; UserError where one cannot be read."""
     studies = read_sources(texts)
-    document = evidence_document(studies, read_audits(texts))
+    document = evidence_document(studies)
     if as_json:
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     else:
@@ -34,13 +33,10 @@ def show_evidence(texts: Sequence[str], as_json: bool) -> int:
     return 0
 
 
-def evidence_document(
-    studies: Sequence[RecordedStudy], audited: Sequence[AuditedTrial]
-) -> dict[str, Any]:
+def evidence_document(studies: Sequence[RecordedStudy]) -> dict[str, Any]:
     """JSON values; what is not finite is None. Scores are objectives turned so that higher is
     better, early evaluations too; densities are in nats a run, windows in samples or steps."""
     found = _all_evidence(studies)
-    own = {study.name: [one for one in audited if one.group == study.name] for study in found}
     pooled = _pooled(found) if len(found) > 1 else []
     answers = [answer(study) for study in found]
     alone = [one for one, given in pooled if not given]
@@ -50,12 +46,13 @@ def evidence_document(
         "studies": [
             {
                 **asdict(study),
+                "num_repeats": one.num_repeats,
                 "answer": said,
                 "verdict": [asdict(statement) for statement in statements(study)],
                 "limits": limits(study),
-                "audits": _audits(own[study.name]),
+                "audits": _audits([one]),
             }
-            for study, said in zip(found, answers, strict=True)
+            for one, study, said in zip(studies, found, answers, strict=True)
         ],
         "pooled": [
             {
@@ -65,7 +62,7 @@ def evidence_document(
             }
             for one, given in pooled
         ],
-        "audits": _audits(audited),
+        "audits": _audits(studies),
     }
     return cast(dict[str, Any], finite(document))
 
@@ -100,9 +97,10 @@ def _known(found: Sequence[StudyEvidence], name: str) -> str:
     return same if controls == {"label"} else "once the configuration is known"
 
 
-def _audits(audited: Sequence[AuditedTrial]) -> dict[str, Any] | None:
-    """Miss rates by what was to prune; None without any audit."""
-    if not audited:
-        return None
-    parts = {kind: [one.audit for one in audited if one.kind == kind] for kind in ("rank", "guard")}
-    return {kind: asdict(audit_miss_rate(own)) for kind, own in parts.items() if own}
+def _audits(studies: Sequence[RecordedStudy]) -> dict[str, Any] | None:
+    """Miss rates by what was to prune; None where no study says what its audits were of."""
+    audits: dict[str, list[Audit]] = {"rank": [], "guard": []}
+    for run in (run for study in studies for run in study.runs):
+        if run.audit is not None and run.audit_kind is not None:
+            audits[run.audit_kind].append(Audit(run.audit, run.audit_p, run.audit_miss))
+    return {kind: asdict(audit_miss_rate(own)) for kind, own in audits.items() if own} or None

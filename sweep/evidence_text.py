@@ -82,9 +82,11 @@ def _print_tables(console: Console, study: Part) -> None:
 
 def _headline(study: Part) -> str:
     kept, unit = study["kept"], "samples" if study["in_samples"] else "steps"
+    num = study["num_repeats"]
+    repeats = f"; {num} repeat{'' if num == 1 else 's'} of the best left out" if num else ""
     return (
         f"{study['name']}: {kept['num_finished']} of {kept['num_runs']} runs, "
-        f"window of {study['close']:.0f} {unit}"
+        f"window of {study['close']:.0f} {unit}{repeats}"
     )
 
 
@@ -186,7 +188,10 @@ def _print_pooled(console: Console, parts: Sequence[Part]) -> None:
 
 def _print_audits(console: Console, audits: Part | None) -> None:
     if audits is None:
-        _print_wrapped(console, "No audits are recorded here, so there is no miss rate to state.")
+        _print_wrapped(
+            console,
+            "No audit is on record here with what it found, so there is no miss rate to state.",
+        )
         return
     for kind, rate in audits.items():
         _print_wrapped(console, _audits_sentence(kind, rate))

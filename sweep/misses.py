@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.ledger import Decision, TrialRow
@@ -33,10 +33,9 @@ def audit_misses(
     the share is None where there is none such.
     """
     audited = [
-        (trial, decision)
+        (trial, audit)
         for trial in trials
-        for decision in decisions.get(trial.number, ())
-        if decision.verdict.action == "audit"
+        if (audit := audit_of(decisions.get(trial.number, ()))) is not None
     ]
     nothing = {"told": 0, "misses": 0, "rate": None, "low": 0.0, "high": 1.0, "mean_stated": None}
     if not audited:
@@ -61,6 +60,11 @@ def audit_misses(
         "high": found.high,
         "mean_stated": found.mean_stated,
     }
+
+
+def audit_of(decisions: Iterable[Decision]) -> Decision | None:
+    """A trial's audit: the first, as a prune would have spared what was to prune it later."""
+    return next((one for one in decisions if one.verdict.action == "audit"), None)
 
 
 def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:

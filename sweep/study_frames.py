@@ -17,8 +17,9 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from predictor.types import Observation
 from sweep.inspect import open_study
 from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
+from sweep.misses import audit_of, is_miss
 from sweep.paths import StudyPaths
-from sweep.repeats import seed_index
+from sweep.repeats import is_repeat, original_of, seed_index
 from sweep.storage import refuse_older
 from sweep.trial import SETTLED, turned
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -27,6 +28,7 @@ RUN_TYPES = {
     "group": "str",
     "workload": "str",
     "study": "str",
+    "created_s": "float64",
     "run": "int64",
     "name": "str",
     "params": "str",
@@ -38,6 +40,10 @@ RUN_TYPES = {
     "state": "str",
     "pruned_by": "str",
     "audit": "float64",
+    "audit_kind": "str",
+    "audit_p": "float64",
+    "audit_miss": "float64",
+    "confirms": "str",
     "final_eval_loss": "float64",
     "objective": "float64",
     "metric": "str",
@@ -138,6 +144,7 @@ def _run(
         "group": study.row.name,
         "workload": _workload(document),
         "study": str(seed),
+        "created_s": study.row.created_s,
         "name": f"{study.label}/{trial.number}",
         "params": json.dumps(trial.params),
         "seed": seed,
@@ -147,7 +154,10 @@ def _run(
         "warmup_steps": math.ceil(trial.params.get("warmup_ratio", 0.0) * trial.num_steps),
         "state": trial.state,
         "pruned_by": pruning.verdict.kind if pruning is not None else None,
-        "audit": next((d.settings.audit for d in decisions if d.verdict.action == "audit"), None),
+        **_audit(trial, decisions, metric),
+        "confirms": f"{study.label}/{original_of(trial.number)}"
+        if is_repeat(trial.number)
+        else None,
         "final_eval_loss": final,
         "objective": None if final is None else trial.objective,
         "metric": metric,
@@ -155,6 +165,18 @@ def _run(
         "early_eval": None if early is None else turned(metric, early, window["early_eval_num"]),
         "grad_norm_noise_free": window.get("grad_norm_noise_free"),
         "tokens": seen[-1].input_tokens_seen if seen else 0,
+    }
+
+
+def _audit(trial: TrialRow, decisions: Sequence[Decision], metric: str) -> Row:
+    found = audit_of(decisions)
+    if found is None:
+        return {}
+    return {
+        "audit": found.settings.audit,
+        "audit_kind": found.verdict.kind,
+        "audit_p": found.verdict.probability,
+        "audit_miss": is_miss(trial, found, metric),
     }
 
 

@@ -25,9 +25,16 @@ PLANNED = 10e12  # FLOPs of a trial trained to its end
 def written(folder: Path, name: str = "demo", **facts: Any) -> Iterator[Ledger]:
     """A study without trials in folder/study.db, held open for writing."""
     folder.mkdir(parents=True, exist_ok=True)
+    with going_on(folder, name) as ledger:
+        ledger.create(StudyRow(name, document(), {**base_facts(), **facts}, "learned-2"))
+        yield ledger
+
+
+@contextmanager
+def going_on(folder: Path, name: str = "demo") -> Iterator[Ledger]:
+    """That study, held open for writing again."""
     engine = make_engine(StudyPaths(folder).default_storage)
     ledger = Ledger(engine, name)
-    ledger.create(StudyRow(name, document(), {**base_facts(), **facts}, "learned-2"))
     try:
         yield ledger
     finally:

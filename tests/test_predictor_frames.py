@@ -149,6 +149,8 @@ def test_the_objective_counts_of_completed_runs_only() -> None:
         ({"state": "done"}, "state 'done' is none of completed, pruned, failed"),
         ({"direction": "up"}, "direction 'up' is none of minimize, maximize"),
         ({"group": None}, "group is missing in a row"),
+        ({"audit": 0.0}, "audit must be above 0 and at most 1"),
+        ({"audit_kind": "none"}, "audit_kind 'none' is none of guard, rank"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_is_right(change: dict[str, Any], match: str) -> None:

@@ -14,13 +14,14 @@ from rich.console import Console
 
 from predictor.recorded import Curve, RecordedStudy
 from predictor.types import Settings, Verdict
-from sweep.audit_records import read_audits
 from sweep.cli import main
 from sweep.evidence import evidence_document
 from sweep.evidence_text import print_evidence
+from sweep.inspect import open_study, study_document
 from sweep.ledger import Decision
+from sweep.sources import read_sources
 from tests.evidence_studies import grid, study_of
-from tests.sweep_ledgers import completed, observation, trial, written
+from tests.sweep_ledgers import completed, going_on, observation, trial, written
 
 
 def demo(name: str = "demo", seed: int = 0, num: int = 9, has_early: bool = True) -> Any:
@@ -48,45 +49,45 @@ def shown(document: Any, width: int = 80) -> str:
 
 class TestDocument:
     def test_is_json_without_nan_even_of_nothing_finished(self) -> None:
-        document = evidence_document([demo(), study_of([None, None], name="empty")], [])
+        document = evidence_document([demo(), study_of([None, None], name="empty")])
         found = json.loads(json.dumps(document, allow_nan=False))
         assert [study["name"] for study in found["studies"]] == ["demo", "empty"]
         assert found["studies"][1]["sets"] == []
         assert {one["finding"] for one in found["studies"][1]["verdict"]} == {"too few"}
 
     def test_pools_several_studies_and_not_one(self) -> None:
-        assert evidence_document([demo()], [])["pooled"] == []
-        both = evidence_document([demo("a", 0), demo("b", 1)], [])["pooled"]
+        assert evidence_document([demo()])["pooled"] == []
+        both = evidence_document([demo("a", 0), demo("b", 1)])["pooled"]
         names = {(part["name"], part["given_config"]) for part in both}
         assert ("early_eval", False) in names and ("grad_norm_noise_free", False) not in names
 
 
 class TestText:
     def test_begins_with_the_answer_then_verdicts_then_numbers(self) -> None:
-        document = evidence_document([demo()], [])
+        document = evidence_document([demo()])
         headline, *rest = shown(document).splitlines()
         said = " ".join(rest)
         assert headline == "demo: 9 of 9 runs, window of 10 samples"
         assert said.startswith(document["answer"])
         assert said.index("- Lower early gradient norm (raw)") < said.index("gradient norm (raw)  ")
         assert said.index("gradient norm (raw)  ") < said.index("left-out run,")
-        assert "No audits are recorded here" in said
+        assert "No audit is on record here" in said
 
     def test_says_once_what_the_paper_finds_and_what_rho_is(self) -> None:
         for studies in ([demo()], [demo("a", 0), demo("b", 1)]):
-            said = " ".join(shown(evidence_document(studies, [])).split())
+            said = " ".join(shown(evidence_document(studies)).split())
             assert said.count("rho below 0, and above 0. rho: Spearman's correlation") == 1
 
     def test_fits_eighty_columns(self) -> None:
         repeated = demo("repeated", num=12)
         twice = [replace(r, name=f"{r.name}b") for r in repeated.runs]
         repeated = replace(repeated, runs=(*repeated.runs, *twice))
-        lines = shown(evidence_document([demo(), repeated], [])).splitlines()
+        lines = shown(evidence_document([demo(), repeated])).splitlines()
         assert any("another seed of it" in line for line in lines)
         assert max(map(len, lines)) <= 80 and not any(line.endswith(" ") for line in lines)
 
     def test_of_many_studies_begins_with_what_is_pooled_and_shows_their_answers(self) -> None:
-        document = evidence_document([demo(str(i), i, num=5) for i in range(5)], [])
+        document = evidence_document([demo(str(i), i, num=5) for i in range(5)])
         text = shown(document)
         headline, *rest = text.splitlines()
         assert headline == "Over 5 studies" and " ".join(rest).startswith(document["answer"])
@@ -95,20 +96,20 @@ class TestText:
         assert "left-out run," not in text.splitlines()
 
     def test_without_early_evaluations_speaks_of_none(self) -> None:
-        document = evidence_document([demo(has_early=False)], [])
+        document = evidence_document([demo(has_early=False)])
         (study,) = document["studies"]
         assert [one["name"] for one in study["sets"]] == ["configuration", "+ dynamics"]
         assert "early evaluation" not in document["answer"] + study["verdict"][-1]["text"]
 
     def test_without_steps_says_what_is_missing_and_what_to_do(self) -> None:
-        text = shown(evidence_document([unwatched()], []))
+        text = shown(evidence_document([unwatched()]))
         said = " ".join(text.split())
         assert "none of the 9 finished runs has training steps" in said
         assert "Put steps with loss and gradient norm into the set's X_steps.parquet" in said
         assert "Too few" not in said and "─" not in said
 
     def test_without_any_end_asks_to_wait(self) -> None:
-        said = " ".join(shown(evidence_document([study_of([None, None])], [])).split())
+        said = " ".join(shown(evidence_document([study_of([None, None])])).split())
         assert "no run has a score yet. Let the study go on" in said
 
 
@@ -146,10 +147,37 @@ class TestAudits:
     def test_miss_where_they_beat_the_incumbent_of_the_moment_by_the_least_gain(
         self, audited: str
     ) -> None:
-        found = [one.audit for one in read_audits([audited])]
+        (study,) = read_sources([audited])
+        found = [run for run in study.runs if run.audit is not None]
         # 4: 0.80, a miss; 6: 0.71, better, but not by 0.1 x 0.15; 9 still runs
-        assert {one.stated: one.is_miss for one in found} == {0.08: True, 0.02: False, 0.05: None}
-        assert {one.share for one in found} == {0.25}
+        assert {run.audit_p: run.audit_miss for run in found} == {0.08: True, 0.02: False}
+        assert {(run.audit, run.audit_kind) for run in found} == {(0.25, "rank")}
+
+    def test_of_an_export_beside_a_study_are_pooled_as_those_of_two_studies(
+        self, audited: str, tmp_path: Path
+    ) -> None:
+        second = str(tmp_path / "second")
+        with written(Path(second), name="second") as ledger:
+            for number, accuracy in enumerate((0.6, 0.9)):
+                found = audit(number, 0.01, 1 - 0.7, 0.15)
+                guard = Verdict("audit", "guard", "diverged", evidence={"best": 0.3, "spread": 0.1})
+                kept = replace(found, verdict=guard) if number else found
+                ledger.save_trial(completed(number, accuracy), decision=kept)
+                ledger.add_observation(number, observation(1, 16))
+        main(["export", second, "--to", str(tmp_path / "set")])
+        ledgers = evidence_document(read_sources([audited, second]))["audits"]
+        mixed = evidence_document(read_sources([audited, str(tmp_path / "set")]))["audits"]
+        assert ledgers == mixed
+        assert (mixed["rank"]["num_finished"], mixed["rank"]["num_misses"]) == (3, 1)
+        assert (mixed["guard"]["num_finished"], mixed["guard"]["num_misses"]) == (1, 1)
+        assert mixed["guard"]["mean_stated"] is None
+
+    def test_are_counted_as_inspect_counts_them(self, audited: str) -> None:
+        ledger, paths = open_study(audited)
+        counted = study_document(ledger, paths)["audits"]
+        ledger.engine.dispose()
+        rate = evidence_document(read_sources([audited]))["audits"]["rank"]
+        assert (rate["num_finished"], rate["rate"]) == (counted["told"], counted["rate"])
 
     def test_weigh_in_an_export_as_well(
         self, audited: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -167,7 +195,7 @@ class TestAudits:
         document = json.loads(capsys.readouterr().out)
         (study,) = document["studies"]
         assert document["audits"]["rank"]["rate"] == pytest.approx(0.5)
-        assert document["audits"]["rank"]["num_audits"] == 3
+        assert document["audits"]["rank"]["num_audits"] == 2
         assert study["kept"]["num_weighted"] == 2
         assert main(["evidence", audited]) == 0
         said = " ".join(capsys.readouterr().out.split())
@@ -176,9 +204,29 @@ class TestAudits:
         )
         assert "2 runs taken to the end by an audit" in said
 
-    def test_of_recorded_sets_are_not_known(self, tmp_path: Path) -> None:
-        (tmp_path / "set_runs.parquet").write_bytes(b"")
-        assert read_audits([str(tmp_path / "set")]) == []
+    def test_that_do_not_say_what_they_found_give_no_rate(self) -> None:
+        study = demo()
+        runs = (replace(study.runs[0], audit=0.1), *study.runs[1:])  # as older exports have it
+        document = evidence_document([replace(study, runs=runs)])
+        assert document["audits"] is None
+        assert "No audit is on record here with what it found" in " ".join(shown(document).split())
+
+
+def test_repeats_of_the_best_are_left_out_and_counted(
+    audited: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["evidence", audited, "--json"])
+    before = json.loads(capsys.readouterr().out)
+    with going_on(Path(audited)) as ledger:
+        ledger.save_trial(replace(ledger.read_trials()[4], number=10_004))
+        ledger.add_observation(10_004, observation(1, 16))
+    main(["evidence", audited, "--json"])
+    after = json.loads(capsys.readouterr().out)
+    assert after["studies"][0].pop("num_repeats") == 1
+    assert before["studies"][0].pop("num_repeats") == 0
+    assert after == before
+    main(["evidence", audited])
+    assert "9 of 9 runs, window of 64 samples; 1 repeat of the best" in capsys.readouterr().out
 
 
 def test_a_source_that_is_none_is_refused_in_a_sentence(

@@ -28,6 +28,7 @@ from tests.sweep_ledgers import (
     completed,
     decision,
     document,
+    forecast,
     observation,
     trial,
     written,
@@ -247,6 +248,42 @@ def test_a_pruned_trial_without_a_prune_on_record_can_be_read_back(
     assert (study.runs[0].state, study.runs[0].pruned_by) == ("pruned", None)
 
 
+def test_what_audits_found_is_kept(tmp_path: Path) -> None:
+    said = {
+        0: decision(0, "audit", "rank", probability=0.04, evidence=forecast()),  # of best 0.71
+        1: decision(1, "audit", "guard", evidence={"best": 0.1, "spread": 0.2}),
+        2: decision(2, "audit", "guard", evidence={"rule": "divergence"}),  # no incumbent
+        3: decision(3, "continue", "rank", probability=0.5, evidence=forecast()),
+    }
+    with written(tmp_path / "demo") as ledger:
+        for number, kept in said.items():
+            record(ledger, completed(number, 0.8), steps(number))
+            ledger.save_trial(ledger.read_trials()[-1], decision=kept)
+    runs, _ = exported(tmp_path, tmp_path / "demo")
+    columns = runs[["audit", "audit_kind", "audit_p", "audit_miss"]].astype(object)
+    assert columns.where(columns.notna(), None).values.tolist() == [
+        [0.1, "rank", 0.04, 1.0],
+        [0.1, "guard", None, 0.0],
+        [0.1, "guard", None, None],
+        [None, None, None, None],
+    ]
+    (study,) = read_sources([str(tmp_path / "to" / "x")])
+    assert [run.audit_miss for run in study.runs] == [True, False, None, None]
+
+
+def test_repeats_of_the_best_are_exported_as_such_and_read_as_no_runs(tmp_path: Path) -> None:
+    with written(tmp_path / "demo") as ledger:
+        for number in (0, 1, 10_001, 20_001):
+            record(ledger, completed(number, 0.8), steps(number))
+    runs, _ = exported(tmp_path, tmp_path / "demo")
+    confirms = runs["confirms"].astype(object)
+    assert confirms.where(confirms.notna(), None).tolist() == [None, None, "demo/1", "demo/1"]
+    for source in (tmp_path / "demo", tmp_path / "to" / "x"):
+        (study,) = read_sources([str(source)])
+        assert [run.name for run in study.runs] == ["demo/0", "demo/1"]
+        assert study.num_repeats == 2
+
+
 # --- several studies
 
 
@@ -330,6 +367,34 @@ def test_tables_of_an_earlier_version_are_refused(demo: Path, tmp_path: Path) ->
 def test_the_place_may_be_named_as_the_file(demo: Path, tmp_path: Path) -> None:
     export_studies([str(demo)], tmp_path / "x_runs.parquet")
     assert (tmp_path / "x_steps.parquet").is_file()
+
+
+def test_in_a_folder_the_files_are_named_after_the_study(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    export_studies([str(demo)], tmp_path / "to")
+    names = sorted(path.name for path in (tmp_path / "to").iterdir())
+    assert names == ["demo_runs.parquet", "demo_steps.parquet"]
+
+
+def test_studies_of_two_names_need_a_name_beside_the_folder(demo: Path, tmp_path: Path) -> None:
+    with written(tmp_path / "new", name="new") as ledger:
+        record(ledger, completed(0, 0.5), steps(0))
+    (tmp_path / "to").mkdir()
+    with pytest.raises(UserError, match=r"is a folder, and the studies have 2 names \(demo, new\)"):
+        export_studies([str(demo), str(tmp_path / "new")], tmp_path / "to")
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["to/x", "to/x_runs.parquet", "to"])
+def test_a_recorded_set_is_refused_by_what_it_is(name: str, demo: Path, tmp_path: Path) -> None:
+    exported(tmp_path, demo)
+    with pytest.raises(UserError, match="is a recorded set already: give a study"):
+        export_studies([str(tmp_path / name)], tmp_path / "again")
+
+
+def test_a_study_with_its_export_beside_it_is_exported_again(demo: Path) -> None:
+    for _ in range(2):
+        assert export_studies([str(demo)], demo.with_name("demo_runs.parquet")) == 0
 
 
 def test_a_place_that_cannot_be_written_is_refused(demo: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy.stats import binomtest  # pyright: ignore[reportMissingTypeStubs]
 
-from predictor.types import Settings
+from predictor.types import Settings, Verdict
 from sweep.ledger import Decision, TrialRow
 from sweep.misses import audit_misses, expected_misses
 from tests.sweep_ledgers import completed, decision, forecast, trial
@@ -50,6 +50,19 @@ def test_a_trial_that_ended_without_an_objective_is_no_miss(row: TrialRow, told:
 def test_an_audit_without_an_incumbent_on_record_tells_nothing() -> None:
     found = audit_misses([completed(0, 0.9)], {0: audit(0, evidence={"rule": "median"})}, METRIC)
     assert (found["told"], found["rate"], found["low"], found["high"]) == (0, None, 0.0, 1.0)
+
+
+def test_a_trial_is_one_audit_that_of_what_would_have_pruned_it_first() -> None:
+    diverged = decision(0, "audit", "guard", evidence=forecast(best=0.1))
+    found = audit_misses([completed(0, 0.74)], {0: [*audit(0), diverged]}, METRIC)
+    assert (found["told"], found["misses"]) == (1, 1)
+
+
+def test_a_guards_audit_is_a_miss_by_the_same_rule() -> None:
+    guards = [replace(audit(0)[0], verdict=Verdict("audit", "guard", "", evidence=forecast()))]
+    for objective, is_miss in ((0.74, True), (0.7179, False)):
+        found = audit_misses([completed(0, objective)], {0: guards}, METRIC)
+        assert (found["told"], found["misses"]) == (1, is_miss)
 
 
 def test_the_interval_is_clopper_and_pearsons() -> None:
