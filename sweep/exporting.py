@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from predictor.recorded_files import prefix_of, runs_file, steps_file, write_frames
+from sweep.inspect import open_study
+from sweep.sources import names_study
 from sweep.study_frames import StudyTables, study_tables
 from trainer.spec import UserError
 
@@ -16,12 +18,13 @@ from trainer.spec import UserError
 def export_studies(studies: Sequence[str], to: Path) -> int:
     """Write the settled trials of `studies` to the two files of `to`, in place of older ones.
 
-    UserError as from `study_tables`, and where the files cannot be written.
+    Where `to` is a folder they are named after the study. UserError as from `study_tables`, for a
+    recorded set, and where the files cannot be written.
     """
-    if not to.name:
-        raise UserError(f"--to must be DIR/X, where DIR/X_runs.parquet is written, not {str(to)!r}")
-    to = prefix_of(to)
+    _refuse_recorded(studies)
     tables = study_tables(studies)
+    runs: Any = tables.runs
+    to = _prefix(to, sorted(set(runs["group"])))
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         write_frames(to, tables.runs, tables.steps)
@@ -29,6 +32,39 @@ def export_studies(studies: Sequence[str], to: Path) -> int:
         raise UserError(f"--to: {runs_file(to)} cannot be written: {error}") from None
     sys.stdout.write(_said(tables, len(studies), to) + "\n")
     return 0
+
+
+def _refuse_recorded(texts: Sequence[str]) -> None:
+    for text in texts:
+        try:
+            ledger, _ = open_study(text)
+        except UserError:
+            if not _is_recorded(text):
+                raise
+            raise UserError(
+                f"{text} is a recorded set already: give a study (its name or its folder) instead; "
+                "replay, evidence and tune take the set as it is"
+            ) from None
+        ledger.engine.dispose()
+
+
+def _is_recorded(text: str) -> bool:
+    try:
+        return not names_study(text)
+    except UserError:
+        return False
+
+
+def _prefix(to: Path, names: Sequence[str]) -> Path:
+    """DIR/X of DIR/X_runs.parquet."""
+    if not to.is_dir():
+        return prefix_of(to)
+    if len(names) > 1:
+        raise UserError(
+            f"--to: {to} is a folder, and the studies have {len(names)} names "
+            f"({', '.join(names)}); give {to / 'X'} for {to / 'X'}_runs.parquet"
+        )
+    return to / names[0]
 
 
 def _said(tables: StudyTables, num_studies: int, to: Path) -> str:

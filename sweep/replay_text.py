@@ -14,6 +14,8 @@ from sweep.text_table import Column, table_lines, table_width
 
 OURS = "sft-sweep"
 
+FEW_RUNS, FEW_GROUPS = 8, 5  # fewer are too few
+
 Part = Mapping[str, Any]
 
 _COLUMNS = ("compute", "95 %", "regret", "95 %", "p90", "lost\nbest", "config\nregret", "wall")
@@ -22,6 +24,11 @@ _LEGEND = (
     "all, as a share of median - best; p90 over replays. lost best: replays with a regret above "
     "0.05. config regret: by seed means of configurations. wall: in full runs."
 )
+_NAMES = {
+    "sft-sweep, audit 0": "audit 0: no pruned run goes on to its end as a check.",
+    "random 75 %": "random 75 %: that share of the runs, drawn at random, to their end.",
+    "model M": "model M: a plain regression on all early signals and the configuration.",
+}
 
 
 def print_replay(document: Part, console: Console | None = None) -> None:
@@ -30,13 +37,11 @@ def print_replay(document: Part, console: Console | None = None) -> None:
     policies: Sequence[Part] = document["policies"]
     console.print(plain(_headline(document), "bold"))
     _print_table(console, document)
-    console.print(
-        plain(f"floor: {document['floor']:.3f} of the compute, by one look after the startup")
-    )
     console.print()
-    _print_wrapped(console, document["verdict"])
+    _print_wrapped(console, [*document["verdict"], *document["cautions"]])
     console.print()
-    _print_wrapped(console, [_LEGEND, _intervals(document), *_limits(document)], "dim")
+    legend = [_LEGEND, _floor(document), *_names(policies)]
+    _print_wrapped(console, [*legend, *_intervals(document), *_limits(document)], "dim")
     if len(policies) == 3:
         _print_wrapped(console, ["With --against all: every rival, Optuna's pruners too."], "dim")
 
@@ -49,9 +54,10 @@ def verdict(document: Part) -> list[str]:
     own = rows[OURS]
     replays = "replay" if own["replays"] == 1 else "replays"
     sentences = [
-        f"{OURS} trained {own['compute']:.1%} of everything, and saved the rest. It lost "
-        f"{own['regret_mean']:.3f} of the distance from the best to the median run on average, and "
-        f"the best run in {own['lost_best']:.0%} of {own['replays']} {replays}."
+        f"{OURS} trained {own['compute']:.1%} of everything{_share_within(own)}, and saved "
+        f"the rest. It lost {own['regret_mean']:.3f} of the distance from the best to the median "
+        f"run on average{_regret_within(own)}, and the best run in {own['lost_best']:.0%} of "
+        f"{own['replays']} {replays}."
     ]
     rivals = [row for name, row in rows.items() if not name.startswith(OURS)]
     if len(rivals) > 1:
@@ -60,9 +66,38 @@ def verdict(document: Part) -> list[str]:
         gain = gains[best["name"]]
         sentences.append(
             f"Of the rivals that lost no more, {best['name']} was the cheapest: "
-            f"{best['compute']:.1%} at a regret of {best['regret_mean']:.3f}. {_difference(gain)}"
+            f"{best['compute']:.1%} at a regret of {best['regret_mean']:.3f}. {_difference(gain)} "
+            f"That is by {_orders(document)}; with more it may be another rival."
         )
     return sentences
+
+
+def cautions(document: Part) -> list[str]:
+    """Why the numbers may mean little: few runs to replay, or few groups to resample."""
+    groups: Sequence[Part] = document["groups"]
+    few = [group for group in groups if group["finished"] < FEW_RUNS]
+    found: list[str] = []
+    if few:
+        counts = ", ".join(f"{group['group']} has {group['finished']}" for group in few)
+        found.append(
+            f"Caution: with fewer than {FEW_RUNS} finished runs ({counts}) a replay tells next to "
+            "nothing about pruning."
+        )
+    if 1 < len(groups) < FEW_GROUPS:
+        found.append(f"Caution: intervals over {len(groups)} groups mean little.")
+    if len(groups) == 1:
+        found.append("Caution: one group says nothing of how another study would do.")
+    return found
+
+
+def _share_within(row: Part) -> str:
+    low, high = row["compute_low"], row["compute_high"]
+    return "" if low is None else f" (95 % {100 * low:.1f} to {100 * high:.1f})"
+
+
+def _regret_within(row: Part) -> str:
+    low, high = row["regret_low"], row["regret_high"]
+    return "" if low is None else f" (95 % {low:.3f} to {high:.3f})"
 
 
 def _difference(gain: Part) -> str:
@@ -70,11 +105,11 @@ def _difference(gain: Part) -> str:
     if size == 0:
         return f"{OURS} trained as much."
     word = "less" if size > 0 else "more"
+    sentence = f"{OURS} trained {100 * abs(size):.1f} points {word}"
+    if low is None or high is None:
+        return sentence + "."
     ends = (low, high) if size > 0 else (-high, -low)
-    sentence = (
-        f"{OURS} trained {100 * abs(size):.1f} points {word} (95 % {100 * ends[0]:.1f} to "
-        f"{100 * ends[1]:.1f})"
-    )
+    sentence += f" (95 % {100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
     return sentence + ("." if low > 0 or high < 0 else ", which chance alone could give.")
 
 
@@ -82,9 +117,12 @@ def _headline(document: Part) -> str:
     groups = document["groups"]
     names = groups[0]["group"] if len(groups) == 1 else f"{len(groups)} groups"
     num_runs = sum(group["runs"] for group in groups)
-    orders = "1 order" if document["orders"] == 1 else f"{document['orders']} orders"
     workers = "1 worker" if document["workers"] == 1 else f"{document['workers']} workers"
-    return f"{names}: {num_runs} runs, replayed in {orders} on {workers}"
+    return f"{names}: {num_runs} runs, replayed in {_orders(document)} on {workers}"
+
+
+def _orders(document: Part) -> str:
+    return "1 order" if document["orders"] == 1 else f"{document['orders']} orders"
 
 
 def _print_table(console: Console, document: Part) -> None:
@@ -127,13 +165,28 @@ def _settings(row: Part) -> str:
     return ", ".join(f"{name} {value}" for name, value in row["settings"].items())
 
 
-def _intervals(document: Part) -> str:
+def _floor(document: Part) -> str:
+    return (
+        f"floor: {document['floor']:.3f} of the compute, with {document['settings']['startup']} "
+        "runs trained to their end plus one look at each of the others. It is the floor of one "
+        "look: a policy that starts fewer runs can be below it."
+    )
+
+
+def _names(policies: Sequence[Part]) -> list[str]:
+    names = {row["name"] for row in policies}
+    return [line for name, line in _NAMES.items() if name in names]
+
+
+def _intervals(document: Part) -> list[str]:
+    if document["policies"][0]["compute_low"] is None:
+        return []
     unit = "orders of this one group" if len(document["groups"]) == 1 else "groups"
-    return f"95 %: by resampling {unit}, the same ones for all policies."
+    return [f"95 %: by resampling {unit}, the same ones for all policies."]
 
 
 def _limits(document: Part) -> list[str]:
-    found: list[str] = []
+    found = ["Every replay starts without past studies: pruning.history is not used."]
     left_out = sum(group["left_out"] for group in document["groups"])
     if left_out:
         runs = "1 run is" if left_out == 1 else f"{left_out} runs are"

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.comparison import (
+    Floats,
     Row,
     bootstrap_interval,
     group_values,
@@ -27,15 +28,14 @@ from predictor.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.complaints import complaints
 from sweep.document import finite
-from sweep.figures import draw_replay, require_matplotlib
-from sweep.replay_text import print_replay, verdict
+from sweep.figures import check_figure, draw_replay
+from sweep.replay_text import cautions, print_replay, verdict
 from sweep.sources import read_sources
 from sweep.study import Pruning
 from trainer.spec import UserError
 
 OURS = "sft-sweep"
 UNAUDITED = f"{OURS}, audit 0"
-FORMATS = (".svg", ".png", ".pdf")
 LEAST_POINTS = 4
 
 
@@ -61,9 +61,7 @@ def show_replay(
         if value < smallest:
             raise UserError(f"--{name}: is {value}; must be at least {smallest}")
     if figure is not None:
-        if figure.suffix.lower() not in FORMATS:
-            raise UserError(f"--figure: is {figure}; its name must end in {', '.join(FORMATS)}")
-        require_matplotlib()
+        check_figure(figure)
     pruning, window = read_settings(settings)
     policies = policies_of(pruning, window, num_points if against_all else None)
     studies, without_end = _replayable(read_sources(texts))
@@ -76,6 +74,8 @@ def show_replay(
         "seed": seed,
         "groups_without_end": without_end,
     }
+    document["verdict"] = verdict(document)
+    document["cautions"] = cautions(document)
     if as_json:
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     else:
@@ -142,7 +142,6 @@ def replay_document(
         "gains": _gains(replays),
         "settings": dict(shown[OURS]),
     }
-    document["verdict"] = verdict(document)
     return cast(dict[str, Any], finite(document))
 
 
@@ -192,20 +191,26 @@ def _gains(replays: Sequence[Replay]) -> list[dict[str, Any]]:
     regret = group_values(replays, lambda one: one.regret)
     own = names.index(OURS)
     saved, gained = compute - compute[own], regret - regret[own]
-    saved_interval, gained_interval = bootstrap_interval(saved), bootstrap_interval(gained)
+    (saved_low, saved_high), (gained_low, gained_high) = _intervals(saved), _intervals(gained)
     return [
         {
             "over": name,
             "compute": float(saved[i].mean()),
-            "compute_low": saved_interval[0][i],
-            "compute_high": saved_interval[1][i],
+            "compute_low": saved_low[i],
+            "compute_high": saved_high[i],
             "regret": float(gained[i].mean()),
-            "regret_low": gained_interval[0][i],
-            "regret_high": gained_interval[1][i],
+            "regret_low": gained_low[i],
+            "regret_high": gained_high[i],
         }
         for i, name in enumerate(names)
         if i != own
     ]
+
+
+def _intervals(values: Floats) -> tuple[Sequence[float | None], Sequence[float | None]]:
+    """As bootstrap_interval."""
+    nothing = [None] * len(values)
+    return bootstrap_interval(values) or (nothing, nothing)
 
 
 def _replayable(studies: Sequence[RecordedStudy]) -> tuple[list[RecordedStudy], list[str]]:

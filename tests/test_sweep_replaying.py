@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from rich.console import Console
 
 from predictor.policies import Window
@@ -19,11 +20,13 @@ from predictor.recorded_files import write_frames
 from predictor.types import Settings
 from sweep import replaying
 from sweep.cli import main
-from sweep.replay_text import print_replay
+from sweep.figures import check_figure, frontier, make_figure
+from sweep.replay_text import cautions, print_replay
 from sweep.replaying import read_settings
 from sweep.study import Pruning
 from tests.evidence_studies import grid, run_of, study_of
 from tests.recorded_frames import frames, run_row
+from trainer.spec import UserError
 
 
 def demo(name: str, seed: int, num: int = 14) -> RecordedStudy:
@@ -40,16 +43,12 @@ def demo(name: str, seed: int, num: int = 14) -> RecordedStudy:
 STUDIES = [demo("a", 0), demo("b", 1)]
 
 
-def run(*arguments: str) -> Any:
+def run(*arguments: str, orders: int = 2) -> Any:
     """The document of `sweep replay --json` on STUDIES with these arguments."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
         patch.setattr(replaying, "read_sources", lambda texts: STUDIES)  # pyright: ignore
-        assert replaying_main("x", "--json", *arguments) == 0
+        assert main(["replay", "x", "--json", "--orders", str(orders), *arguments]) == 0
     return json.loads(out.getvalue())
-
-
-def replaying_main(*arguments: str) -> int:
-    return main(["replay", "--orders", "2", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +141,45 @@ class TestText:
         assert "2 runs were ended by a guard" in text
         assert "A run was evaluated 2 times when recorded" in text
 
+    def test_names_the_orders_that_chose_the_best_rival(self, against_all: Any) -> None:
+        text = " ".join(self.shown(against_all, 100).split())
+        assert "That is by 2 orders; with more it may be another rival." in text
+
+    def test_explains_each_name_in_a_line(self, alone: Any, against_all: Any) -> None:
+        lines = self.shown(against_all, 80).splitlines()
+        for start in ("random 75 %: that share", "model M: a plain", "audit 0: no pruned"):
+            assert sum(line.startswith(start) for line in lines) == 1
+        assert "model M" not in self.shown(alone, 80)
+
+    def test_says_what_the_floor_is_and_what_is_not_used(self, alone: Any) -> None:
+        text = " ".join(self.shown(alone, 80).split())
+        looks = "3 runs trained to their end plus one look at each of the others"
+        assert f"floor: {alone['floor']:.3f} of the compute, with {looks}." in text
+        assert "pruning.history is not used" in text
+
+    def test_few_groups_are_cautioned_about(self, alone: Any) -> None:
+        assert alone["cautions"] == ["Caution: intervals over 2 groups mean little."]
+        assert alone["cautions"][0] in self.shown(alone, 80)
+
+    def test_few_runs_are_cautioned_about_by_group(self, alone: Any) -> None:
+        groups = [
+            {**group, "finished": n} for group, n in zip(alone["groups"], (7, 8), strict=True)
+        ]
+        assert any("(a has 7)" in one for one in cautions({**alone, "groups": groups}))
+
+    def test_five_groups_of_eight_runs_need_no_caution(self, alone: Any) -> None:
+        assert cautions({**alone, "groups": [{**alone["groups"][0], "finished": 8}] * 5}) == []
+
+    def test_one_order_of_one_group_has_no_interval_anywhere(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys.modules[__name__], "STUDIES", STUDIES[:1])
+        document = run("--against", "all", "--points", "5", orders=1)
+        assert document["gains"][0]["compute_low"] is None
+        for width in (80, 170):
+            assert "95 %:" not in self.shown(document, width)
+            assert "(95 %" not in self.shown(document, width)
+
     def test_shows_what_fits_the_terminal(self, against_all: Any) -> None:
         narrow, wide = self.shown(against_all, 80), self.shown(against_all, 170)
         assert max(map(len, narrow.splitlines())) <= 80
@@ -169,6 +207,7 @@ class TestOptions:
             (["--window", "0.5"], "--window: is 0.5; must be at most 0.25"),
             (["--min-gain", "-1"], "--min-gain: is -1.0; must be at least 0"),
             (["--figure", "x.txt"], "--figure: is x.txt; its name must end in .svg, .png, .pdf"),
+            (["--figure", "README.md/x.png"], "--figure: cannot write README.md/x.png"),
         ],
     )
     def test_out_of_range_is_one_sentence(
@@ -194,7 +233,54 @@ class TestOptions:
         )
 
 
+def without_regret(document: Any) -> Any:
+    nothing = {"regret_mean": 0.0, "regret_low": 0.0, "regret_high": 0.0}
+    return {**document, "policies": [{**row, **nothing} for row in document["policies"]]}
+
+
+def drawn(document: Any) -> tuple[Any, list[Any]]:
+    """The axes, and where the policies' names stand."""
+    figure = make_figure(document)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    names = {row["name"] for row in document["policies"]}
+    labels = [text for text in axes.texts if text.get_text() in names]
+    # of the text alone: an annotation's own extent has its line too
+    return axes, [Text.get_window_extent(label, figure.canvas.get_renderer()) for label in labels]
+
+
 class TestFigure:
+    @pytest.mark.parametrize("place", ["file/x.png", "folder.png"])
+    def test_a_place_that_cannot_be_written_is_refused_at_once(
+        self, place: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / "folder.png").mkdir()
+        with pytest.raises(UserError, match="--figure: cannot write"):
+            check_figure(tmp_path / place)
+
+    def test_a_missing_folder_is_made_only_when_drawn(self, tmp_path: Path) -> None:
+        check_figure(tmp_path / "new" / "x.png")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_frontier_is_what_none_beats(self) -> None:
+        points = [(0.5, 0.1), (0.2, 0.3), (0.6, 0.1), (0.5, 0.2), (1.0, 0.0), (0.3, 0.4)]
+        policies = [{"compute": x, "regret_mean": y} for x, y in points]
+        assert frontier(policies) == [(0.2, 0.3), (0.5, 0.1), (1.0, 0.0)]
+
+    def test_no_name_covers_another_or_leaves_the_axes(self, against_all: Any) -> None:
+        few = {**against_all, "policies": against_all["policies"][:2]}
+        for document in (against_all, few, without_regret(few)):
+            axes, boxes = drawn(document)
+            assert len(boxes) == len(document["policies"])
+            for i, box in enumerate(boxes):
+                assert axes.bbox.y0 < box.y0 and box.y1 < axes.bbox.y1 and axes.bbox.x0 < box.x0
+                assert not any(box.overlaps(other) for other in boxes[:i])
+
+    def test_without_any_regret_the_axis_has_several_ticks(self, against_all: Any) -> None:
+        axes, _ = drawn(without_regret(against_all))
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "0.005", "0.01"]
+
     def test_names_every_policy(self, against_all: Any) -> None:
         path = against_all["drawn"]
         drawn = path.read_text()
@@ -206,7 +292,7 @@ class TestFigure:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        assert replaying_main("x", "--figure", "regret.png") == 2
+        assert main(["replay", "x", "--figure", "regret.png"]) == 2
         error = capsys.readouterr().err
         assert error == (
             "sweep: --figure needs matplotlib, which is not installed: "
