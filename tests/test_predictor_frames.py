@@ -207,6 +207,23 @@ def test_a_failed_write_leaves_the_old_files(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_files_that_were_not_written_together_are_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for prefix in (one, other):
+        write_frames(prefix, *frames(run_row(0)))
+    steps_file(other).rename(steps_file(one))
+    with pytest.raises(ValueError, match=r"one_runs\.parquet and .* were not written together"):
+        read_frames(one)
+
+
+def test_files_without_an_id_are_taken_as_a_set(tmp_path: Path) -> None:
+    prefix = tmp_path / "x"
+    runs, steps = frames(run_row(0))
+    write_frames(prefix, runs, steps)
+    steps.to_parquet(steps_file(prefix))  # as a notebook has it
+    assert len(read_frames(prefix)[1]) == len(steps)
+
+
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     prefix = tmp_path / "x"
     with pytest.raises(ValueError, match=r"there is no file .*x_runs\.parquet"):
