@@ -37,18 +37,25 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
 
 
 def find_study(where: str) -> tuple[StudyPaths, str]:
+    """As `look_for_study`; UserError where there is none."""
+    found = look_for_study(where)
+    if found is not None:
+        return found
+    looked = " and ".join(str(StudyPaths(folder).database) for folder in study_folders(where))
+    known = sorted(path.parent.name for path in RUNS.glob("*/study.*") if path.suffix != ".lock")
+    there = ", ".join(dict.fromkeys(known)) or "no study"
+    raise UserError(f"no study {where!r}: looked for {looked}; under ./{RUNS} there is {there}")
+
+
+def look_for_study(where: str) -> tuple[StudyPaths, str] | None:
     """The folder of a study that is named by its name or folder, and the URL of its storage."""
-    folders = study_folders(where)
-    for paths in map(StudyPaths, folders):
+    for paths in map(StudyPaths, study_folders(where)):
         if paths.database.is_file():
             return paths, paths.default_storage
         url = remote_storage(paths)
         if url is not None:
             return paths, url
-    looked = " and ".join(str(StudyPaths(folder).database) for folder in folders)
-    known = sorted(path.parent.name for path in RUNS.glob("*/study.*") if path.suffix != ".lock")
-    there = ", ".join(dict.fromkeys(known)) or "no study"
-    raise UserError(f"no study {where!r}: looked for {looked}; under ./{RUNS} there is {there}")
+    return None
 
 
 def study_folders(where: str) -> list[Path]:

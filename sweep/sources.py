@@ -8,7 +8,7 @@ from pathlib import Path
 from predictor.frames import studies_from_frames
 from predictor.recorded import RecordedStudy
 from predictor.recorded_files import RUNS, prefix_of, read_frames, runs_file
-from sweep.inspect import study_folders
+from sweep.inspect import look_for_study, study_folders
 from sweep.paths import StudyPaths
 from sweep.study_frames import study_tables
 from trainer.spec import UserError
@@ -18,8 +18,8 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     """Every group in `texts`: studies (as for inspect), DIR/X of DIR/X_runs.parquet, that file
     itself, or a folder with such files. Studies of one name are one group.
 
-    UserError where a text is none of these, where one cannot be read, and for a group that is in
-    two of them.
+    UserError where a text is none of these or both, where one cannot be read, and for a group that
+    is in two of them.
     """
     sets = {text: _prefixes(text) for text in texts}
     studies = [text for text in texts if not sets[text]]
@@ -59,16 +59,32 @@ def _read_set(prefix: Path) -> list[RecordedStudy]:
         raise UserError(f"recorded set {prefix}: {error}") from None
 
 
+def is_source(text: str) -> bool:
+    """Whether there is a study or a recorded set at that name or path."""
+    path = Path(text)
+    if path.name.endswith(RUNS):
+        return path.is_file()
+    return look_for_study(text) is not None or _is_set(text) or bool(_inside(path))
+
+
 def _prefixes(text: str) -> list[Path]:
     """The recorded sets that `text` names; none where it names a study."""
     path = Path(text)
+    if "://" in text:
+        return []
     if path.name.endswith(RUNS):
         return [prefix_of(path)]
-    if path.name and runs_file(path).is_file():
+    study = look_for_study(text)
+    if _is_set(text):
+        if study is not None:
+            raise UserError(
+                f"{text!r} is both the study {study[0].out}/ and the recorded set "
+                f"{runs_file(path)}: name one of these two"
+            )
         return [path]
-    if _is_study(text):
+    if study is not None:
         return []
-    inside = sorted(path.glob(f"?*{RUNS}")) if path.is_dir() else []
+    inside = _inside(path)
     if not inside:
         files = [StudyPaths(folder).database for folder in study_folders(text)]
         looked = ", ".join(map(str, [*files, *([runs_file(path)] if path.name else [])]))
@@ -76,9 +92,15 @@ def _prefixes(text: str) -> list[Path]:
             f"{text!r} is neither a study nor a recorded set: looked for {looked} and "
             f"{path / ('*' + RUNS)}"
         )
-    return [prefix_of(one) for one in inside]
+    return inside
 
 
-def _is_study(text: str) -> bool:
-    paths = [StudyPaths(folder) for folder in study_folders(text)]
-    return "://" in text or any(p.database.is_file() or p.study_file.is_file() for p in paths)
+def _is_set(text: str) -> bool:
+    """What ends in a slash is a folder."""
+    path = Path(text)
+    return bool(path.name) and not text.endswith("/") and runs_file(path).is_file()
+
+
+def _inside(folder: Path) -> list[Path]:
+    files = sorted(folder.glob(f"?*{RUNS}")) if folder.is_dir() else []
+    return [prefix_of(file) for file in files]

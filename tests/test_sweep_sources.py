@@ -78,6 +78,26 @@ def test_a_study_with_an_export_in_its_folder_is_still_a_study() -> None:
     assert names("runs/demo/x") == ["g"]
 
 
+@pytest.mark.parametrize("place", ["demo", "runs/demo"])
+def test_a_study_and_a_set_of_one_name_are_told_apart_by_the_user(place: str) -> None:
+    study("runs/demo")
+    recorded(place, "g")
+    with pytest.raises(
+        UserError,
+        match=rf"^'{place}' is both the study runs/demo/ and the recorded set "
+        rf"{place}_runs\.parquet: name one of these two$",
+    ):
+        read_sources([place])
+    assert names("runs/demo/") == ["demo"]
+    assert names(f"{place}_runs.parquet") == ["g"]
+
+
+def test_a_study_file_alone_does_not_hide_the_sets_beside_it() -> None:
+    recorded("sets/x", "g")
+    Path("sets/study.yaml").write_text("name: mine\n")
+    assert names("sets") == ["g"]
+
+
 def test_what_is_neither_is_refused_with_what_was_looked_for() -> None:
     with pytest.raises(
         UserError,
