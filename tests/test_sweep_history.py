@@ -79,6 +79,35 @@ def test_a_history_that_is_missing_broken_or_the_study_itself_is_one_sentence(
     assert sorted((home.folder / "runs").iterdir()) == before  # nothing was started
 
 
+@pytest.mark.parametrize("by", ["folder", "url", "export"])
+def test_the_study_itself_is_known_by_whichever_name(home: Home, by: str) -> None:
+    home.run("run.trials=2", "pruning.enabled=false")
+    export_studies([str(home.out)], home.folder / "mine")
+    sources = {"folder": "./runs/fake", "url": f"sqlite:///{home.out}/study.db", "export": "./mine"}
+    with pytest.raises(UserError, match=r"^pruning.history: fake is this study itself"):
+        home.run(f"pruning.history=[{sources[by]}]")
+
+
+def test_what_merely_has_the_name_beside_the_study_file_is_no_source(
+    home: Home, past: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.folder)
+    (home.folder / "old").mkdir()  # of data, say
+    assert home.run("pruning.history=[old]", "run.trials=1") == 0
+    (note,) = home.document()["notes"]
+    assert "fake (5 trials)" in note
+
+
+def test_a_storage_that_a_folder_names_is_not_asked(home: Home, past: str) -> None:
+    strange = home.folder / "runs" / "strange"
+    strange.mkdir()
+    url = f"sqlite:///{home.folder / past}/study.db"
+    (strange / "study.yaml").write_text(f"name: fake\nrun: {{storage: '{url}'}}\n")
+    with pytest.raises(UserError, match=r"^pruning.history: .* name that storage itself, as URL#N"):
+        home.run("pruning.history=[./runs/strange]")
+    assert home.run(f"pruning.history=['{url}#fake']", "run.trials=1") == 0
+
+
 def test_a_recorded_set_that_is_no_parquet_is_one_sentence(home: Home) -> None:
     for part in ("runs", "steps"):
         (home.folder / f"evil_{part}.parquet").write_bytes(b"\x80\x04cos\nsystem\n.")
