@@ -21,7 +21,8 @@ _LEGEND = (
     "compute: share of training everything to its end, audits counted. regret: the best run kept "
     "less the best of all, as a share of median - best. lost best: replays with a regret above "
     "0.05. misses: pruned runs a replay that would have beaten the best of that moment, and how "
-    "many were stated. optimism: in-sample less held-out."
+    "many were stated (of the frontier: held out). risk: what the setting may state of a run that "
+    "it prunes. optimism: in-sample less held-out."
 )
 
 
@@ -138,7 +139,6 @@ def _print_measured(console: Console, document: Part) -> None:
             *_interval(one["compute"]),
             *_interval(one["regret"]),
             f"{one['lost_best']:.0%}",
-            f"{one['prunes']:.1f}",
             f"{one['misses']:.2f}",
             f"{one['stated_misses']:.2f}",
         ]
@@ -151,7 +151,6 @@ def _print_measured(console: Console, document: Part) -> None:
         "regret",
         "95 %",
         "lost\nbest",
-        "prunes",
         "misses",
         "stated",
     ]
@@ -159,7 +158,8 @@ def _print_measured(console: Console, document: Part) -> None:
 
 
 def _print_frontier(console: Console, document: Part) -> None:
-    """Equal settings of several limits in one row, under the highest."""
+    """Compute saved against the stated risk, a row for each limit of regret; equal settings of
+    several limits in one, under the highest."""
     lines: Sequence[Part] = document["frontier"]
     last = [
         line
@@ -170,33 +170,38 @@ def _print_frontier(console: Console, document: Part) -> None:
     rows = [
         [
             f"{line['limit']:g}",
+            f"{line['candidate']['risk']:g}",
             f"{1 - line['in_sample']['compute']['mean']:.3f}",
             f"{line['in_sample']['regret']['mean']:.3f}",
             f"{1 - line['held_out']['compute']['mean']:.3f}",
             *_interval(line["held_out"]["regret"]),
-            _optimism(line),
+            f"{line['held_out']['misses']:.2f}",
+            f"{line['held_out']['stated_misses']:.2f}",
         ]
         for line in last
     ]
     titles = [
         "regret\nat most",
-        "in-sample\nsaved",
+        "risk",
+        "in-\nsample\nsaved",
         "\nregret",
-        "held out\nsaved",
+        "held\nout\nsaved",
         "\nregret",
         "95 %",
-        "optimism\nsaved, regret",
+        "misses",
+        "stated",
     ]
     _print_table(console, titles, rows)
     for line in last:
         changed = _changed(document, line["candidate"]) or "the present setting"
-        _print_wrapped(console, [f"{line['limit']:g}: {changed}"])
+        _print_wrapped(console, [f"{line['limit']:g}: {changed}; {_optimism(line)}"])
 
 
 def _optimism(line: Part) -> str:
     inside, held = line["in_sample"], line["held_out"]
     saved = held["compute"]["mean"] - inside["compute"]["mean"]
-    return f"{_signed(saved)}, {_signed(inside['regret']['mean'] - held['regret']['mean'])}"
+    regret = inside["regret"]["mean"] - held["regret"]["mean"]
+    return f"optimism {_signed(saved)} saved, {_signed(regret)} regret"
 
 
 def print_losses(document: Part, console: Console) -> None:
@@ -210,22 +215,31 @@ def print_losses(document: Part, console: Console) -> None:
             console.print(plain(f"The {name} setting loses no best run in any replay."))
             continue
         console.print(plain(f"Runs that the {name} setting loses, better than any that it keeps"))
-        rows = [
-            [
-                one["run"],
-                one["study"],
-                f.number(one["objective"], 4),
-                f.number(one["best_kept"], 4),
-                f"{one['regret']:.2f}",
-                f"{one['num_replays']} of {one['of_replays']}",
-                "-" if one["probability"] is None else f"{one['probability']:.3f}",
-            ]
-            for one in losses[:MOST_LOSSES]
-        ]
-        titles = ["run", "group", "objective", "best kept", "regret", "replays", "P stated"]
-        _print_table(console, titles, rows, left=2)
+        _print_lost_runs(console, losses[:MOST_LOSSES])
         if len(losses) > MOST_LOSSES:
             console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
+
+
+def _print_lost_runs(console: Console, losses: Sequence[Part]) -> None:
+    """Below the numbers of each run what it was and why it was stopped."""
+    rows = [
+        [
+            one["run"],
+            f.number(one["objective"], 4),
+            f.number(one["best_kept"], 4),
+            f"{one['regret']:.2f}",
+            f"{one['num_replays']} of {one['of_replays']}",
+            f.chance(one["probability"]),
+            f.chance(one["before"]),
+        ]
+        for one in losses
+    ]
+    titles = ["run", "objective", "best\nkept", "regret", "replays", "P", "P0"]
+    below = [
+        [", ".join(filter(None, (one["study"], f.parameters(one["config"])))), one["reason"]]
+        for one in losses
+    ]
+    _print_table(console, titles, rows, below=below)
 
 
 def _changed(document: Part, settings: Part) -> str:
@@ -249,18 +263,28 @@ def _print_table(
     console: Console,
     titles: Sequence[str],
     rows: Sequence[Sequence[str]],
-    left: int = 1,
+    below: Sequence[Sequence[str | None]] = (),
 ) -> None:
-    """The first columns to the left, the others to the right."""
-    columns = [Column(title, right=place >= left) for place, title in enumerate(titles)]
+    """The first column to the left, the others to the right; `below`: texts under each row."""
+    columns = [Column(title, right=place > 0) for place, title in enumerate(titles)]
     console.print()
     for row, line in table_lines(columns, rows, console.width):
         console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
+        if row is not None and below:
+            _print_wrapped(console, filter(None, below[row]), indent="  ")
 
 
-def _print_wrapped(console: Console, texts: Iterable[str], style: str = "") -> None:
+def _print_wrapped(
+    console: Console, texts: Iterable[str], style: str = "", indent: str = ""
+) -> None:
     for text in texts:
-        for line in textwrap.wrap(text, console.width, break_on_hyphens=False):
+        for line in textwrap.wrap(
+            text,
+            console.width,
+            break_on_hyphens=False,
+            initial_indent=indent,
+            subsequent_indent=indent,
+        ):
             console.print(plain(line, style))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,12 +13,13 @@ from typing import Any, NamedTuple, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from predictor.comparison import num_cores
 from predictor.policies import Window
 from predictor.recorded import RecordedStudy
 from predictor.tuning import Tuning, too_few, tune
 from predictor.tuning_design import Candidate, window_as_recorded
 from predictor.tuning_report import Interval
-from predictor.tuning_search import REGRET_LIMIT
+from predictor.tuning_search import REGRET_LIMIT, NothingToHoldOut
 from predictor.types import Settings
 from sweep.config import load_study
 from sweep.display import print_lines
@@ -52,9 +53,10 @@ def show_tuning(
 ) -> int:
     """Print what the search found, and with `write` put it into a study file.
 
-    UserError where a source cannot be read, or the file to write to is not known or not right.
+    UserError where a source cannot be read, the file to write to is not known or not right, or it
+    cannot be written; what was found is printed all the same.
     """
-    _check(risk, num_workers, num_orders, write, to)
+    _check(risk, num_workers, num_orders, seed, write, to)
     file = _file_to_write(texts, to) if write else None
     studies = read_sources(texts)
     reason = too_few(studies)
@@ -65,18 +67,18 @@ def show_tuning(
         else:
             print_lines([sentence])
         return 0
-    present = _present(texts, studies, to)
+    present = _present(texts, studies, file)
     found = _with_progress(studies, present, risk, num_workers, num_orders, seed)
     document = tuning_document(found, studies, present, num_workers, seed)
     if not as_json:
         print_tuning(document)
-    if file is not None:
-        changes = _write(file, found)
-        document["written"] = {"file": str(file), "changes": [c._asdict() for c in changes]}
-        if not as_json:
-            print_changes(document["written"], found.is_better)
+    failure = None if file is None else _write(file, document)
     if as_json:
         _print_json(document)
+    if failure is not None:
+        raise failure
+    if file is not None and not as_json:
+        print_changes(document["written"], found.is_better)
     return 0
 
 
@@ -152,31 +154,40 @@ def _has_one_look(study: RecordedStudy) -> bool:
 # --- the present setting
 
 
-def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], to: Path | None) -> Present:
+def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], file: Path | None) -> Present:
     """The pruning section of the file to write to, else the studies' own where all are studies and
-    have the same one, else the defaults. The window is as recorded, where it is everywhere."""
+    have the same one, else the defaults. The window is as recorded, where that is the same."""
     sections = [_section(text) for text in texts if names_study(text)]
     is_own = len(sections) == len(texts) and all(one == sections[0] for one in sections)
-    own = sections[0] if is_own else None
-    if to is not None:
-        own = load_study(to).study.pruning
+    own = load_study(file).study.pruning if file else sections[0] if is_own else None
     settings, window = Settings(), window_as_recorded(studies)
     if own is not None:
         names = [name for name in Settings.__dataclass_fields__ if name in Pruning.model_fields]
         settings = Settings(**{name: getattr(own, name) for name in names})
-        window = Window(own.window, own.min_steps)
-    is_recorded = all(study.recorded_window is not None for study in studies)
-    if to is not None:
-        origin = f"as in {to.name}"
-    elif is_own:
-        origin = "the study's own" if len(texts) == 1 else "the studies' own"
-    else:
-        origin = "the defaults" if not sections else "the defaults, as the sources differ in theirs"
-    return Present(
-        Candidate(settings, Window() if is_recorded else window),
-        window,
-        origin,
-        settings.max_expected_misses,
+        window = _window(own)
+    known = _window(sections[0]) if is_own else (None if file else window)
+    replayed = Window() if _is_recorded(studies, window, known) else window
+    origin = _origin(len(texts), sections, is_own) if file is None else f"as in {file.name}"
+    return Present(Candidate(settings, replayed), window, origin, settings.max_expected_misses)
+
+
+def _origin(num_sources: int, sections: Sequence[Pruning], is_own: bool) -> str:
+    if is_own:
+        return "the study's own" if num_sources == 1 else "the studies' own"
+    return "the defaults, as the sources differ in theirs" if sections else "the defaults"
+
+
+def _window(pruning: Pruning) -> Window:
+    return Window(pruning.window, pruning.min_steps)
+
+
+def _is_recorded(studies: Sequence[RecordedStudy], window: Window, known: Window | None) -> bool:
+    """Whether all were recorded with this window. `known`: that they were; None: told by where it
+    closes, as far as their batches tell."""
+    closes = [(study.recorded_window, window.close(study)) for study in studies]
+    return all(
+        recorded is not None and (window == known or math.isclose(recorded, close, rel_tol=0.05))
+        for recorded, close in closes
     )
 
 
@@ -218,21 +229,30 @@ def _file_to_write(texts: Sequence[str], to: Path | None) -> Path:
     return file
 
 
-def _write(file: Path, found: Tuning) -> list[Any]:
-    if found.recommended == found.present:
-        return []
-    values = {key: value for key, value in found.recommended.keys.items() if value is not None}
-    return list(write_pruning(file, values))
+def _write(file: Path, document: dict[str, Any]) -> UserError | None:
+    """Only what the recommendation changes. Into the document goes what was written, or why not."""
+    values = {key: now for key, (_, now) in document["changes"].items()}
+    try:
+        changes, failure = write_pruning(file, values), None
+    except UserError as error:
+        changes, failure = [], error
+    document["written"] = {
+        "file": str(file),
+        "changes": [change._asdict() for change in changes],
+        "error": None if failure is None else str(failure),
+    }
+    return failure
 
 
 def _check(
-    risk: float | None, num_workers: int, num_orders: int, write: bool, to: Path | None
+    risk: float | None, num_workers: int, num_orders: int, seed: int, write: bool, to: Path | None
 ) -> None:
     if risk is not None and not 0 < risk < 1:
         raise UserError(f"--risk {risk:g}: must be above 0 and below 1")
-    for name, value in (("--workers", num_workers), ("--orders", num_orders)):
-        if value < 1:
-            raise UserError(f"{name} {value}: must be 1 or more")
+    least = {"--workers": (num_workers, 1), "--orders": (num_orders, 1), "--seed": (seed, 0)}
+    for name, (value, smallest) in least.items():
+        if value < smallest:
+            raise UserError(f"{name} {value}: must be {smallest} or more")
     if to is not None and not write:
         raise UserError("--to names a file to write to, which takes --write as well")
 
@@ -272,13 +292,13 @@ def _with_progress(
                 recorded=present.recorded,
                 num_orders=num_orders,
                 num_workers=num_workers,
-                num_processes=os.cpu_count() or 1,
+                num_processes=num_cores(),
                 seed=seed,
                 on_start=start,
                 on_done=lambda: bar.advance(task),
             )
-        except ValueError as error:
-            raise UserError(str(error)) from None
+        except NothingToHoldOut as error:
+            raise UserError(f"--orders {num_orders}: {error}") from None
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sweep.config import load_study
 from sweep.paths import StudyPaths
 from sweep.study_source import source_line, source_of
 from sweep.study_writing import Change, with_pruning, write_pruning
-from sweep.tune_text import print_losses
+from sweep.tune_text import print_tuning
 from sweep.tuning import show_tuning
 from tests.sweep_ledgers import written
 from tests.tuning_studies import noise, tells_at_once
@@ -136,9 +137,13 @@ class TestTheStudyFile:
 @pytest.fixture
 def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """One setting to choose from, and one process to replay in."""
-    better = Candidate(Settings(risk=0.2, startup=2), Window(0.03, 2))
-    monkeypatch.setattr("predictor.tuning.design", lambda base, *args: [base, better])
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    offer(monkeypatch, lambda base: Candidate(Settings(risk=0.2, startup=2), Window(0.03, 2)))
+    monkeypatch.setattr(module, "num_cores", lambda: 1)
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, other: Callable[[Candidate], Candidate]) -> None:
+    """The setting to choose from beside the present one."""
+    monkeypatch.setattr("predictor.tuning.design", lambda base, *args: [base, other(base)])
 
 
 def tune(texts: Sequence[Path | str], studies: Sequence[RecordedStudy] = (), **options: Any) -> int:
@@ -217,22 +222,115 @@ class TestTheCommand:
         assert tune([made], [noise("a", 3)], as_json=True) == 0
         assert json.loads(capsys.readouterr().out)["recommended"] is None
 
-    def test_names_the_runs_that_are_lost(self) -> None:
-        console = Console(width=100, file=StringIO())
-        loss = {
-            "study": "a",
-            "run": "7",
-            "objective": 1.5,
-            "best_kept": 1.75,
-            "regret": 0.5,
-            "num_replays": 1,
-            "of_replays": 2,
-            "probability": 0.031,
-        }
-        print_losses({"present_losses": [loss], "recommended": 1, "present": 1}, console)
-        assert isinstance(console.file, StringIO)
-        row = console.file.getvalue().splitlines()[-1].split()
-        assert row == ["7", "a", "1.500", "1.750", "0.50", "1", "of", "2", "0.031"]
+    def test_a_single_order_of_one_study_is_too_few(self, made: Path) -> None:
+        with pytest.raises(UserError, match="--orders 1: a: one study of one seed needs 2 orders"):
+            tune([made], [noise("a", 10)], num_orders=1)
+
+    def test_a_fault_of_ours_is_not_called_the_users(
+        self, made: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*args: object, **options: object) -> None:
+            raise ValueError("a fault")
+
+        monkeypatch.setattr(module, "tune", fail)
+        with pytest.raises(ValueError, match="a fault") as caught:
+            tune([made], CLEAR)
+        assert not isinstance(caught.value, UserError)
+
+
+@pytest.mark.usefixtures("few_settings")
+class TestTheFileThatIsWrittenTo:
+    def test_keeps_what_was_edited_since_the_run(
+        self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        edited = "pruning: {window: 0.1, risk: 0.20, min_gain: 0.04, startup: 3}"
+        file = study_file(tmp_path, edited)
+        earlier = Window(0.03, 2)
+        offer(monkeypatch, lambda base: Candidate(replace(base.settings, startup=2), earlier))
+        tune([made], CLEAR, write=True)
+        now = "pruning: {window: 0.03, risk: 0.20, min_gain: 0.04, startup: 2, min_steps: 2}"
+        assert file.read_text() == STUDY.format(pruning=now)
+
+    def test_gets_the_settings_of_the_run_where_those_were_better(
+        self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = study_file(tmp_path, "pruning: {window: 0.25}")
+        offer(monkeypatch, lambda base: replace(base, window=Window(0.1, 8)))
+        tune([made], CLEAR, write=True)
+        assert file.read_text() == STUDY.format(pruning="pruning: {window: 0.1}")
+
+    @pytest.mark.parametrize(("window", "present"), [(0.1, None), (0.2, 0.2)])
+    def test_its_window_is_the_recorded_one_unless_it_was_edited(
+        self,
+        made: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        window: float,
+        present: float | None,
+    ) -> None:
+        study_file(tmp_path, f"pruning: {{window: {window}}}")
+        recorded = [replace(noise(name, 8), recorded_window=12.0) for name in "ab"]
+        tune([made], recorded, write=True, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        assert document["present"]["window"] == present
+
+    def test_the_document_is_printed_where_it_cannot_be_written(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = study_file(tmp_path, "pruning: {window: &w 0.1, risk: *w}")
+        with pytest.raises(UserError) as caught:
+            tune([made], CLEAR, write=True, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        assert document["is_better"]
+        assert document["written"] == {"file": str(file), "changes": [], "error": str(caught.value)}
+
+
+@pytest.mark.usefixtures("few_settings")
+class TestTheText:
+    def test_says_of_each_lost_run_what_it_was_and_why_it_was_stopped(
+        self,
+        made: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        rash = "risk: 0.3, min_gain: 0.2, audit: 0.0, startup: 2, max_expected_misses: 9.0"
+        study_file(tmp_path, f"pruning: {{window: 0.03, {rash}}}")
+        offer(monkeypatch, lambda base: base)
+        tune([made], [noise(name) for name in "abc"], write=True, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        lines = printed(document)
+        start = lines.index("Runs that the present setting loses, better than any that it keeps")
+        assert document["present_losses"]
+        for loss in document["present_losses"]:
+            rows = [row for row in lines[start:] if row.split()[:1] == [loss["run"]]]
+            p, p0 = loss["probability"], loss["before"]
+            assert any(row.endswith(f"{p:.2f}  {p0:.2f}") for row in rows)
+            assert loss["reason"].startswith("P(beats run ")
+            rest = " ".join(" ".join(lines[start:]).split())
+            rate = loss["config"]["learning_rate"]
+            assert f"{loss['study']}, learning_rate {rate:.3g} {loss['reason']}" in rest
+
+    def test_the_frontier_shows_the_risk_and_its_misses(
+        self, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tune([made], CLEAR, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        line = document["frontier"][-1]
+        (row,) = [cells for cells in map(str.split, printed(document)) if cells[:1] == ["0.1"]]
+        assert row[1] == f"{line['candidate']['risk']:g}" == "0.2"
+        assert row[2] == f"{1 - line['in_sample']['compute']['mean']:.3f}"
+        held = line["held_out"]
+        assert row[-2:] == [f"{held['misses']:.2f}", f"{held['stated_misses']:.2f}"]
+
+
+def printed(document: dict[str, Any]) -> list[str]:
+    """The lines on a terminal of 80 columns, none of them longer."""
+    text = StringIO()
+    print_tuning(document, Console(width=80, file=text))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    return lines
 
 
 class TestWhereToWrite:
@@ -269,6 +367,7 @@ class TestWhereToWrite:
         [
             ({"risk": 1.5}, "--risk 1.5: must be above 0 and below 1"),
             ({"num_orders": 0}, "--orders 0: must be 1 or more"),
+            ({"seed": -1}, "--seed -1: must be 0 or more"),
             ({"to": Path("x.yaml")}, "takes --write as well"),
             ({"to": Path("x.yaml"), "write": True}, "x.yaml: there is no such file"),
         ],
