@@ -91,7 +91,8 @@ def _study(name: str, rows: Sequence[Row], steps: _Steps) -> RecordedStudy:
         name,
         str(first["workload"]),
         _with_costs([run for run, _ in kept], [row.get("tokens") for _, row in kept], steps),
-        in_samples=steps.in_samples and all(_has_every_step(steps.of(r["run"])) for _, r in kept),
+        in_samples=steps.in_samples,
+        has_gaps=not all(_has_every_step(steps.of(row["run"])) for _, row in kept),
         recorded_window=float(mode(windows)) if steps.in_samples and windows else None,
         metric=str(first.get("metric") or "eval_loss"),
         direction=str(first.get("direction") or "minimize"),
@@ -141,9 +142,13 @@ def _curve(steps: _Steps) -> Curve:
 
 
 def _is_training(steps: _Steps) -> NDArray[np.bool_]:
-    """A loss that is not finite is one as well: only an evaluation has neither loss nor norm."""
-    values = [np.isnan(steps.columns[name]) for name in ("loss", "grad_norm", "eval_loss")]
-    return ~(values[0] & values[1] & ~values[2])
+    """An evaluation has neither loss nor norm. A row that has no eval_loss either is a step whose
+    loss is not finite, unless that step has a row of its own."""
+    loss, norm, evaluation = (steps.columns[n] for n in ("loss", "grad_norm", "eval_loss"))
+    is_seen = ~(np.isnan(loss) & np.isnan(norm))
+    step = steps.columns["step"]
+    is_blank = ~is_seen & np.isnan(evaluation) & (step >= 1)
+    return is_seen | (is_blank & ~np.isin(step, step[is_seen]))
 
 
 def _state(row: Row, trained: _Steps) -> tuple[str, str | None]:

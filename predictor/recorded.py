@@ -69,18 +69,24 @@ class RecordedStudy:
     name: str  # the group
     workload: str
     runs: tuple[RecordedRun, ...]
-    in_samples: bool = False  # positions are samples seen, and every step is in the curves
+    in_samples: bool = False  # positions are samples seen, not steps
     recorded_window: float | None = None  # the position where its early evaluations were taken
     metric: str = "eval_loss"  # what the objective was before it was turned
     direction: str = "minimize"  # of the metric: minimize | maximize
     num_repeats: int = 0  # runs that repeat others as they were the best; they are left out
     created_s: tuple[float, ...] = ()  # when the studies were made that the runs are of
+    has_gaps: bool = False  # steps are missing in the curves
+
+    @property
+    def knows_batches(self) -> bool:
+        """Whether a step's position tells how many samples it took."""
+        return self.in_samples and not self.has_gaps
 
     def window_at(self, window: float, min_steps: int = 1) -> float:
-        """The position of an early window: that share of the smallest horizon and, in samples, at
-        least `min_steps` of the largest batch, as a study has it."""
+        """The position of an early window: that share of the smallest horizon and, where batches
+        are known, at least `min_steps` of the largest, as a study has it."""
         close = window * min(run.horizon for run in self.runs)
-        if not self.in_samples:
+        if not self.knows_batches:
             return close
         batch = max((run.curve.position[0] for run in self._seen()), default=0.0)
         return max(close, min_steps * float(batch))
@@ -99,11 +105,12 @@ class RecordedStudy:
     def _window(self, run: RecordedRun, close: float) -> WindowSignals | None:
         """The signals of predictor.signals. `early_eval` is the last evaluation up to then.
 
-        Of a log in steps, with gaps, only what lies within the window is read.
+        Of a log in steps or with gaps only what lies within the window is read.
         """
         position = run.curve.position
-        after = int(np.searchsorted(position, close, side="left" if self.in_samples else "right"))
-        num_steps = after + 1 if self.in_samples else max(1, after)
+        side = "left" if self.knows_batches else "right"
+        after = int(np.searchsorted(position, close, side=side))
+        num_steps = after + 1 if self.knows_batches else max(1, after)
         if num_steps > len(position):
             return None
         last = float(position[num_steps - 1])
@@ -121,9 +128,10 @@ def regrouped(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStud
     The group stands in the configuration as `recipe`, without its workload: optimizers differ.
     Groups whose positions or objectives are of different kinds are not put together.
     """
-    pooled: dict[tuple[str, bool, str, str], list[RecordedStudy]] = {}
+    pooled: dict[tuple[str, bool, bool, str, str], list[RecordedStudy]] = {}
     for study in studies:
-        kind = study.workload, study.in_samples, study.metric, study.direction
+        positions = study.in_samples, study.knows_batches
+        kind = study.workload, *positions, study.metric, study.direction
         pooled.setdefault(kind, []).append(study)
     found: list[RecordedStudy] = []
     for (workload, *_), members in pooled.items():

@@ -128,7 +128,7 @@ def _trials_of(same: _Same, close: float) -> tuple[CohortTrial, ...]:
 
 def closing_positions(study: RecordedStudy, close: float) -> list[float]:
     """Of each run the position after the step that closes the window."""
-    if not study.in_samples:
+    if not study.knows_batches:
         return [close] * len(study.runs)
     positions: list[float] = []
     for run in study.runs:

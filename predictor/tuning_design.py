@@ -75,7 +75,7 @@ def window_as_recorded(studies: Sequence[RecordedStudy]) -> Window:
     if not known:
         return RECORDED
     share = min(window / min(run.horizon for run in study.runs) for study, window in known)
-    steps = [window // max(1.0, _largest_batch(s)) for s, window in known if s.in_samples]
+    steps = [window // max(1.0, _largest_batch(s)) for s, window in known if s.knows_batches]
     min_steps = max(1, int(min(steps))) if steps else RECORDED.min_steps
     return Window(min(MAX_WINDOW, _two_digits(share)), min_steps)
 
@@ -150,7 +150,7 @@ def _most_steps(studies: Sequence[RecordedStudy]) -> int | None:
     most = [
         int(MAX_WINDOW * min(run.horizon for run in study.runs) / batch)
         for study in studies
-        if study.in_samples and (batch := _largest_batch(study)) > 0
+        if study.knows_batches and (batch := _largest_batch(study)) > 0
     ]
     return min(most) if most and min(most) > _MIN_STEPS.low else None
 

@@ -184,18 +184,22 @@ def _steps(trial: TrialRow, run: Row, seen: Sequence[Observation]) -> Iterator[R
     """Its training steps, then its evaluations: the early one and the last."""
     for one in seen:
         yield _step(run, one, loss=one.loss, grad_norm=one.grad_norm, **_measured(one))
-    if run["early_eval"] is not None:
+    if _is_number(run["early_eval"]):
         samples = run["window_samples"]
         closing_step = next((one for one in seen if one.samples_seen >= samples), None)
         if closing_step is not None:
             yield _step(run, closing_step, eval_loss=run["early_eval"])
-    if run["final_eval_loss"] is not None and seen:
+    if _is_number(run["final_eval_loss"]) and seen:
         yield {
             **_step(run, seen[-1], eval_loss=run["final_eval_loss"]),
             "step": run["horizon_step"],
             "samples": run["horizon_samples"],
             "fraction": 1.0,
         }
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
 
 
 def _step(run: Row, seen: Observation, **values: float | None) -> Row:

@@ -98,8 +98,22 @@ def test_samples_of_a_log_with_gaps_do_not_promise_every_step() -> None:
     runs, steps = frames(run_row(0, horizon_samples=160))
     steps["samples"] = steps["step"] * 8
     (study,) = studies_from_frames(runs, steps[steps["step"] % 2 == 0])
-    assert not study.in_samples
+    assert study.in_samples and study.has_gaps and not study.knows_batches
     assert study.runs[0].curve.position[0] == 16.0
+    assert study.window_at(0.1, min_steps=4) == 16.0  # of 160; 4 steps of 16 are not claimed
+
+
+@pytest.mark.parametrize("step", [0, 7, 20])
+def test_a_row_that_says_nothing_is_no_gap(step: int) -> None:
+    runs, steps = frames(run_row(0, horizon_samples=160))
+    blank = {"run": 0, "step": step, "loss": NAN, "grad_norm": NAN, "eval_loss": NAN}
+    more = pd.concat([steps, pd.DataFrame([blank])])
+    one, other = (
+        studies_from_frames(runs, table.assign(samples=table["step"] * 8))
+        for table in (steps, more)
+    )
+    assert other[0].knows_batches
+    assert_equal(*one, *other)
 
 
 @pytest.mark.parametrize(

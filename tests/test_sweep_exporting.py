@@ -198,6 +198,14 @@ def test_a_guards_trial_keeps_the_steps_that_show_why(demo: Path) -> None:
     assert run.stopped_at == 3 * BATCH
 
 
+def test_an_evaluation_that_is_not_finite_is_no_step(tmp_path: Path) -> None:
+    with written(tmp_path / "demo") as ledger:
+        record(ledger, completed(0, math.nan), steps(0), early=math.nan)
+    (study,) = read_sources([str(tmp_path / "demo")])
+    assert study.knows_batches
+    assert len(study.runs[0].curve.position) == NUM_STEPS
+
+
 def test_the_phases_of_the_data_are_kept(demo: Path) -> None:
     (study,) = read_sources([str(demo)])
     assert one_of(study, 2).curve.phase.tolist() == [1] * 5 + [2] * 11
