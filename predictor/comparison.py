@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -14,18 +14,18 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded import RecordedStudy
 from predictor.replay import Policy, Replay, replay
 
 Floats = NDArray[np.float64]
 
-NUM_DRAWS = 4000  # of the bootstrap
 WORTH_A_PROCESS = 3000  # runs to replay: some seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One policy over all replays. Intervals are at 95 %; None where there is one replay only."""
+    """One policy over all replays. Intervals are at 95 %; None of fewer than three units."""
 
     policy: str
     compute: float
@@ -81,28 +81,30 @@ def order_seeds(seed: int, study: str, num_orders: int) -> list[int]:
     return [int(word) for word in mixed.generate_state(num_orders)]
 
 
-def summarised(replays: Sequence[Replay], seed: int = 0) -> list[Row]:
+def summarised(
+    replays: Sequence[Replay], seed: int = 0, clusters: Mapping[str, str] | None = None
+) -> list[Row]:
     """One row for each policy, as they come. Means weigh every group the same.
 
-    The intervals resample groups (of one group: its orders), the same for all policies.
+    The intervals resample groups (of one or two groups: their orders), the same for all policies;
+    whole `clusters` of groups where they are given by the groups' names.
     """
     policies = list(dict.fromkeys(one.policy for one in replays))
     of_policy = {name: [one for one in replays if one.policy == name] for name in policies}
     compute = group_values(replays, lambda one: one.compute)
     regret = group_values(replays, lambda one: one.regret)
-    low_compute, high_compute = bootstrap_interval(compute, seed)
-    low_regret, high_regret = bootstrap_interval(regret, seed)
+    units = None if clusters is None else [clusters[name] for name in _groups(replays)]
+    computes, regrets = (bootstrap_interval(values, seed, units) for values in (compute, regret))
     rows: list[Row] = []
     for i, name in enumerate(policies):
         own = of_policy[name]
-        is_certain = len(own) == 1
         rows.append(
             Row(
                 policy=name,
                 compute=float(compute[i].mean()),
-                compute_interval=None if is_certain else (low_compute[i], high_compute[i]),
+                compute_interval=None if computes is None else (computes[0][i], computes[1][i]),
                 regret_mean=float(regret[i].mean()),
-                regret_interval=None if is_certain else (low_regret[i], high_regret[i]),
+                regret_interval=None if regrets is None else (regrets[0][i], regrets[1][i]),
                 regret_p90=float(np.quantile([one.regret for one in own], 0.9)),
                 lost_best=_mean(one.lost_best for one in own),
                 config_regret=_mean_of_known(one.config_regret for one in own),
@@ -120,36 +122,24 @@ def summarised(replays: Sequence[Replay], seed: int = 0) -> list[Row]:
 
 def group_values(replays: Sequence[Replay], value: Callable[[Replay], float]) -> Floats:
     """(num_policies, num_groups) means over orders, in the order in which both first come; of one
-    group (num_policies, num_orders)."""
+    or two groups (num_policies, num_groups x num_orders)."""
     policies = {name: i for i, name in enumerate(dict.fromkeys(one.policy for one in replays))}
-    is_one = len({one.study for one in replays}) == 1
-    units = dict.fromkeys(one.seed if is_one else one.study for one in replays)
-    places = {unit: i for i, unit in enumerate(units)}
+    is_few = len(_groups(replays)) < FEWEST_UNITS
+
+    def unit(one: Replay) -> tuple[str, int]:
+        return one.study, one.seed if is_few else 0
+
+    places = {own: i for i, own in enumerate(dict.fromkeys(unit(one) for one in replays))}
     sums, counts = (np.zeros((len(policies), len(places))) for _ in range(2))
     for one in replays:
-        at = policies[one.policy], places[one.seed if is_one else one.study]
+        at = policies[one.policy], places[unit(one)]
         sums[at] += value(one)
         counts[at] += 1
     return sums / counts
 
 
-def bootstrap_interval(
-    values: Floats, seed: int = 0, clusters: Sequence[str] | None = None
-) -> tuple[list[float], list[float]]:
-    """The 95 % percentile interval of each row's mean, (num_rows, num_units), lower ends first.
-
-    Columns are resampled, whole `clusters` of them where given, for all rows alike: intervals of
-    differences of rows are those of the rows of differences. Efron and Tibshirani, An Introduction
-    to the Bootstrap, 1993, chapter 13. Known weakness: too narrow for a handful of units.
-    """
-    names = [str(i) for i in range(values.shape[1])] if clusters is None else list(clusters)
-    codes = np.unique(names, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    sums = np.stack([np.bincount(codes, row) for row in values])  # (num_rows, num_clusters)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(NUM_DRAWS, len(sizes)))
-    means = sums[:, drawn].sum(axis=2) / sizes[drawn].sum(axis=1)  # (num_rows, NUM_DRAWS)
-    low, high = np.quantile(means, [0.025, 0.975], axis=1)
-    return [float(x) for x in low], [float(x) for x in high]
+def _groups(replays: Sequence[Replay]) -> list[str]:
+    return list(dict.fromkeys(one.study for one in replays))
 
 
 def _mapped(

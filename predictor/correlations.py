@@ -51,7 +51,8 @@ def correlate(
     together in the bootstrap and count as one for the degrees of freedom (of m configurations: m
     - 2 less the controls' rank), unless the controls tell all clusters apart: then runs count.
     The interval: rho +- t x sd of the bootstrap on Fisher's scale (Fieller, Hartley and Pearson,
-    Biometrika 44, 1957); the residuals are taken once. The p-value: Student's t as in
+    Biometrika 44, 1957), the sd times sqrt(units / (dof + 1)): the residuals are taken once, and
+    are smaller than the errors by what the controls took. The p-value: Student's t as in
     scipy.stats.spearmanr, which it equals for unit weights and no repeats.
     None where x or y, or what the controls leave of one, is constant.
     """
@@ -73,7 +74,7 @@ def correlate(
     drawn_weights = weights * draws(units, seed)
     drawn = pearson(*left, drawn_weights) if rank else rank_correlations(x, y, drawn_weights)
     z = np.arctanh(np.clip(drawn[np.isfinite(drawn)], -_NEAR_ONE, _NEAR_ONE))
-    half = student_quantile(0.975, dof) * float(z.std()) * widening(num_units)
+    half = student_quantile(0.975, dof) * float(z.std()) * (num_units / (dof + 1)) ** 0.5
     low, high = np.tanh(np.arctanh(held) + np.array([-half, half]))
     return Correlation(rho, float(low), float(high), p_value, len(x), num)
 

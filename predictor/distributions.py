@@ -12,6 +12,11 @@ from predictor.regression import Mixture, student_cdf
 Floats = NDArray[np.float64]
 
 
+def normal_cdf(x: float) -> float:
+    """As scipy.stats.norm.cdf."""
+    return 0.5 * math.erfc(-x / 2**0.5)
+
+
 def student_quantile(probability: float, dof: float) -> float:
     """As scipy.stats.t.ppf."""
     from scipy.special import stdtrit  # pyright: ignore

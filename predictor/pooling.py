@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.correlations import Correlation
+from predictor.distributions import student_quantile
 from predictor.evidence import StudyEvidence
 
 _MOST = 0.999  # correlations are held below, for Fisher's z
@@ -32,8 +33,9 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
     """The studies' mean correlation with its 95 % interval; None with fewer than two that have one.
 
     DerSimonian and Laird, Controlled Clinical Trials 7, 1986: each weighs one over its variance
-    (half its interval over 1.96, squared) plus the variance between studies beyond chance.
-    Known weakness: with few studies the variance between them is a poor estimate.
+    (half its interval over 1.96, squared) plus the variance between studies beyond chance. The
+    interval is Hartung and Knapp's (Statistics in Medicine 20, 2001), Student's t with one degree
+    of freedom less than there are studies, and never narrower than the normal one.
     """
     found: list[Correlation] = []
     for study in studies:
@@ -53,7 +55,10 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
     excess = spread - (len(found) - 1)
     tau2 = max(0.0, excess / float(fixed.sum() - (fixed**2).sum() / fixed.sum()))
     share = 1 / (variance + tau2)
-    mean, half = float(share @ z / share.sum()), 1.96 / float(share.sum()) ** 0.5
+    mean = float(share @ z / share.sum())
+    dof = len(found) - 1
+    scale = max(1.0, float(share @ (z - mean) ** 2) / dof) ** 0.5
+    half = student_quantile(0.975, dof) * scale / float(share.sum()) ** 0.5
     return Pooled(
         name,
         math.tanh(mean),

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.bootstrap import expanded_tail
 from predictor.recorded import RecordedStudy
 from predictor.tuning_design import Candidate
 from predictor.tuning_replays import LostRun, Outcome
@@ -64,7 +65,7 @@ class Report:
         num = len(search.folds.studies) if self.over_groups else len(search.units)
         rng = np.random.default_rng(seed)
         self.resamples = rng.integers(num, size=(NUM_RESAMPLES, num))
-        self.tail = _tail(num)
+        self.tail = expanded_tail(num)
 
     def same(self, candidate: Candidate) -> list[Outcome]:
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
@@ -142,13 +143,3 @@ def _differing(study: RecordedStudy, name: str) -> dict[str, Any]:
         for key, value in own.items()
         if any(run.config.get(key) != value for run in study.runs)
     }
-
-
-def _tail(num: int) -> float:
-    """The percentile that takes the place of 2.5 % in a bootstrap of the mean of `num` units, which
-    is too narrow for few of them. Source: the expanded percentile interval of Hesterberg, "What
-    Teachers Should Know About the Bootstrap", The American Statistician 69 (2015)."""
-    from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
-
-    widened: Any = (num / (num - 1)) ** 0.5 * stats.t.ppf(0.975, num - 1)  # pyright: ignore
-    return float(stats.norm.cdf(-widened))  # pyright: ignore

@@ -469,12 +469,22 @@ def of_rho(rho: float, half: float) -> StudyEvidence:
 @pytest.mark.usefixtures("without_sets")
 class TestPooled:
     def test_studies_that_agree_narrow_the_interval(self) -> None:
-        pooled = pool([of_rho(0.4, 0.392), of_rho(0.4, 0.392)], "loss")
+        pooled = pool([of_rho(0.4, 0.392)] * 6, "loss")
         assert pooled is not None
-        z = math.atanh(0.4)
+        z, t = math.atanh(0.4), stats.t.ppf(0.975, 5)
         assert pooled.rho == pytest.approx(0.4) and pooled.tau == 0
-        assert pooled.low == pytest.approx(math.tanh(z - 0.392 / math.sqrt(2)))
-        assert pooled.num_positive == 2
+        assert pooled.low == pytest.approx(math.tanh(z - t * 0.2 / math.sqrt(6)))
+        assert pooled.num_positive == 6
+
+    def test_the_interval_keeps_its_level_for_three_studies_that_differ(self) -> None:
+        """Hartung and Knapp's; with 1.96 in place of Student's t 17 % exclude the true 0."""
+        rng, excluded = np.random.default_rng(0), 0
+        for _ in range(400):
+            studies = [of_rho(math.tanh(z), 0.392) for z in rng.normal(scale=0.54, size=3)]
+            pooled = pool(studies, "loss")
+            assert pooled is not None
+            excluded += not pooled.low <= 0 <= pooled.high
+        assert excluded < 0.09 * 400
 
     def test_studies_that_disagree_widen_it(self) -> None:
         pooled = pool([of_rho(0.8, 0.392), of_rho(-0.8, 0.392), of_rho(0.8, 0.392)], "loss")
