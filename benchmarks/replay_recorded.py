@@ -1,25 +1,30 @@
 """Replays of recorded runs: `python -m benchmarks.replay_recorded STEM [--draws 20] [--orders 10]`.
 
 STEM: a recorded set, export or study, as `sweep replay` takes them. All policies with one setting
-for everything, window 10 %, on the groups as given, and regrouped: per workload all runs in one
-study cut at its smallest horizon, one seed per configuration, `--draws` times. Then what sft-sweep
-gains over model M (k = 3), paired, whole workloads resampled; each workload; and the groups in
-which random runs at equal compute would have lost less (t interval over orders).
+for everything, on the groups as given, and regrouped: per workload all runs in one study cut at its
+smallest horizon, one seed per configuration, `--draws` times. Then sft-sweep with its settings
+chosen leaving workloads out, of those that keep the others' mean regret to REGRET_LIMIT the
+cheapest; what it gains over model M (k = 3) and over the configuration alone, paired; each
+workload; and those in which random runs at equal compute would have lost less (t interval over
+orders or draws). Other intervals resample groups, of redraws whole workloads.
+`--window recorded`: where the early evaluations were taken, else that share of the horizon.
 `--rivals none`: without Optuna's pruners, which take half of the time.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from predictor.comparison import bootstrap_interval, group_values, replay_all, summarised
-from predictor.policies import Window
+from predictor.bootstrap import bootstrap_interval
+from predictor.comparison import group_values, replay_all, summarised
+from predictor.policies import Window, ours
 from predictor.recorded import RecordedStudy, regrouped
 from predictor.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
@@ -28,8 +33,14 @@ from sweep.rivals import OptunaPolicy
 from sweep.sources import read_sources
 
 POINTS = 20
-WINDOW = Window(share=0.1)
-MODEL_M = "model M"
+MODEL_M, CONFIG_ONLY = "model M", "configuration only"
+REGRET_LIMIT = 0.02
+CANDIDATES = [
+    Settings(audit=0.0, risk=risk, max_expected_misses=most, min_gain=gain)
+    for risk in (0.05, 0.1, 0.15, 0.2, 0.3)
+    for most in (1.0, 3.0)
+    for gain in (0.05, 0.1)
+]
 
 
 def main() -> None:
@@ -39,9 +50,11 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rivals", choices=("all", "none"), default="all")
+    parser.add_argument("--window", default="0.1")
     arguments = parser.parse_args()
     studies = [replayable(study) for study in read_sources(arguments.stem)]
-    policies = policies_of(Settings(), WINDOW, POINTS)
+    window = Window() if arguments.window == "recorded" else Window(float(arguments.window))
+    policies = policies_of(Settings(), window, POINTS)
     if arguments.rivals == "none":
         policies = [policy for policy in policies if not isinstance(policy, OptunaPolicy)]
     sets = {"as given": (studies, arguments.orders)}
@@ -49,40 +62,58 @@ def main() -> None:
     if drawn:
         sets["regrouped"] = drawn, max(1, arguments.orders // 5)
     for name, (chosen, num_orders) in sets.items():
-        report(name, chosen, policies, num_orders, arguments.seed)
+        replays = replayed(name, chosen, policies, num_orders, arguments.seed)
+        floors = [floor(len(s.runs), Settings().startup, share_of(window, s)) for s in chosen]
+        print(
+            f"\n== {name}: {len(chosen)} groups, {num_orders} orders, floor {np.mean(floors):.3f}"
+        )
+        report(replays, chosen)
+        named = {ours(c, window).name + f" {i}": c for i, c in enumerate(CANDIDATES)}
+        candidates = [ours(settings, window, name) for name, settings in named.items()]
+        tried = replayed(f"{name}, settings", chosen, candidates, num_orders, arguments.seed)
+        show_chosen(tried, named, chosen)
 
 
-def report(
+def share_of(window: Window, study: RecordedStudy) -> float:
+    return window.close(study) / min(run.horizon for run in study.runs)
+
+
+def replayed(
     name: str,
     studies: Sequence[RecordedStudy],
     policies: Sequence[Policy],
     num_orders: int,
     seed: int,
-) -> None:
+) -> list[Replay]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=len(studies) * num_orders)
-        replays = replay_all(
+        return replay_all(
             studies,
             policies,
             num_orders=num_orders,
             seed=seed,
             on_done=lambda: bar.advance(task),
         )
-    floors = [floor(len(s.runs), Settings().startup, 0.1) for s in studies]
-    print(f"\n== {name}: {len(studies)} groups, {num_orders} orders, floor {np.mean(floors):.3f}")
-    show_policies(replays)
-    for own in (UNAUDITED, OURS):
-        show_gain(replays, studies, own)
+
+
+def report(replays: Sequence[Replay], studies: Sequence[RecordedStudy]) -> None:
+    show_policies(replays, studies)
+    for other in (MODEL_M, CONFIG_ONLY):
+        show_gain(replays, studies, other)
     show_workloads(replays, studies)
-    show_harm(replays)
+    show_harm(replays, studies)
 
 
-def show_policies(replays: Sequence[Replay]) -> None:
-    print(
-        "\npolicy                       compute (95 %)          regret (95 %)           p90", end=""
-    )
-    print("    lost  config  wall   stated missed")
-    for row in sorted(summarised(replays), key=lambda row: row.regret_mean):
+def clusters_of(studies: Sequence[RecordedStudy]) -> dict[str, str]:
+    """Redraws of the same runs tell together what one of them tells."""
+    return {s.name: s.workload if " draw " in s.name else s.name for s in studies}
+
+
+def show_policies(replays: Sequence[Replay], studies: Sequence[RecordedStudy]) -> None:
+    print("\npolicy                       compute (95 %)          regret (95 %)", end="")
+    print("           p90    lost  config  wall   stated missed")
+    rows = summarised(replays, clusters=clusters_of(studies))
+    for row in sorted(rows, key=lambda row: row.regret_mean):
         config = "-" if row.config_regret is None else f"{row.config_regret:.3f}"
         stated = "-" if row.stated_misses is None else f"{row.stated_misses:.2f}"
         print(
@@ -92,28 +123,54 @@ def show_policies(replays: Sequence[Replay]) -> None:
         )
 
 
-def show_gain(replays: Sequence[Replay], studies: Sequence[RecordedStudy], own: str) -> None:
-    """Model M less ours: above 0 is better for us."""
+def show_gain(replays: Sequence[Replay], studies: Sequence[RecordedStudy], other: str) -> None:
+    """The other less ours: above 0 is better for us."""
     names = list(dict.fromkeys(one.policy for one in replays))
-    workloads = [study.workload for study in studies]
-    a, b = names.index(MODEL_M), names.index(own)
-    print(f"\n{MODEL_M} (k = 3) less {own}, paired:")
+    a, b = names.index(other), names.index(UNAUDITED)
+    print(f"\n{other} less {UNAUDITED}, paired:")
     for what, values in (
         ("compute", group_values(replays, lambda one: one.compute)),
         ("regret", group_values(replays, lambda one: one.regret)),
-        (
-            "regret above random's",
-            group_values(replays, lambda one: one.regret - one.random_regret),
-        ),
+        ("above random's", group_values(replays, lambda one: one.regret - one.random_regret)),
     ):
         gain = (values[a] - values[b])[None]
-        low, high = bootstrap_interval(gain, clusters=workloads)
-        alone = bootstrap_interval(gain)
-        texts = [
-            f"{low[0]:+.4f} to {high[0]:+.4f} by workloads",
-            f"{alone[0][0]:+.4f} to {alone[1][0]:+.4f} by groups",
-        ]
-        print(f"  {what:22} {gain.mean():+.4f}  95 % {', '.join(texts)}")
+        by_workload = interval(gain, [study.workload for study in studies])
+        by_group = interval(gain, list(clusters_of(studies).values()))
+        print(
+            f"  {what:15} {gain.mean():+.4f}  95 % by workloads {by_workload}, by groups {by_group}"
+        )
+
+
+def show_chosen(
+    replays: Sequence[Replay], settings: Mapping[str, Settings], studies: Sequence[RecordedStudy]
+) -> None:
+    """Every workload under the settings that were best on the others."""
+    names = list(dict.fromkeys(one.policy for one in replays))
+    compute = group_values(replays, lambda one: one.compute)
+    regret = group_values(replays, lambda one: one.regret)
+    workloads = np.array([study.workload for study in studies])
+    held_out = np.zeros((2, len(studies)))
+    print(f"\nsettings chosen leaving workloads out, mean regret at most {REGRET_LIMIT:g}:")
+    for workload in dict.fromkeys(workloads):
+        own = workloads == workload
+        kept = [i for i in range(len(names)) if regret[i, ~own].mean() <= REGRET_LIMIT]
+        best = min(kept or range(len(names)), key=lambda i: compute[i, ~own].mean())
+        held_out[:, own] = compute[best, own], regret[best, own]
+        one = settings[names[best]]
+        print(
+            f"  {workload:26} risk {one.risk:g}, max_expected_misses {one.max_expected_misses:g}, "
+            f"min_gain {one.min_gain:g}: {compute[best, own].mean():.3f} / "
+            f"{regret[best, own].mean():.3f}"
+        )
+    for what, values in zip(("compute", "regret"), held_out, strict=True):
+        by_workload = interval(values[None], list(workloads))
+        print(f"  held out: {what} {values.mean():.3f}, 95 % by workloads {by_workload}")
+    for i, name in enumerate(names):
+        one = settings[name]
+        print(
+            f"  risk {one.risk:4g} most {one.max_expected_misses:g} gain {one.min_gain:4g}: "
+            f"{compute[i].mean():.3f} / {regret[i].mean():.4f}"
+        )
 
 
 def show_workloads(replays: Sequence[Replay], studies: Sequence[RecordedStudy]) -> None:
@@ -132,20 +189,28 @@ def show_workloads(replays: Sequence[Replay], studies: Sequence[RecordedStudy]) 
         print(f"{workload:28}", "".join(f"{cell:>24}" for cell in cells))
 
 
-def show_harm(replays: Sequence[Replay]) -> None:
+def show_harm(replays: Sequence[Replay], studies: Sequence[RecordedStudy]) -> None:
+    unit_of = clusters_of(studies)
     for own in (UNAUDITED, OURS):
-        chosen = [one for one in replays if one.policy == own]
-        groups = list(dict.fromkeys(one.study for one in chosen))
+        excess: dict[str, list[float]] = {}
+        for one in replays:
+            if one.policy == own:
+                excess.setdefault(unit_of[one.study], []).append(one.regret - one.random_regret)
         harmed: list[str] = []
-        for group in groups:
-            excess = [o.regret - o.random_regret for o in chosen if o.study == group]
-            if len(excess) < 2:
+        for unit, values in excess.items():
+            if len(values) < 2:
                 print("\nharm: takes two orders or more of each group")
                 return
-            sem = float(stats.sem(excess))
-            low = np.mean(excess) - (stats.t.ppf(0.975, len(excess) - 1) * sem if sem else 0.0)
-            harmed += [f"{group} ({np.mean(excess):+.3f}, above {low:+.3f})"] if low > 0 else []
-        print(f"\nharm of {own}: {len(harmed)} of {len(groups)} groups", *harmed, sep="\n  ")
+            sem = float(stats.sem(values))
+            low = np.mean(values) - (stats.t.ppf(0.975, len(values) - 1) * sem if sem else 0.0)
+            harmed += [f"{unit} ({np.mean(values):+.3f}, above {low:+.3f})"] if low > 0 else []
+        print(f"\nharm of {own}: {len(harmed)} of {len(excess)}", *harmed, sep="\n  ")
+
+
+def interval(values: NDArray[np.float64], clusters: list[str]) -> str:
+    """Of the mean of (1, num_groups), whole clusters resampled."""
+    found = bootstrap_interval(values, clusters=clusters)
+    return "none" if found is None else f"{found[0][0]:+.4f} to {found[1][0]:+.4f}"
 
 
 def _value(mean: float, interval: tuple[float, float] | None) -> str:
