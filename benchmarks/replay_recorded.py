@@ -4,7 +4,7 @@ STEM: a recorded set, export or study, as `sweep replay` takes them. All policie
 for everything, on the groups as given, and regrouped: per workload all runs in one study cut at its
 smallest horizon, one seed per configuration, `--draws` times. Then sft-sweep with its settings
 chosen leaving workloads out, of those that keep the others' mean regret to REGRET_LIMIT the
-cheapest; what it gains over model M (k = 3) and over the configuration alone, paired; each
+cheapest (of three workloads or more); what it gains over model M (k = 3) and over the configuration alone, paired; each
 workload; and those in which random runs at equal compute would have lost less (t interval over
 orders or draws). Other intervals resample groups, of redraws whole workloads.
 `--window recorded`: where the early evaluations were taken, else that share of the horizon.
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from predictor.bootstrap import bootstrap_interval
+from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.comparison import group_values, replay_all, summarised
 from predictor.policies import Window, ours
 from predictor.recorded import RecordedStudy, regrouped
@@ -68,6 +68,8 @@ def main() -> None:
             f"\n== {name}: {len(chosen)} groups, {num_orders} orders, floor {np.mean(floors):.3f}"
         )
         report(replays, chosen)
+        if len({study.workload for study in chosen}) < FEWEST_UNITS:
+            continue
         named = {ours(c, window).name + f" {i}": c for i, c in enumerate(CANDIDATES)}
         candidates = [ours(settings, window, name) for name, settings in named.items()]
         tried = replayed(f"{name}, settings", chosen, candidates, num_orders, arguments.seed)

@@ -43,7 +43,10 @@ def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
     """Of several studies, `pooled` being their correlations alone."""
     if not any(map(has_dynamics, studies)):
         return "Nothing can be told: no study has finished runs with loss or gradient norm."
-    first = _paper({one.name: _pooled_side(one) for one in pooled if one.name in PAPER}, "over all")
+    sides = {one.name: _pooled_side(one) for one in pooled if one.name in PAPER}
+    first = _paper(sides, "over all")
+    if not sides:
+        first = f"{len(studies)} studies are too few to say where else the paper's finding holds."
     found = [added(study)[0] for study in studies if added(study)]
     if not found:
         return f"{first} Too few runs to tell what loss and norm add to the configuration."

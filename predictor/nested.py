@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from predictor.correlations import draws, mean_interval, rank_correlations
 from predictor.distributions import mixture_log_density
 from predictor.features import NOISE_FREE, tabulate
-from predictor.model import OURS
+from predictor.model import OURS, regress
 from predictor.prior import Prior
-from predictor.regression import Family, Mixture, fit, predict
+from predictor.regression import Family, Mixture
 from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial
 
@@ -70,7 +70,9 @@ class Gain:
 
 
 def set_family(signals: Sequence[str]) -> Family:
-    """The product's family with these signals alone: every subset of them averaged over."""
+    """The product's family with these signals alone: every subset of them averaged over, those of a
+    size together as likely beforehand as those of another, so that no signal has to earn its place.
+    """
     subsets = [
         frozenset(c) for size in range(len(signals) + 1) for c in combinations(signals, size)
     ]
@@ -117,13 +119,9 @@ def left_out(
             return None
         table = tabulate([trial, *others], 1)
         targets = scale.squash(objectives)
-        centre = float(targets.mean())
-        design = table.design
-        fitted = fit(design.rows(kept), targets - centre, table.names, Prior(0.0), family)
-        found = predict(fitted, design.rows([0]))
-        own = _objective(trial)
-        densities.append(log_density(found._replace(means=found.means + centre), scale, own))
-        predicted.append(float(found.weights @ found.means))
+        found = regress(table, kept, targets, Prior(0.0), family)[1]
+        densities.append(log_density(found, scale, _objective(trial)))
+        predicted.append(float(found.weights @ found.means) - float(targets.mean()))
         num_noise_free += table.norm == NOISE_FREE
         on_run()
     own = np.array([_objective(trial) for trial in finished])

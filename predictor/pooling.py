@@ -12,6 +12,7 @@ from predictor.correlations import Correlation
 from predictor.distributions import student_quantile
 from predictor.evidence import StudyEvidence
 
+LEAST_STUDIES = 3
 _MOST = 0.999  # correlations are held below, for Fisher's z
 
 
@@ -30,7 +31,7 @@ class Pooled:
 
 
 def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False) -> Pooled | None:
-    """The studies' mean correlation with its 95 % interval; None with fewer than two that have one.
+    """The studies' mean correlation with its 95 % interval; None of fewer than three with one.
 
     DerSimonian and Laird, Controlled Clinical Trials 7, 1986: each weighs one over its variance
     (half its interval over 1.96, squared) plus the variance between studies beyond chance. The
@@ -43,7 +44,7 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
         one = signal.given_config if given_config else signal.alone
         if one is not None and math.isfinite(one.half_width):
             found.append(one)
-    if len(found) < 2:
+    if len(found) < LEAST_STUDIES:
         return None
     z = np.arctanh(np.clip([one.rho for one in found], -_MOST, _MOST))
     low, high = np.array([one.low for one in found]), np.array([one.high for one in found])

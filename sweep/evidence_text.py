@@ -24,8 +24,8 @@ def print_evidence(document: Part, console: Console | None = None) -> None:
     if len(studies) > 1:
         console.print(plain(f"Over {len(studies)} studies", "bold"))
         _print_wrapped(console, document["answer"])
+        _print_wrapped(console, _LEGEND, "dim")
         if document["pooled"]:
-            _print_wrapped(console, _LEGEND, "dim")
             _print_pooled(console, document["pooled"])
         if len(studies) > MOST_IN_FULL:
             text = (

@@ -26,12 +26,12 @@ from predictor.evidence import (
     study_evidence,
 )
 from predictor.features import tabulate
-from predictor.model import OURS
+from predictor.model import OURS, regress
 from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family
 from predictor.pooling import pool
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
-from predictor.target import Scale
+from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial, WindowSignals
 from predictor.verdicts import (
     Statement,
@@ -194,8 +194,14 @@ class TestNestedSets:
         far = [replace(t, objective=-5.0) if t is best else t for t in trials]
         found = left_out(far, set_family(()), np.arange(8))
         assert found is not None
-        # Nobody expects so good a run: were it in the scale, it would be at the scale's 0.
-        assert found.log_density[best.number] < found.log_density.mean() - 3
+        others = [t for t in far if t is not far[best.number]]
+        scale = scale_of([t.objective for t in others if t.objective is not None])
+        table = tabulate([far[best.number], *others], 1)
+        assert scale is not None
+        targets = scale.squash(np.array([t.objective for t in others], dtype=np.float64))
+        expected = regress(table, range(1, 8), targets, Prior(0.0), set_family(()))[1]
+        own = log_density(expected, scale, -5.0)
+        assert found.log_density[best.number] == pytest.approx(own)
 
     def test_what_carries_the_objective_adds_and_what_does_not_adds_nothing(self) -> None:
         trials = cohort(16)
@@ -496,8 +502,8 @@ class TestPooled:
         told = pooled_statement(pooled)
         assert "No common sign" in told and "positive in 2 of them" in told
 
-    def test_one_study_is_not_pooled(self) -> None:
-        assert pool([of_rho(0.4, 0.392)], "loss") is None
+    def test_two_studies_are_not_pooled(self) -> None:
+        assert pool([of_rho(0.4, 0.392)] * 2, "loss") is None
 
 
 def test_the_whole_of_a_study_does_not_depend_on_the_order_of_its_runs() -> None:

@@ -55,10 +55,12 @@ class TestDocument:
         assert found["studies"][1]["sets"] == []
         assert {one["finding"] for one in found["studies"][1]["verdict"]} == {"too few"}
 
-    def test_pools_several_studies_and_not_one(self) -> None:
-        assert evidence_document([demo()])["pooled"] == []
-        both = evidence_document([demo("a", 0), demo("b", 1)])["pooled"]
-        names = {(part["name"], part["given_config"]) for part in both}
+    def test_pools_three_studies_and_not_two(self) -> None:
+        two = evidence_document([demo("a", 0), demo("b", 1)])
+        assert two["pooled"] == []
+        assert two["answer"].startswith("2 studies are too few to say where else")
+        all_three = evidence_document([demo("a", 0), demo("b", 1), demo("c", 2)])["pooled"]
+        names = {(part["name"], part["given_config"]) for part in all_three}
         assert ("early_eval", False) in names and ("grad_norm_noise_free", False) not in names
 
 
