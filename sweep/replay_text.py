@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from predictor.bootstrap import FEWEST_UNITS
 from sweep import formats as f
 from sweep.display import make_console, plain
 from sweep.text_table import Column, table_lines, table_width
@@ -84,7 +85,7 @@ def cautions(document: Part) -> list[str]:
             "nothing about pruning."
         )
     if 1 < len(groups) < FEW_GROUPS:
-        found.append(f"Caution: intervals over {len(groups)} groups mean little.")
+        found.append(f"Caution: {len(groups)} groups say little of how another study would do.")
     if len(groups) == 1:
         found.append("Caution: one group says nothing of how another study would do.")
     return found
@@ -181,12 +182,16 @@ def _names(policies: Sequence[Part]) -> list[str]:
 def _intervals(document: Part) -> list[str]:
     if document["policies"][0]["compute_low"] is None:
         return []
-    unit = "orders of this one group" if len(document["groups"]) == 1 else "groups"
+    is_few = len(document["groups"]) < FEWEST_UNITS
+    unit = "the orders of so few groups" if is_few else "groups"
     return [f"95 %: by resampling {unit}, the same ones for all policies."]
 
 
 def _limits(document: Part) -> list[str]:
-    found = ["Every replay starts without past studies: pruning.history is not used."]
+    found = [
+        "Every replay starts without past studies: pruning.history is not used. Evaluations cost "
+        "nothing here."
+    ]
     left_out = sum(group["left_out"] for group in document["groups"])
     if left_out:
         runs = "1 run is" if left_out == 1 else f"{left_out} runs are"
@@ -202,8 +207,8 @@ def _limits(document: Part) -> list[str]:
     if document["points"] and num_evals < document["points"]:
         found.append(
             f"A run was evaluated {num_evals:.0f} times when recorded (where least often). At the "
-            f"others of their {document['points']} points the rivals on the evaluation loss saw "
-            "the last value again; a script that evaluates at each would have had a new one."
+            f"others of their {document['points']} points the rivals on the evaluation loss heard "
+            "nothing; a script that evaluates at each would have told them more."
         )
     if document["groups_without_end"]:
         names = ", ".join(document["groups_without_end"])

@@ -158,7 +158,7 @@ class TestText:
         assert "pruning.history is not used" in text
 
     def test_few_groups_are_cautioned_about(self, alone: Any) -> None:
-        assert alone["cautions"] == ["Caution: intervals over 2 groups mean little."]
+        assert alone["cautions"] == ["Caution: 2 groups say little of how another study would do."]
         assert alone["cautions"][0] in self.shown(alone, 80)
 
     def test_few_runs_are_cautioned_about_by_group(self, alone: Any) -> None:
