@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from predictor.types import CohortTrial, WindowSignals
 Floats = NDArray[np.float64]
 
 NOISE_FREE, RAW = "grad_norm_noise_free", "grad_norm"
+MOST = sys.float_info.max
 NUMBERS = {int, float, bool, type(None)}
 
 
@@ -65,12 +67,11 @@ def signal_column(values: Sequence[float | None]) -> Floats:
     What was measured and is not finite counts as the largest finite value seen: a run that went
     astray. Known weakness: no further than the worst that did not.
     """
-    column = np.array([math.nan if v is None else v for v in values], dtype=np.float64)
-    measured = np.array([v is not None for v in values])
-    finite = np.isfinite(column)
-    astray = measured & ~finite
-    if astray.any():
-        column[astray] = column[finite].max() if finite.any() else 1.0
+    column = np.array(values, dtype=np.float64)  # None becomes NaN
+    measured = finite = np.isfinite(column)
+    if not finite.all():
+        measured = np.array([v is not None for v in values])
+        column[measured & ~finite] = column[finite].max() if finite.any() else 1.0
     if (column[measured] > 0).all():
         column[measured] = np.log(column[measured])
     return column
@@ -86,7 +87,7 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
     for key in sorted(set[str]().union(*configs)):
         values = [config.get(key) for config in configs]
         if set(map(type, values)) <= NUMBERS:
-            column = np.array([_number(value) for value in values])
+            column = _numbers(values)
             positive = np.all(column[~np.isnan(column)] > 0)
             columns.append(np.log10(column) if positive else column)
         else:
@@ -97,13 +98,13 @@ def config_columns(configs: Sequence[Mapping[str, Any]]) -> Floats:
     return np.array(columns).T if columns else np.zeros((len(configs), 0))
 
 
-def _number(value: float | None) -> float:
-    """NaN where there is none, or none that a float can hold."""
+def _numbers(values: Sequence[float | None]) -> Floats:
+    """NaN where there is none, or none that a float can hold. Shape (num_trials,)."""
     try:
-        number = math.nan if value is None else float(value)
+        column = np.array(values, dtype=np.float64)  # None becomes NaN
     except OverflowError:  # an integer above 1e308
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+        column = np.array([math.nan if v is None or abs(v) > MOST else v for v in values])
+    return np.where(np.isfinite(column), column, math.nan)
 
 
 def with_squares(config: Floats) -> Floats:
