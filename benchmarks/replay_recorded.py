@@ -3,10 +3,10 @@
 STEM: a recorded set, export or study, as `sweep replay` takes them. All policies with one setting
 for everything, on the groups as given, and regrouped: per workload all runs in one study cut at its
 smallest horizon, one seed per configuration, `--draws` times. Then sft-sweep with its settings
-chosen leaving workloads out, of those that keep the others' mean regret to REGRET_LIMIT the
-cheapest (of three workloads or more); what it gains over model M (k = 3) and over the configuration alone, paired; each
-workload; and those in which random runs at equal compute would have lost less (t interval over
-orders or draws). Other intervals resample groups, of redraws whole workloads.
+chosen leaving workloads out (of three or more), of those that keep the others' mean regret to
+REGRET_LIMIT the cheapest; what it gains over model M (k = 3) and over the configuration alone,
+paired; each workload; and those in which random runs at equal compute would have lost less (t
+interval over orders or draws). Other intervals resample groups, of redraws whole workloads.
 `--window recorded`: where the early evaluations were taken, else that share of the horizon.
 `--rivals none`: without Optuna's pruners, which take half of the time.
 """

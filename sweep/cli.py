@@ -281,7 +281,7 @@ def tune(
 
 
 @app.command
-def export(*studies: str, to: Path) -> int:
+def export(*studies: str, to: str) -> int:
     """Write studies as X_runs.parquet and X_steps.parquet, for replay and for any notebook.
 
     Parameters
@@ -289,7 +289,8 @@ def export(*studies: str, to: Path) -> int:
     studies
         Studies (as for inspect). Those of one name that ask the same question are one group.
     to
-        DIR/X, where DIR/X_runs.parquet and DIR/X_steps.parquet are written.
+        DIR/X, where DIR/X_runs.parquet and DIR/X_steps.parquet are written; of a folder (DIR/) the
+        files are named after the study.
     """
     from sweep.exporting import export_studies
 

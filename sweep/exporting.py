@@ -15,22 +15,22 @@ from sweep.study_frames import StudyTables, study_tables
 from trainer.spec import UserError
 
 
-def export_studies(studies: Sequence[str], to: Path) -> int:
+def export_studies(studies: Sequence[str], to: str | Path) -> int:
     """Write the settled trials of `studies` to the two files of `to`, in place of older ones.
 
-    Where `to` is a folder they are named after the study. UserError as from `study_tables`, for a
+    Where `to` is a folder, or ends in /, they are named after the study. UserError as from `study_tables`, for a
     recorded set, and where the files cannot be written.
     """
     _refuse_recorded(studies)
     tables = study_tables(studies)
     runs: Any = tables.runs
-    to = _prefix(to, sorted(set(runs["group"])))
+    prefix = _prefix(to, sorted(set(runs["group"])))
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        write_frames(to, tables.runs, tables.steps)
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(prefix, tables.runs, tables.steps)
     except OSError as error:
-        raise UserError(f"--to: {runs_file(to)} cannot be written: {error}") from None
-    sys.stdout.write(_said(tables, len(studies), to) + "\n")
+        raise UserError(f"--to: {runs_file(prefix)} cannot be written: {error}") from None
+    sys.stdout.write(_said(tables, len(studies), prefix) + "\n")
     return 0
 
 
@@ -55,9 +55,10 @@ def _is_recorded(text: str) -> bool:
         return False
 
 
-def _prefix(to: Path, names: Sequence[str]) -> Path:
+def _prefix(to: str | Path, names: Sequence[str]) -> Path:
     """DIR/X of DIR/X_runs.parquet."""
-    if not to.is_dir():
+    is_folder, to = str(to).endswith("/") or Path(to).is_dir(), Path(to)
+    if not is_folder:
         return prefix_of(to)
     if len(names) > 1:
         raise UserError(

@@ -384,6 +384,11 @@ def test_in_a_folder_the_files_are_named_after_the_study(demo: Path, tmp_path: P
     assert names == ["demo_runs.parquet", "demo_steps.parquet"]
 
 
+def test_what_ends_in_a_slash_is_a_folder_that_is_made(demo: Path, tmp_path: Path) -> None:
+    export_studies([str(demo)], f"{tmp_path / 'new'}/")
+    assert (tmp_path / "new" / "demo_runs.parquet").is_file()
+
+
 def test_studies_of_two_names_need_a_name_beside_the_folder(demo: Path, tmp_path: Path) -> None:
     with written(tmp_path / "new", name="new") as ledger:
         record(ledger, completed(0, 0.5), steps(0))
