@@ -18,8 +18,8 @@ from trainer.spec import UserError
 def export_studies(studies: Sequence[str], to: str | Path) -> int:
     """Write the settled trials of `studies` to the two files of `to`, in place of older ones.
 
-    Where `to` is a folder, or ends in /, they are named after the study. UserError as from `study_tables`, for a
-    recorded set, and where the files cannot be written.
+    Where `to` is a folder, or ends in /, they are named after the study. UserError as from
+    `study_tables`, for a recorded set, and where the files cannot be written.
     """
     _refuse_recorded(studies)
     tables = study_tables(studies)
