@@ -77,8 +77,15 @@ def best_lines(document: Mapping[str, Any]) -> list[str]:
     base = _groups(document["base"]["measurements"], document["metric"])
     if groups:
         lines.append("by group: " + ", ".join(_beside(name, groups, base) for name in groups))
-    lines.append(f"model: {best['model_dir'] or 'not kept'}{_of_run(best)}")
+    lines.append(f"model: {best['model_dir'] or _not_kept(document)}{_of_run(best)}")
     return lines
+
+
+def _not_kept(document: Mapping[str, Any]) -> str:
+    keeps_best = document["resolved"].get("run", {}).get("keep") == "best"
+    if keeps_best and document["best"]["confirms"] is not None:
+        return "not kept: run.confirm was asked for when it had been removed"
+    return "not kept"
 
 
 def _of_run(best: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from sweep.paths import StudyPaths
 from sweep.progress import PlainView, RunningTrial, Status
 from sweep.recipe_table import recipes_document
 from sweep.text_table import Column, table_lines, table_width
-from tests.sweep_ledgers import completed, fill, trial, written
+from tests.sweep_ledgers import completed, document, fill, trial, written
 
 WIDTHS = pytest.mark.parametrize("width", [80, 140])
 
@@ -376,3 +376,16 @@ def test_lines_are_printed_as_they_are() -> None:
     text = shown(lambda console: print_lines(["[b]plan[/b]", "a " * 60], console))
     assert text.startswith("[b]plan[/b]\n")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_best_that_was_confirmed_when_its_weights_were_gone_says_so(tmp_path: Path) -> None:
+    run = {"trials": 1, "seed": 0, "keep": "best", "confirm": {"top": 1, "seeds": 1}}
+    with written(tmp_path) as ledger:
+        ledger.continue_as(document() | {"run": run}, "learned-5", [])
+        for number in (0, 10_000):
+            ledger.save_trial(completed(number, 0.5))
+        confirmed = study_document(ledger, StudyPaths(tmp_path))
+    lines = shown(lambda console: print_study(confirmed, StudyPaths(tmp_path), console))
+        shown(lambda console: print_study(confirmed, StudyPaths(tmp_path), console), 80)
+    )
+    assert "model: not kept: run.confirm was asked for when it had been removed" in text
