@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ Floats = NDArray[np.float64]
 
 NUM_DRAWS = 4000
 FEWEST_UNITS = 3
+FEWEST_FOR_PERCENTILES = 5  # no resample leaves the range of the units: of three a quarter miss
 
 
 def bootstrap_interval(
@@ -23,23 +25,57 @@ def bootstrap_interval(
 
     Columns are resampled, whole `clusters` of them where given, for all rows alike: intervals of
     differences of rows are those of the rows of differences. Efron and Tibshirani, An Introduction
-    to the Bootstrap, 1993, chapter 13, with expanded percentiles.
+    to the Bootstrap, 1993, chapter 13, with expanded percentiles; of three or four units Student's
+    t on the bootstrap's sd.
     """
     names = [str(i) for i in range(values.shape[1])] if clusters is None else list(clusters)
     codes = np.unique(names, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    if len(sizes) < FEWEST_UNITS:
+    num = int(codes.max()) + 1
+    if num < FEWEST_UNITS:
         return None
     sums = np.stack([np.bincount(codes, row) for row in values])  # (num_rows, num_clusters)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(NUM_DRAWS, len(sizes)))
-    means = sums[:, drawn].sum(axis=2) / sizes[drawn].sum(axis=1)  # (num_rows, NUM_DRAWS)
-    tail = expanded_tail(len(sizes))
-    low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+    counts = _counts(num, seed)
+    means = (sums @ counts.T) / (counts @ np.bincount(codes))  # (num_rows, NUM_DRAWS)
+    if num < FEWEST_FOR_PERCENTILES:
+        half = _student_half(means, num)
+        low, high = values.mean(axis=1) - half, values.mean(axis=1) + half
+    else:
+        tail = expanded_tail(num)
+        low, high = np.quantile(means, [tail, 1 - tail], axis=1)
     return [float(x) for x in low], [float(x) for x in high]
+
+
+def mean_interval(
+    mean: float, drawn: Floats, num_units: int
+) -> tuple[float, float] | tuple[None, None]:
+    """mean +- t x the sd of its resamples `drawn`, widened for few units; None below three."""
+    drawn = drawn[np.isfinite(drawn)]
+    if num_units < FEWEST_UNITS or len(drawn) < 2 or not math.isfinite(mean):
+        return None, None
+    half = float(_student_half(drawn, num_units))
+    return mean - half, mean + half
 
 
 def expanded_tail(num: int) -> float:
     """The percentile that takes the place of 2.5 % in a bootstrap of the mean of `num` units, which
     is too narrow for few of them. Source: the expanded percentile interval of Hesterberg, "What
     Teachers Should Know About the Bootstrap", The American Statistician 69 (2015)."""
-    return normal_cdf(-((num / (num - 1)) ** 0.5) * student_quantile(0.975, num - 1))
+    return normal_cdf(-_widening(num) * student_quantile(0.975, num - 1))
+
+
+def _counts(num: int, seed: int) -> Floats:
+    """How often each unit is in each resample, (NUM_DRAWS, num)."""
+    drawn = np.random.default_rng(seed).integers(num, size=(NUM_DRAWS, num))
+    places = drawn + num * np.arange(NUM_DRAWS)[:, None]
+    counts = np.bincount(places.reshape(-1), minlength=NUM_DRAWS * num)
+    return counts.reshape(NUM_DRAWS, num).astype(np.float64)
+
+
+def _student_half(means: Floats, num: int) -> Floats:
+    sd = np.asarray(means.std(axis=-1), dtype=np.float64)
+    return student_quantile(0.975, num - 1) * _widening(num) * sd
+
+
+def _widening(num: int) -> float:
+    """What makes the bootstrap's sd, too small by resampling what was seen, unbiased for means."""
+    return (num / (num - 1)) ** 0.5

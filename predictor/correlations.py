@@ -125,17 +125,6 @@ def draws(clusters: Codes, seed: int, num: int = NUM_DRAWS) -> Floats:
     return rng.multinomial(size, np.full(size, 1 / size), num)[:, codes].astype(np.float64)
 
 
-def mean_interval(
-    mean: float, drawn: Floats, num_clusters: int
-) -> tuple[float, float] | tuple[None, None]:
-    """mean +- t x the bootstrap's sd, widened for few clusters; None below three."""
-    drawn = drawn[np.isfinite(drawn)]
-    if num_clusters < 3 or len(drawn) < 2 or not math.isfinite(mean):
-        return None, None
-    half = student_quantile(0.975, num_clusters - 1) * float(drawn.std()) * widening(num_clusters)
-    return mean - half, mean + half
-
-
 def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """Holm's p-values (Scandinavian Journal of Statistics 6, 1979), as statsmodels' multipletests:
     the smallest times their number, the next times one less, never falling, at most 1."""
@@ -146,11 +135,6 @@ def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
         highest = max(highest, min(1.0, (len(ordered) - place) * p_values[key]))
         adjusted[key] = highest
     return adjusted
-
-
-def widening(num_clusters: int) -> float:
-    """What makes the bootstrap's sd, too small by resampling what was seen, unbiased for means."""
-    return (num_clusters / (num_clusters - 1)) ** 0.5
 
 
 def _rank(controls: Floats) -> int:

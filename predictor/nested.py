@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.correlations import draws, mean_interval, rank_correlations
+from predictor.bootstrap import mean_interval
+from predictor.correlations import draws, rank_correlations
 from predictor.distributions import mixture_log_density
 from predictor.features import NOISE_FREE, tabulate
 from predictor.model import OURS, regress

@@ -165,6 +165,11 @@ def _is_better(line: Line, own: Measured, compute: Interval, regret: Interval) -
     """Held-out, beyond its interval: cheaper at a regret that is allowed or no more than it was,
     or of less regret where that was beyond the limit."""
     within = line.held_out.regret.mean <= max(REGRET_LIMIT, own.regret.mean)
-    cheaper = compute.high < 0 and compute.mean <= -LEAST_GAIN and within
-    safer = own.regret.mean > REGRET_LIMIT and regret.high < 0
+    cheaper = _is_below(compute) and compute.mean <= -LEAST_GAIN and within
+    safer = own.regret.mean > REGRET_LIMIT and _is_below(regret)
     return cheaper or safer
+
+
+def _is_below(one: Interval) -> bool:
+    """0, beyond its interval."""
+    return one.high is not None and one.high < 0

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.bootstrap import expanded_tail
+from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded import RecordedStudy
 from predictor.tuning_design import Candidate
 from predictor.tuning_replays import LostRun, Outcome
@@ -17,14 +17,11 @@ from predictor.tuning_search import Search
 
 Floats = NDArray[np.float64]
 
-FEWEST_GROUPS = 5  # below, intervals are over the orders of the groups
-NUM_RESAMPLES = 2000
-
 
 class Interval(NamedTuple):
     mean: float
-    low: float  # 95 %, expanded percentiles of the bootstrap
-    high: float
+    low: float | None  # 95 %, as bootstrap_interval; None of fewer than three units
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +54,12 @@ class Loss:
 
 
 class Report:
-    """Means and intervals over the units of a search."""
+    """Means over the units of a search, with intervals over its groups; of one or two groups over
+    their orders."""
 
     def __init__(self, search: Search, seed: int) -> None:
-        self.search = search
-        self.over_groups = len(search.folds.studies) >= FEWEST_GROUPS
-        num = len(search.folds.studies) if self.over_groups else len(search.units)
-        rng = np.random.default_rng(seed)
-        self.resamples = rng.integers(num, size=(NUM_RESAMPLES, num))
-        self.tail = expanded_tail(num)
+        self.search, self.seed = search, seed
+        self.over_groups = len(search.folds.studies) >= FEWEST_UNITS
 
     def same(self, candidate: Candidate) -> list[Outcome]:
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
@@ -123,10 +117,9 @@ class Report:
 
     def _interval(self, values: Floats) -> Interval:
         """`values` (num_units,), in the order of the units."""
-        if self.over_groups:
-            values = values.reshape(len(self.search.folds.studies), -1).mean(1)
-        means = values[self.resamples].mean(1)
-        low, high = (float(q) for q in np.quantile(means, (self.tail, 1 - self.tail)))
+        clusters = [str(unit.study) for unit in self.search.units] if self.over_groups else None
+        found = bootstrap_interval(values[None], self.seed, clusters)
+        low, high = (None, None) if found is None else (found[0][0], found[1][0])
         return Interval(float(values.mean()), low, high)
 
 
