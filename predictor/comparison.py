@@ -93,9 +93,9 @@ def summarised(
     of_policy = {name: [one for one in replays if one.policy == name] for name in policies}
     compute = group_values(replays, lambda one: one.compute)
     regret = group_values(replays, lambda one: one.regret)
-    groups = _groups(replays)
-    is_few = clusters is None or len(groups) < FEWEST_UNITS
-    units = None if is_few else [clusters[name] for name in groups]
+    groups, units = _groups(replays), None
+    if clusters is not None and len(groups) >= FEWEST_UNITS:
+        units = [clusters[name] for name in groups]
     computes, regrets = (bootstrap_interval(values, seed, units) for values in (compute, regret))
     rows: list[Row] = []
     for i, name in enumerate(policies):

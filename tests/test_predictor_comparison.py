@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from predictor.bootstrap import bootstrap_interval
 from predictor.comparison import (
+    Row,
     group_values,
     order_seeds,
     replay_all,
@@ -16,7 +16,7 @@ from predictor.comparison import (
 )
 from predictor.policies import Fewer, Window, ours, rivals
 from predictor.recorded import RecordedStudy
-from predictor.replay import replay
+from predictor.replay import Replay, replay
 from predictor.types import Settings
 from tests.evidence_studies import grid, study_of
 
@@ -83,41 +83,32 @@ class TestSummary:
         assert low < summarised(one_group)[2].compute < high
         assert summarised(one_group[:1])[0].compute_interval is None
 
+    def test_two_groups_have_intervals_over_their_orders_in_clusters_too(self) -> None:
+        own = {"a": "a", "b": "b"}
+        assert summarised(self.REPLAYS, clusters=own) == summarised(self.REPLAYS)
 
-class TestBootstrap:
-    def test_is_near_the_normal_interval_of_many_groups(self) -> None:
-        values = np.random.default_rng(0).normal(size=(1, 400))
-        (low,), (high,) = intervals(values)
-        half = 1.96 * values.std() / 20
-        assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+    def test_redraws_of_one_workload_tell_what_one_of_them_tells(self) -> None:
+        """Five workloads and four redraws of each, which are the same: as wide as five groups."""
+        five = [replace(one, study=name) for name in "abcde" for one in moved(self.REPLAYS, name)]
+        redraws = [replace(one, study=f"{one.study}{draw}") for draw in range(4) for one in five]
+        clusters = {one.study: one.study[0] for one in redraws}
+        clustered, alone = summarised(redraws, clusters=clusters)[2], summarised(redraws)[2]
+        assert width(clustered) == pytest.approx(width(summarised(five)[2]), rel=0.01)
+        assert width(alone) < 0.6 * width(clustered)
 
-    def test_is_paired_over_rows(self) -> None:
-        values = np.random.default_rng(0).normal(size=(1, 20))
-        shifted = np.concatenate([values, values + 0.5])
-        low, high = intervals(shifted)
-        assert low[1] - low[0] == pytest.approx(0.5) and high[1] - high[0] == pytest.approx(0.5)
-
-    def test_resamples_clusters_as_a_whole(self) -> None:
-        values = np.array([[0.0] * 50 + [0.5] * 50 + [1.0] * 50])
-        alone, together = (
-            intervals(values, clusters) for clusters in (None, ["x"] * 50 + ["y"] * 50 + ["z"] * 50)
-        )
-        assert alone[0][0] > 0.4 and alone[1][0] < 0.6
-        assert (together[0][0], together[1][0]) == (0, 1)
-
-    def test_of_two_units_there_is_none(self) -> None:
-        assert bootstrap_interval(np.array([[0.0, 1.0]])) is None
-        assert bootstrap_interval(np.zeros((1, 6)), clusters=["x", "y"] * 3) is None
-
-    def test_five_units_are_enough_to_keep_its_level(self) -> None:
-        """Percentiles that are not expanded leave out the true mean in 17 % of such draws."""
-        drawn = np.random.default_rng(0).normal(size=(400, 5))
-        low, high = intervals(drawn)
-        missed = sum(not a <= 0 <= b for a, b in zip(low, high, strict=True))
-        assert missed < 0.09 * 400
+    def test_redraws_of_two_workloads_have_no_interval(self) -> None:
+        names = ("a 1", "a 2", "b 1", "b 2")
+        redraws = [replace(one, study=name) for name in names for one in self.REPLAYS]
+        rows = summarised(redraws, clusters={name: name[0] for name in names})
+        assert all(row.compute_interval is row.regret_interval is None for row in rows)
 
 
-def intervals(values: Any, clusters: list[str] | None = None) -> tuple[list[float], list[float]]:
-    found = bootstrap_interval(values, clusters=clusters)
-    assert found is not None
-    return found
+def moved(replays: list[Replay], name: str) -> list[Replay]:
+    """The first study's, their compute shifted by the name."""
+    more = 0.01 * "abcde".index(name)
+    return [replace(one, compute=one.compute + more) for one in replays if one.study == "a"]
+
+
+def width(row: Row) -> float:
+    assert row.compute_interval is not None
+    return row.compute_interval[1] - row.compute_interval[0]
