@@ -8,7 +8,7 @@ was chosen without it, screening included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,7 @@ def tune(
     *,
     risk: float | None = None,
     recorded: Window = RECORDED,
+    fixed: Collection[str] = (),
     num_orders: int = 5,
     num_workers: int = 1,
     num_processes: int = 1,
@@ -90,7 +91,7 @@ def tune(
     on_done: Callable[[], None] = lambda: None,
 ) -> Tuning:
     """The same for any number of processes. `recorded`: the window that a `present` without one
-    stands for. `on_start` is told of further replays to come.
+    stands for. `fixed`: keys that keep their value. `on_start` is told of further replays to come.
 
     Studies without a run that was trained to its end are left out. ValueError where `too_few` says
     so; NothingToHoldOut for one study with one seed in a single order.
@@ -102,7 +103,7 @@ def tune(
     orders = range(seed, seed + num_orders)
     folds = make_folds(usable, orders)
     base = allowed(present, risk)
-    candidates = design(base, folds.studies, risk, seed, recorded)
+    candidates = design(base, folds.studies, risk, seed, recorded, fixed)
     with Replays(
         folds.studies, num_workers=num_workers, num_processes=num_processes, on_done=on_done
     ) as replays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -93,13 +93,15 @@ def design(
     risk: float | None,
     seed: int,
     recorded: Window = RECORDED,
+    fixed: Collection[str] = (),
 ) -> list[Candidate]:
     """`base` first, then a scrambled Sobol sequence around it, its pruning on, without repeats.
 
     Each key keeps its value in a third of the points: effects are few, and a setting that changes
     little is easier to believe. `risk`: the highest that may be stated. `min_steps` is searched
     where positions are samples, and only as far as its window may reach. `recorded`: both given;
-    the other key where only one of a recorded window is moved.
+    the other key where only one of a recorded window is moved. `fixed`: of KEYS what is not
+    searched.
     """
     from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]
 
@@ -111,6 +113,7 @@ def design(
     most_steps = _most_steps(studies)
     on = replace(base, settings=replace(base.settings, enabled=True))
     rows = [dict(zip(KEYS, row, strict=True)) for row in points]
+    rows = [{key: u for key, u in row.items() if key not in fixed} for row in rows]
     found = [_at(on, row, ranges, most_steps, recorded) for row in rows]
     return list(dict.fromkeys((base, on, *found)))
 

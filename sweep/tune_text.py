@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -63,9 +63,9 @@ def verdict(document: Part) -> list[str]:
             f"compared as it would be at {base['risk']:g}."
         )
     against = (
-        f"{_points(compute['mean'])} of the compute against the present setting (95 % "
-        f"{_points(compute['low'])} to {_points(compute['high'])}) at {_signed(regret['mean'])} "
-        f"of regret (95 % {_signed(regret['low'])} to {_signed(regret['high'])})"
+        f"{_points(compute['mean'])} of the compute against the present setting"
+        f"{_within(compute, _points)} at {_signed(regret['mean'])} of regret"
+        f"{_within(regret, _signed)}"
     )
     if document["is_better"]:
         held = document["recommended_held_out"]
@@ -77,7 +77,10 @@ def verdict(document: Part) -> list[str]:
         ]
         return sentences
     kept = "keep it" if base == present else "keep the rest of it"
-    sentences.append(f"No setting is better than the present one beyond its interval: {kept}.")
+    why = "No setting is better than the present one beyond its interval"
+    if not _has_intervals(document):
+        why = "So few orders of so few groups tell of no setting that it is better (see --orders)"
+    sentences.append(f"{why}: {kept}.")
     if _main_line(document)["candidate"] != base:
         sentences.append(
             f"What is cheapest at a regret of at most {document['regret_limit']:g} came to "
@@ -101,9 +104,10 @@ def _headline(document: Part) -> str:
 def _held_out(document: Part) -> str:
     over, what = document["folds_over"], document["intervals_over"]
     units = "groups" if what == "groups" else "the orders of the groups"
+    intervals = f"bootstrap over {units}" if _has_intervals(document) else "none of so few orders"
     return (
         f"Held out: {document['num_folds']} folds over {over}; each is measured under the setting "
-        f"chosen without it. Intervals: bootstrap over {units}. The settings that are named, and "
+        f"chosen without it. Intervals: {intervals}. The settings that are named, and "
         "the runs that the recommended one loses, come from everything."
     )
 
@@ -289,7 +293,18 @@ def _print_wrapped(
 
 
 def _interval(found: Part) -> list[str]:
-    return [f"{found['mean']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}"]
+    low, high = found["low"], found["high"]
+    ends = f.MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    return [f"{found['mean']:.3f}", ends]
+
+
+def _within(found: Part, shown: Callable[[float], str]) -> str:
+    low, high = found["low"], found["high"]
+    return "" if low is None or high is None else f" (95 % {shown(low)} to {shown(high)})"
+
+
+def _has_intervals(document: Part) -> bool:
+    return document["compute_gained"]["low"] is not None
 
 
 def _signed(value: float) -> str:

@@ -38,6 +38,7 @@ class Present(NamedTuple):
     recorded: Window  # what the candidate's window stands for
     origin: str
     max_expected_misses: float
+    has_history: bool
 
 
 def show_tuning(
@@ -144,6 +145,11 @@ def _limits(found: Tuning, studies: Sequence[RecordedStudy], present: Present) -
         "more: without audits nobody would learn whether the stated risks hold. "
         f"max_expected_misses was {present.max_expected_misses:g} throughout."
     )
+    if present.has_history:
+        sentences.append(
+            "Replays know no pruning.history: they had the paper's prior in its place, and "
+            "prior_strength stays as it is."
+        )
     return sentences
 
 
@@ -168,7 +174,10 @@ def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], file: Path 
     known = _window(sections[0]) if is_own else (None if file else window)
     replayed = Window() if _is_recorded(studies, window, known) else window
     origin = _origin(len(texts), sections, is_own) if file is None else f"as in {file.name}"
-    return Present(Candidate(settings, replayed), window, origin, settings.max_expected_misses)
+    has_history = any(one.history for one in ([own] if own is not None else sections))
+    return Present(
+        Candidate(settings, replayed), window, origin, settings.max_expected_misses, has_history
+    )
 
 
 def _origin(num_sources: int, sections: Sequence[Pruning], is_own: bool) -> str:
@@ -290,6 +299,7 @@ def _with_progress(
                 present.candidate,
                 risk=risk,
                 recorded=present.recorded,
+                fixed=("prior_strength",) if present.has_history else (),
                 num_orders=num_orders,
                 num_workers=num_workers,
                 num_processes=num_cores(),

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from predictor.policies import OneLook, Window
 from predictor.recorded import RecordedStudy
@@ -61,7 +63,7 @@ class TestWhatIsRecommended:
         assert clear.is_better
         share = clear.recommended.window.share
         assert share is not None and share < 0.1
-        assert clear.compute_gained.high < 0
+        assert clear.compute_gained.high is not None and clear.compute_gained.high < 0
         assert clear.recommended_held_out.regret.mean <= REGRET_LIMIT
 
     def test_where_it_misleads_at_first_a_later_window(self) -> None:
@@ -93,6 +95,34 @@ class TestWhatIsRecommended:
         spent = [line.in_sample.compute.mean for line in clear.frontier]
         assert spent == sorted(spent, reverse=True)
         assert [line.limit for line in clear.frontier] == list(LIMITS)
+
+
+class TestIntervals:
+    def test_are_over_groups_of_three_or_more(self) -> None:
+        three = tuned([noise(name, 8) for name in NAMES[:3]])
+        assert three.intervals_over == "groups"
+        two = tuned([noise(name, 8) for name in NAMES[:2]])
+        assert two.intervals_over == "orders"
+        assert two.compute_gained.high is not None
+
+    def test_a_group_is_one_unit_however_many_its_orders(self) -> None:
+        studies = [noise(name, 8) for name in NAMES[:3]]
+        with Replays(studies) as replays:
+            search = Search(make_folds(studies, range(4)), range(4), replays, PRESENT)
+            search.run([(PRESENT, unit) for unit in search.units])
+            report = Report(search, 0)
+            outcomes = report.same(PRESENT)
+            found = report.measure(outcomes).compute
+        own = np.array([one.compute for one in outcomes]).reshape(3, 4).mean(axis=1)
+        expected = stats.t.interval(0.95, 2, own.mean(), stats.sem(own))
+        assert found.mean == pytest.approx(own.mean())
+        assert (found.low, found.high) == pytest.approx(expected, rel=0.05)
+
+    def test_of_two_orders_there_are_none_and_nothing_is_better(self) -> None:
+        found = tuned([tells_at_once("a", 12)])
+        assert found.compute_gained.mean < -0.01
+        assert (found.compute_gained.low, found.compute_gained.high) == (None, None)
+        assert not found.is_better and found.recommended == PRESENT
 
 
 class TestWhatIsLost:
@@ -206,6 +236,16 @@ class TestTheDesign:
         tried = {number for number in steps(in_samples) if number is not None}
         assert len(tried) > 3
         assert max(tried) * 2.0 <= 0.25 * 100
+
+    def test_what_is_fixed_keeps_its_value(self) -> None:
+        base = replace(PRESENT, settings=Settings(prior_strength=1.5))
+
+        def strengths(*fixed: str) -> set[float]:
+            found = design(base, [noise("a")], None, 0, fixed=fixed)
+            return {one.settings.prior_strength for one in found}
+
+        assert len(strengths()) > 3
+        assert strengths("prior_strength") == {1.5}
 
     def test_a_recorded_window_is_kept_or_moved_as_a_whole(self) -> None:
         recorded = replace(PRESENT, window=Window())

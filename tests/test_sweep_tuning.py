@@ -9,6 +9,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from rich.console import Console
@@ -24,7 +25,7 @@ from sweep.study_source import source_line, source_of
 from sweep.study_writing import Change, with_pruning, write_pruning
 from sweep.tune_text import print_tuning
 from sweep.tuning import show_tuning
-from tests.sweep_ledgers import written
+from tests.sweep_ledgers import document, written
 from tests.tuning_studies import noise, tells_at_once
 from trainer.spec import UserError
 
@@ -285,8 +286,60 @@ class TestTheFileThatIsWrittenTo:
         assert document["written"] == {"file": str(file), "changes": [], "error": str(caught.value)}
 
 
+class TestAHistory:
+    HISTORY = "pruning: {history: [../runs/old], prior_strength: 1.5}"
+
+    @pytest.mark.parametrize(
+        ("pruning", "fixed"),
+        [(HISTORY, ("prior_strength",)), ("pruning: {prior_strength: 1.5}", ())],
+    )
+    def test_keeps_its_strength_as_replays_do_not_know_it(
+        self,
+        made: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        pruning: str,
+        fixed: tuple[str, ...],
+    ) -> None:
+        study_file(tmp_path, pruning)
+        asked: list[object] = []
+
+        def few(base: Candidate, *args: object) -> list[Candidate]:
+            asked.append(args[-1])
+            return [base]
+
+        monkeypatch.setattr("predictor.tuning.design", few)
+        monkeypatch.setattr(module, "num_cores", lambda: 1)
+        assert tune([made], [noise("a", 8)], write=True) == 0
+        assert asked == [fixed]
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("Replays know no pruning.history" in said) == bool(fixed)
+
+    def test_of_the_study_itself_counts_where_no_file_is_written(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], few_settings: None
+    ) -> None:
+        asked = {**document(), "pruning": {"history": ["old"]}}
+        with patch("tests.sweep_ledgers.document", lambda: asked), written(tmp_path / "past"):
+            pass
+        tune([tmp_path / "past"], [noise("a", 8)], as_json=True)
+        limits = json.loads(capsys.readouterr().out)["limits"]
+        assert any("Replays know no pruning.history" in one for one in limits)
+
+
 @pytest.mark.usefixtures("few_settings")
 class TestTheText:
+    def test_says_that_so_few_orders_have_no_intervals(
+        self, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tune([made], [tells_at_once("a", 10)], as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        assert document["compute_gained"]["low"] is None
+        said = " ".join(" ".join(printed(document)).split())
+        assert "So few orders of so few groups tell of no setting that it is better" in said
+        assert "Intervals: none of so few orders." in said
+        assert "None" not in said
+
     def test_says_of_each_lost_run_what_it_was_and_why_it_was_stopped(
         self,
         made: Path,
