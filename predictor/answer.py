@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from predictor.evidence import LEAST_RUNS, StudyEvidence
 from predictor.pooling import Pooled
-from predictor.verdicts import NOUNS, PAPER, Statement, added, added_sentence, is_above, statements
+from predictor.verdicts import (
+    ALPHA,
+    NOUNS,
+    PAPER,
+    Statement,
+    added,
+    added_sentence,
+    is_above,
+    statements,
+)
 
 SIDES = {  # what can be said of the paper's finding, in this order
     "holds": "holds {}",
@@ -101,6 +110,6 @@ def _side(statement: Statement) -> str:
 
 
 def _pooled_side(pooled: Pooled) -> str:
-    if pooled.low <= 0 <= pooled.high:
+    if pooled.holm >= ALPHA:
         return "unclear"
     return "holds" if (pooled.rho > 0) == (PAPER[pooled.name] == "higher") else "reversed"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from predictor.correlations import Correlation
-from predictor.distributions import student_quantile
+from predictor.correlations import Correlation, holm_adjusted
+from predictor.distributions import student_quantile, two_sided_p
 from predictor.evidence import StudyEvidence
 
 LEAST_STUDIES = 3
@@ -28,6 +28,8 @@ class Pooled:
     num_runs: int
     num_positive: int  # studies whose own rho is above 0
     tau: float  # sd of the studies' own correlations beyond chance, on Fisher's scale
+    p_value: float  # of no correlation on average; below 0.05 where the interval excludes 0
+    holm: float  # after Holm's correction over all that are pooled
 
 
 def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False) -> Pooled | None:
@@ -59,7 +61,9 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
     mean = float(share @ z / share.sum())
     dof = len(found) - 1
     scale = max(1.0, float(share @ (z - mean) ** 2) / dof) ** 0.5
-    half = student_quantile(0.975, dof) * scale / float(share.sum()) ** 0.5
+    sd = scale / float(share.sum()) ** 0.5
+    half = student_quantile(0.975, dof) * sd
+    p_value = two_sided_p(mean / sd, dof)
     return Pooled(
         name,
         math.tanh(mean),
@@ -69,4 +73,12 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
         sum(one.num_runs for one in found),
         sum(one.rho > 0 for one in found),
         tau2**0.5,
+        p_value,
+        p_value,
     )
+
+
+def adjusted(pooled: Sequence[Pooled]) -> list[Pooled]:
+    """Holm's correction over all of them."""
+    p_values = holm_adjusted({place: one.p_value for place, one in enumerate(pooled)})
+    return [replace(one, holm=p_values[place]) for place, one in enumerate(pooled)]

@@ -84,8 +84,14 @@ def pooled_statement(pooled: Pooled, given: str = "") -> str:
     )
     if pooled.low <= 0 <= pooled.high:
         return f"No common sign over the studies: {noun}{known} ({numbers})."
-    word = "Higher" if pooled.rho > 0 else "Lower"
-    return f"{word} {noun} goes with a better score over the studies{known} ({numbers})."
+    word = "higher" if pooled.rho > 0 else "lower"
+    text = f"{word} {noun} goes with a better score over the studies{known} ({numbers})"
+    if pooled.holm < ALPHA:
+        return f"{_capital(text)}."
+    return (
+        f"Only a hint that {text}: with as many correlations looked at, chance gives one as strong "
+        "too often."
+    )
 
 
 def limits(evidence: StudyEvidence) -> list[str]:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.answer import answer, overall
 from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
-from predictor.pooling import Pooled, pool
+from predictor.pooling import Pooled, adjusted, pool
 from predictor.recorded import RecordedStudy
 from predictor.reliability import Audit, audit_miss_rate
 from predictor.verdicts import limits, pooled_statement, statements
@@ -83,10 +83,12 @@ def _all_evidence(studies: Sequence[RecordedStudy]) -> list[StudyEvidence]:
 
 
 def _pooled(found: Sequence[StudyEvidence]) -> list[tuple[Pooled, bool]]:
-    """Each signal alone, then given the configuration, where two studies have it."""
+    """Each signal alone, then given the configuration, where studies enough have it."""
     pairs = [(name, given) for name in SIGNALS for given in (False, True)]
     each = [(pool(found, name, given), given) for name, given in pairs]
-    return [(one, given) for one, given in each if one is not None]
+    there = [(one, given) for one, given in each if one is not None]
+    corrected = adjusted([one for one, _ in there])
+    return [(one, given) for one, (_, given) in zip(corrected, there, strict=True)]
 
 
 def _known(found: Sequence[StudyEvidence], name: str) -> str:

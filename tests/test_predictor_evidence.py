@@ -28,7 +28,7 @@ from predictor.evidence import (
 from predictor.features import tabulate
 from predictor.model import OURS, regress
 from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family
-from predictor.pooling import pool
+from predictor.pooling import adjusted, pool
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
 from predictor.target import Scale, scale_of
@@ -501,6 +501,17 @@ class TestPooled:
         assert pooled.low < 0 < pooled.high
         told = pooled_statement(pooled)
         assert "No common sign" in told and "positive in 2 of them" in told
+
+    def test_a_claim_takes_holms_correction_over_the_signals(self) -> None:
+        alone = pool([of_rho(rho, 0.392) for rho in (0.3, 0.4, 0.45, 0.5)], "loss")
+        assert alone is not None
+        assert alone.low > 0 and 0.01 < alone.p_value < 0.05
+        assert pooled_statement(alone).startswith("Higher early training loss goes with")
+        (among,) = adjusted([alone, *[replace(alone, p_value=0.5)] * 5])[:1]
+        assert among.holm == pytest.approx(6 * alone.p_value)
+        told = pooled_statement(among)
+        assert told.startswith("Only a hint that higher early training loss goes with")
+        assert "not clear" in overall([of_rho(0.4, 0.392)], [among])
 
     def test_two_studies_are_not_pooled(self) -> None:
         assert pool([of_rho(0.4, 0.392)] * 2, "loss") is None
