@@ -9,8 +9,8 @@ NEEDS := pyproject.toml constraints.txt
 quickstart: $(VENV)/installed  ## install, run the shipped quickstart study, show the result
 	@$(BIN)/sweep run quickstart
 
-test: $(VENV)/installed-test  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(VENV)/installed-test  ## the whole suite, two files at a time: many of its tests wait
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: $(VENV)/installed-test  ## without the slow tests
 	$(BIN)/python -m pytest -m "not slow"
