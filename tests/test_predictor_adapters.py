@@ -78,7 +78,7 @@ def test_trials_that_cannot_win_are_pruned_at_their_window(
         assert verdict["settings"]["audit"] == 0.0
         assert json.loads(json.dumps(verdict)) == verdict
     pruned = [t.user_attrs[VERDICT] for t in trials if t.state == TrialState.PRUNED]
-    assert sum(verdict["probability"] for verdict in pruned) <= 0.3
+    assert 0 < sum(verdict["probability"] for verdict in pruned) <= 1.0  # max_expected_misses
     assert all(verdict["reason"].startswith("P(beats trial") for verdict in pruned)
 
 
