@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
-from multiprocessing import get_context
-from signal import SIG_IGN, SIGINT, signal
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded import RecordedStudy
 from predictor.replay import Policy, Replay, replay
+from predictor.workers import Workers
 
 Floats = NDArray[np.float64]
 
@@ -62,16 +60,19 @@ def replay_all(
     as there are cores, if there is enough to do. `on_done` is called after each order of a study.
     """
     tasks = [
-        (study, order) for study in studies for order in order_seeds(seed, study.name, num_orders)
+        (i, order)
+        for i, study in enumerate(studies)
+        for order in order_seeds(seed, study.name, num_orders)
     ]
     if num_processes is None:
         num_runs = num_orders * len(policies) * sum(len(study.runs) for study in studies)
         num_processes = 1 if num_runs < WORTH_A_PROCESS else num_cores()
-    shared = (repeat(tuple(policies)), repeat(num_workers), repeat(min_gain))
+    asked = _Asked(tuple(studies), tuple(policies), num_workers, min_gain)
     found: list[Replay] = []
-    for replays in _mapped(tasks, shared, min(num_processes, len(tasks))):
-        found += replays
-        on_done()
+    with Workers(asked, min(num_processes, len(tasks))) as workers:
+        for replays in workers.map(_replayed, tasks):
+            found += replays
+            on_done()
     return found
 
 
@@ -144,33 +145,22 @@ def _groups(replays: Sequence[Replay]) -> list[str]:
     return list(dict.fromkeys(one.study for one in replays))
 
 
-def _mapped(
-    tasks: Sequence[tuple[RecordedStudy, int]],
-    shared: tuple[repeat[tuple[Policy, ...]], repeat[int], repeat[float]],
-    num_processes: int,
-) -> Iterator[list[Replay]]:
-    if num_processes <= 1:
-        yield from map(_replayed, tasks, *shared)
-        return
-    pool = ProcessPoolExecutor(
-        num_processes,
-        mp_context=get_context("spawn"),
-        initializer=signal,
-        initargs=(SIGINT, SIG_IGN),  # Ctrl-C is the caller's
-    )
-    try:
-        yield from pool.map(_replayed, tasks, *shared)
-    finally:
-        pool.shutdown(cancel_futures=True)
+class _Asked(NamedTuple):
+    """What all replays share."""
+
+    studies: tuple[RecordedStudy, ...]
+    policies: tuple[Policy, ...]
+    num_workers: int
+    min_gain: float
 
 
-def _replayed(
-    task: tuple[RecordedStudy, int], policies: Sequence[Policy], num_workers: int, min_gain: float
-) -> list[Replay]:
-    study, seed = task
+def _replayed(asked: _Asked, task: tuple[int, int]) -> list[Replay]:
+    """A study, by its index, in one order under every policy."""
+    index, seed = task
+    study, num_workers, min_gain = asked.studies[index], asked.num_workers, asked.min_gain
     return [
         replay(study, policy, seed=seed, num_workers=num_workers, min_gain=min_gain)
-        for policy in policies
+        for policy in asked.policies
     ]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -14,6 +12,7 @@ from predictor.recorded import RecordedStudy
 from predictor.regret import LOST, Ends
 from predictor.replay import Replay, replay
 from predictor.tuning_design import Candidate
+from predictor.workers import Workers
 
 
 class Unit(NamedTuple):
@@ -59,9 +58,9 @@ class Replays:
         on_done: Callable[[], None] = lambda: None,
     ) -> None:
         """`studies` as `replayable` gives them; `on_done` is called after each replay."""
-        self.studies, self.num_workers, self.on_done = studies, num_workers, on_done
+        self.studies, self.on_done = studies, on_done
         self.known: dict[Task, Outcome] = {}
-        self.pool = _pool(studies, num_workers, num_processes) if num_processes > 1 else None
+        self.workers = Workers((studies, num_workers), num_processes)
 
     def __enter__(self) -> Self:
         return self
@@ -72,15 +71,11 @@ class Replays:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+        self.workers.__exit__(kind, error, traceback)
 
     def run(self, tasks: Iterable[Task]) -> None:
         new = [task for task in dict.fromkeys(tasks) if task not in self.known]
-        if self.pool is None:
-            outcomes = (_outcome(self.studies, self.num_workers, task) for task in new)
-        else:
-            outcomes = self.pool.map(_outcome_in_process, new)
+        outcomes = self.workers.map(_outcome, new)
         for task, outcome in zip(new, outcomes, strict=True):
             self.known[task] = outcome
             self.on_done()
@@ -90,7 +85,8 @@ class Replays:
         return self.known[candidate, unit]
 
 
-def _outcome(studies: Sequence[RecordedStudy], num_workers: int, task: Task) -> Outcome:
+def _outcome(shared: tuple[Sequence[RecordedStudy], int], task: Task) -> Outcome:
+    studies, num_workers = shared
     candidate, unit = task
     study = studies[unit.study]
     min_gain = candidate.settings.min_gain
@@ -135,25 +131,3 @@ def _with_names(reason: str | None, study: RecordedStudy) -> str | None:
         return f"beats run {study.runs[int(match[1])].name})"
 
     return reason and re.sub(r"beats trial (\d+)\)", named, reason)
-
-
-# --- in a process of the pool
-
-_own: list[tuple[Sequence[RecordedStudy], int]] = []
-
-
-def _pool(
-    studies: Sequence[RecordedStudy], num_workers: int, num_processes: int
-) -> ProcessPoolExecutor:
-    """Started afresh: a fork of a process with threads may hang."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(num_processes, context, _keep_in_process, (studies, num_workers))
-
-
-def _keep_in_process(studies: Sequence[RecordedStudy], num_workers: int) -> None:
-    _own[:] = [(studies, num_workers)]
-
-
-def _outcome_in_process(task: Task) -> Outcome:
-    ((studies, num_workers),) = _own
-    return _outcome(studies, num_workers, task)

@@ -1,0 +1,76 @@
+"""Worker processes that hold what all their tasks share, and that can be left at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from signal import SIG_IGN, SIGINT, signal
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+Shared = TypeVar("Shared")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Workers(Generic[Shared]):
+    """A map over processes, each of which is given `shared` once. With one process: in this one.
+
+    They are started afresh: a fork of a process with threads may hang. Ctrl-C is the caller's. Left
+    by an exception, they are killed and not waited for: of a pool that is only shut down, a second
+    Ctrl-C leaves some behind that this process then waits for at its own end, for ever.
+    """
+
+    def __init__(self, shared: Shared, num_processes: int) -> None:
+        self.shared = shared
+        self.others = set(active_children())
+        self.pool = _pool(shared, num_processes) if num_processes > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.pool is None:
+            return
+        if kind is not None:
+            for process in set(active_children()) - self.others:
+                process.kill()
+        self.pool.shutdown(cancel_futures=True)
+
+    def map(
+        self, function: Callable[[Shared, Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Result]:
+        """`function(shared, task)` of every task, in their order. `function` is found by name."""
+        if self.pool is None:
+            return (function(self.shared, task) for task in tasks)
+        return self.pool.map(_Held(function), tasks)
+
+
+# --- in a worker
+
+_held: list[Any] = []
+
+
+def _pool(shared: object, num_processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_processes, get_context("spawn"), _begin, (shared,))
+
+
+def _begin(shared: object) -> None:
+    signal(SIGINT, SIG_IGN)
+    _held[:] = [shared]
+
+
+class _Held(Generic[Task, Result]):
+    """A function of what the worker holds, and of a task."""
+
+    def __init__(self, function: Callable[[Any, Task], Result]) -> None:
+        self.function = function
+
+    def __call__(self, task: Task) -> Result:
+        return self.function(_held[0], task)
