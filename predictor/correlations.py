@@ -137,5 +137,13 @@ def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
     return adjusted
 
 
+def num_configs_needed(half_width: float) -> int:
+    """Configurations for a 95 % interval of about +- half_width around a rho of 0.
+
+    Fisher's z has the sd 1.03 / sqrt(n - 3) for Spearman's rho (Fieller, Hartley and Pearson).
+    """
+    return 3 + math.ceil((1.96 * 1.03 / math.atanh(half_width)) ** 2)
+
+
 def _rank(controls: Floats) -> int:
     return int(np.linalg.matrix_rank(controls - controls.mean(0))) if controls.size else 0

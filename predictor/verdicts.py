@@ -2,7 +2,8 @@
 
 A sentence claims an effect where the 95 % interval excludes 0 and Holm's correction (Scandinavian
 Journal of Statistics 6, 1979) over all the study's correlations keeps p below 0.05: of studies in
-which no signal means anything, no more than one in twenty get any claim.
+which no signal means anything, no more than one in twenty get any claim. "Adds nothing" is a claim
+too: it takes a whole interval next to 0, and no prediction that gains by the signal.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from predictor.correlations import Correlation, holm_adjusted
+from predictor.correlations import Correlation, holm_adjusted, num_configs_needed
 from predictor.evidence import SignalEvidence, StudyEvidence
-from predictor.nested import Gain
-from predictor.pooling import Pooled
+from predictor.nested import SETS, Gain
 
 Finding = Literal["lower", "higher", "hint", "none", "too few"]
 
 ALPHA = 0.05
 WIDE = 0.5  # half an interval's width; wider is too few runs to tell
+NEXT_TO_NOTHING = 0.3  # of rho, either way: "adds nothing" takes an interval that lies within it
 AIM = 0.4  # the half width that the number of configurations needed is told for
 PAPER = {"loss": "higher", "grad_norm": "lower", "grad_norm_noise_free": "lower"}
 NOUNS = {
@@ -39,7 +40,7 @@ MOST_NAMES = 4  # of runs, or of hyperparameters
 class Statement:
     about: str  # a signal, or "sets"
     finding: Finding
-    adds: bool | None  # beyond the configuration; None: too few runs to tell, or not asked
+    adds: bool | None  # beyond the configuration; None: nobody can tell, or not asked
     text: str
     only_given: bool = False  # claimed given the configuration, and not alone
 
@@ -68,30 +69,10 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
     }
     holm = holm_adjusted(p_values)
     config = _config_words(evidence.config_names)
-    found = [_signal(chosen[name], config, holm) for name in names]
+    found = [
+        _signal(chosen[name], config, holm, _helping(evidence, chosen[name])) for name in names
+    ]
     return [*found, _sets(evidence)]
-
-
-def pooled_statement(pooled: Pooled, given: str = "") -> str:
-    """One sentence on a signal over several studies; `given`: "once ... is known", say."""
-    noun, known = NOUNS[pooled.name], f" {given}" if given else ""
-    agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
-    sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
-    numbers = (
-        f"rho {pooled.rho:+.2f}, 95 % {pooled.low:+.2f} to {pooled.high:+.2f}, "
-        f"{pooled.num_runs} runs in {pooled.num_studies} studies, "
-        f"{sign} in {agree} of them"
-    )
-    if pooled.low <= 0 <= pooled.high:
-        return f"No common sign over the studies: {noun}{known} ({numbers})."
-    word = "higher" if pooled.rho > 0 else "lower"
-    text = f"{word} {noun} goes with a better score over the studies{known} ({numbers})"
-    if pooled.holm < ALPHA:
-        return f"{_capital(text)}."
-    return (
-        f"Only a hint that {text}: with as many correlations looked at, chance gives one as strong "
-        "too often."
-    )
 
 
 def limits(evidence: StudyEvidence) -> list[str]:
@@ -107,7 +88,7 @@ def limits(evidence: StudyEvidence) -> list[str]:
         num = kept.num_finished - signal.num_missing
         if signal.name in (evidence.norm, "loss", "early_eval") and 0 < num < kept.num_finished:
             said.append(
-                f"{_capital(NOUNS[signal.name])}: only {num} of {_runs(kept.num_finished)} have "
+                f"{capital(NOUNS[signal.name])}: only {num} of {_runs(kept.num_finished)} have "
                 f"it; {WHY_MISSING.get(signal.name, 'the others are not in its correlation')}."
             )
     if kept.num_weighted:
@@ -139,16 +120,11 @@ def limits(evidence: StudyEvidence) -> list[str]:
     return said
 
 
-def num_configs_needed(half_width: float) -> int:
-    """Configurations for a 95 % interval of about +- half_width around a rho of 0.
-
-    Fisher's z has the sd 1.03 / sqrt(n - 3) for Spearman's rho (Fieller, Hartley and Pearson).
-    """
-    return 3 + math.ceil((1.96 * 1.03 / math.atanh(half_width)) ** 2)
-
-
 def _signal(
-    signal: SignalEvidence, config: str, holm: Mapping[tuple[str, bool], float]
+    signal: SignalEvidence,
+    config: str,
+    holm: Mapping[tuple[str, bool], float],
+    helping: str,
 ) -> Statement:
     alone, given, noun = signal.alone, signal.given_config, NOUNS[signal.name]
     if alone is None:
@@ -165,7 +141,7 @@ def _signal(
         paper = PAPER.get(signal.name)
         sides = {None: "", finding: ", as in the paper"}
         side = sides.get(paper, ", against the paper")
-        tail, adds = _addition(signal, config)
+        tail, adds = _addition(signal, config, helping)
         text = f"{finding.capitalize()} {noun} goes with a better score here {_numbers(alone)}"
         return Statement(signal.name, finding, adds, f"{text}{side}{tail}.")
     if given is not None and _is_claimed(given, holm.get((signal.name, True), 1.0)):
@@ -195,13 +171,14 @@ def _signal(
     return Statement(signal.name, "none", None, f"{text}.")
 
 
-def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
-    """What to say of a claimed signal, given the configuration."""
+def _addition(signal: SignalEvidence, config: str, helping: str) -> tuple[str, bool | None]:
+    """What to say of a claimed signal, given the configuration. `helping`: as _helping says."""
     given = signal.given_config
     if not config:
         return "", None
     if given is None or not math.isfinite(given.half_width):
-        return f"; too few runs to tell whether it adds anything once {config} known", None
+        text = f"; too few runs to tell whether it adds anything once {config} known"
+        return f"{text}{helping}", None
     known, alone = _known(signal, config), signal.alone
     assert alone is not None
     shown = f"{known} {_short(given)}"
@@ -209,21 +186,47 @@ def _addition(signal: SignalEvidence, config: str) -> tuple[str, bool | None]:
         same = given.rho * alone.rho > 0
         return f", {'and still does' if same else 'but the other way round'} {shown}", True
     if given.half_width > WIDE:
-        return f"; too few runs to tell whether it adds anything {shown}", None
+        return f"; too few runs to tell whether it adds anything {shown}{helping}", None
     if given.excludes_zero:
-        return f"; whether it adds anything {shown} is not clear", None
-    return f", but adds nothing {shown}", False
+        return f"; whether it adds anything {shown} is not clear{helping}", None
+    if max(-given.low, given.high) <= NEXT_TO_NOTHING and not helping:
+        return f", but adds nothing {shown}", False
+    return f", but is not shown to add {shown}{helping}", None
+
+
+def _helping(evidence: StudyEvidence, signal: SignalEvidence) -> str:
+    """What predictions gain by this signal, of the first pair of sets that differ by it and whose
+    interval lies above 0; empty where there is none."""
+    own = _column(signal.name)
+    vary = {_column(one.name) for one in evidence.signals if one.alone is not None}
+    for what, _, gains in _predictions(evidence):
+        for gain in gains:
+            more = set(SETS[gain.name]) - set(SETS[gain.base])
+            if more & vary == {own} and is_above(gain):
+                beyond = "" if gain.base == "configuration" else f" beyond the {gain.base[2:]}"
+                return f", though it helps to predict {what}{beyond} {_nats(gain)}"
+    return ""
+
+
+def _column(name: str) -> str:
+    """Of the sets: whichever norm it is."""
+    return "grad_norm" if name.startswith("grad_norm") else name
+
+
+def _predictions(evidence: StudyEvidence) -> list[tuple[str, str, tuple[Gain, ...]]]:
+    """What was predicted, how it was left out, and the gains. Where seeds repeat, a configuration
+    without any other seed first: a sweep's next trial is one."""
+    alone = "another seed of a known one" if evidence.new_gains else "a left-out run"
+    return [
+        ("a new configuration", " (left out with all its seeds)", evidence.new_gains),
+        (alone, "", evidence.gains),
+    ]
 
 
 def added(evidence: StudyEvidence) -> list[Added]:
-    """What the dynamics add, where an interval tells. Where seeds repeat, to a configuration
-    without any other seed first: a sweep's next trial is one."""
-    alone = "another seed of a known one" if evidence.new_gains else "a left-out run"
+    """What the dynamics add, where an interval tells."""
     found: list[Added] = []
-    for what, how, gains in (
-        ("a new configuration", " (left out with all its seeds)", evidence.new_gains),
-        (alone, "", evidence.gains),
-    ):
+    for what, how, gains in _predictions(evidence):
         pairs = {(gain.base, gain.name): gain for gain in gains}
         to_config = pairs.get(("configuration", "+ dynamics"))
         if to_config is not None and to_config.log_density_low is not None:
@@ -310,7 +313,7 @@ def _nats(gain: Gain) -> str:
     )
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

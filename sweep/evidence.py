@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.answer import answer, overall
 from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
-from predictor.pooling import Pooled, adjusted, pool
+from predictor.pooling import Pooled, adjusted, pool, pooled_statement
 from predictor.recorded import RecordedStudy
 from predictor.reliability import Audit, audit_miss_rate
-from predictor.verdicts import limits, pooled_statement, statements
+from predictor.verdicts import limits, statements
 from sweep.document import finite
 from sweep.evidence_text import print_evidence
 from sweep.sources import read_sources

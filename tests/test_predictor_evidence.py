@@ -17,6 +17,7 @@ from predictor.correlations import (
     correlate,
     holm_adjusted,
     midranks,
+    num_configs_needed,
     rank_correlations,
 )
 from predictor.distributions import mixture_log_density, student_quantile
@@ -28,18 +29,12 @@ from predictor.evidence import (
 from predictor.features import tabulate
 from predictor.model import OURS, regress
 from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family
-from predictor.pooling import adjusted, pool
+from predictor.pooling import adjusted, pool, pooled_statement
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
 from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial, WindowSignals
-from predictor.verdicts import (
-    Statement,
-    limits,
-    num_configs_needed,
-    pooled_statement,
-    statements,
-)
+from predictor.verdicts import Statement, limits, statements
 from tests.evidence_studies import grid, run_of, study_of
 
 RNG = np.random.default_rng(0)
@@ -243,6 +238,21 @@ class TestNestedSets:
         )
 
 
+def explained(num: int) -> StudyEvidence:
+    """Norm and objective go together as both are worst at both ends of the learning rates."""
+    rng = np.random.default_rng(3)
+    configs = grid(num)
+    rate = np.log([config["learning_rate"] for config in configs])
+    centred = (rate - rate.mean()) / rate.std()
+    norm = np.exp(centred**2 + 0.6 * rng.normal(size=num))
+    objective = centred**2 + 0.6 * rng.normal(size=num)
+    return study_evidence(study_of(objective, configs=configs, grad_norm=norm))
+
+
+def gain(base: str, name: str, mean: float) -> Gain:
+    return Gain(base, name, mean, mean - 0.1, mean + 0.1, None, None, None)
+
+
 @pytest.mark.usefixtures("without_sets")
 class TestVerdict:
     def test_names_the_papers_direction_where_it_holds(self) -> None:
@@ -271,16 +281,41 @@ class TestVerdict:
         assert alone is not None and alone.rho == pytest.approx(1.0)
 
     def test_what_the_configuration_explains_adds_nothing(self) -> None:
-        rng = np.random.default_rng(3)
-        configs = grid(32)
-        rate = np.log([config["learning_rate"] for config in configs])
-        centred = (rate - rate.mean()) / rate.std()
-        norm = np.exp(centred**2 + 0.3 * rng.normal(size=32))  # worst at both ends
-        objective = centred**2 + 0.3 * rng.normal(size=32)
-        told = verdict(study_evidence(study_of(objective, configs=configs, grad_norm=norm)),
-                       "grad_norm")  # fmt: skip
+        """With configurations enough to tell: of 80 the interval lies within 0.3 of 0."""
+        found = explained(80)
+        given = signal(found, "grad_norm").given_config
+        assert given is not None and -0.3 < given.low < 0 < given.high < 0.3
+        told = verdict(found, "grad_norm")
         assert (told.finding, told.adds) == ("lower", False)
         assert "but adds nothing once batch size and learning rate are known" in told.text
+
+    def test_what_an_interval_about_0_leaves_open_is_not_shown_to_add(self) -> None:
+        found = explained(32)
+        given = signal(found, "grad_norm").given_config
+        assert given is not None and given.low < -0.3 and given.half_width < 0.5
+        told = verdict(found, "grad_norm")
+        assert (told.finding, told.adds) == ("lower", None)
+        assert "but is not shown to add once batch size and learning rate are known" in told.text
+        assert "nothing" not in told.text
+
+    @pytest.mark.parametrize(
+        "base, name, mean, said",
+        [
+            ("configuration", "+ dynamics", 0.2, " (+0.20 nats a run, 95 % +0.10 to +0.30)"),
+            ("+ early evaluation", "all", 0.2, " beyond the early evaluation (+0.20 nats"),
+            ("configuration", "+ dynamics", 0.05, None),
+            ("configuration", "+ early evaluation", 0.2, None),  # nothing of the norm
+        ],
+    )
+    def test_what_helps_to_predict_never_adds_nothing(
+        self, base: str, name: str, mean: float, said: str | None
+    ) -> None:
+        told = verdict(replace(explained(80), gains=(gain(base, name, mean),)), "grad_norm")
+        if said is None:
+            assert told.adds is False and "but adds nothing" in told.text
+        else:
+            assert told.adds is None and "but is not shown to add once" in told.text
+            assert f", though it helps to predict a left-out run{said}" in told.text
 
     def test_noise_is_called_an_effect_in_one_study_of_twenty(self) -> None:
         rng = np.random.default_rng(7)
@@ -338,10 +373,6 @@ class TestVerdict:
         assert found.norm == "grad_norm_noise_free"
         assert "(noise-free)" in verdict(found, "grad_norm_noise_free").text
         assert any("only 15 of 20 runs have it" in said for said in limits(found))
-
-
-def gain(base: str, name: str, mean: float) -> Gain:
-    return Gain(base, name, mean, mean - 0.1, mean + 0.1, None, None, None)
 
 
 def told_by(to_config: float, to_both: float | None) -> StudyEvidence:
