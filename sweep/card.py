@@ -74,10 +74,21 @@ def _what(document: Mapping[str, Any], trial: Mapping[str, Any], base: str, tuni
     before = document["base"]["objective"]
     against = f"; the base model has {f.fixed(before, 4)}" if before is not None else ""
     direction = "higher" if document["direction"] == "maximize" else "lower"
-    return (
-        f"`{base}`, fine-tuned {how} on instruction data by sft-sweep. "
-        f"Its {metric} is {f.fixed(trial['objective'], 4)}{against} ({direction} is better)."
-    )
+    is_better = f"{against} ({direction} is better)."
+    text = f"`{base}`, fine-tuned {how} on instruction data by sft-sweep. "
+    own = f.fixed(trial["objective"], 4)
+    if _is_confirmed_best(document, trial["number"]) and f.num_new_seeds(document):
+        return (
+            f"{text}Trained with new seeds, its configuration has a {metric} of "
+            f"{f.best_value(document)}{is_better} These weights, the best run of it, have {own}: "
+            "a value that was picked, and so optimistic."
+        )
+    return f"{text}Its {metric} is {own}{is_better}"
+
+
+def _is_confirmed_best(document: Mapping[str, Any], number: int) -> bool:
+    best = document["best"]
+    return best is not None and best["number"] == number and best["confirms"] is not None
 
 
 def _configuration(document: Mapping[str, Any], trial: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -96,25 +107,46 @@ def _configuration(document: Mapping[str, Any], trial: Mapping[str, Any]) -> lis
 def _selection(document: Mapping[str, Any], number: int) -> str:
     states = [trial["state"] for trial in document["trials"] if trial["confirms"] is None]
     completed = states.count("completed")
-    best = document["best"]
+    best, metric = document["best"], document["metric"]
     chosen = best is not None and best["number"] == number
     rank = "the best" if chosen else "one"
-    seeds = "Each was trained once, with one seed, and"
-    if best is not None and best["confirms"] is not None:
-        number, confirm = best["confirms"], document["confirm"]
-        mean = f.scattered(best["mean"], best["sd"], best["num_seeds"])
-        seeds = (
-            f"The best {confirm['top']} were trained again with {confirm['seeds']} further seeds "
-            f"each, and the best mean counts: {document['metric']} {mean}. The weights are those "
-            f"of its best run, trial {best['number']}. All were"
-        )
+    how = (
+        "Each was trained once, with one seed, and measured on the same held-out set. So its "
+        f"{metric} is optimistic: part of what put it first is chance, the more so the more trials "
+        "there are."
+    )
+    original = number
+    if _is_confirmed_best(document, number):
+        how = _confirmed(document)
+        original = document["best"]["confirms"]
     return (
-        f"Trial {number} is {rank} of the {completed} trials that were trained to their end, "
-        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. {seeds} "
-        "measured on the same held-out set. So its "
-        f"{document['metric']} is "
-        "optimistic: part of what put it first is chance, the more so the more trials there are. "
+        f"Trial {original} is {rank} of the {completed} trials that were trained to their end, "
+        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. {how} "
         "Measure it on data that the study has not seen before you rely on the number."
+    )
+
+
+def _confirmed(document: Mapping[str, Any]) -> str:
+    best, confirm = document["best"], document["confirm"]
+    text = (
+        f"The best {confirm['top']} were trained again with {confirm['seeds']} further seeds each, "
+        "and of these the best mean of all seeds won. The weights are those of its best run, trial "
+        f"{best['number']}. All were measured on the same held-out set. "
+    )
+    if not f.num_new_seeds(document):
+        return text + (
+            f"No repeat of it was completed, so its {document['metric']} is optimistic: part of "
+            "what put it first is chance, the more so the more trials there are."
+        )
+    text += (
+        "The value that this card begins with is of the new seeds alone: the run that was picked "
+        f"for its {document['metric']} is not in it."
+    )
+    if confirm["top"] == 1:
+        return text
+    return text + (
+        " It is a little optimistic still, as the new seeds had a say in which of the "
+        f"{confirm['top']} won."
     )
 
 

@@ -86,11 +86,23 @@ def varying(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def scattered(mean: float, sd: float | None, num_seeds: int) -> str:
-    """`0.7012 ± 0.0040 (mean ± sd of 3 seeds)`; of one seed the value alone."""
+def scattered(mean: float, sd: float | None, num_new: int) -> str:
+    """`0.7012 ± 0.0040 (mean ± sd of 3 new seeds)`; of no new seed the value alone."""
     if sd is None:
-        return fixed(mean, 4)
-    return f"{fixed(mean, 4)} ± {fixed(sd, 4)} (mean ± sd of {num_seeds} seeds)"
+        return fixed(mean, 4) + (" (1 new seed)" if num_new else "")
+    return f"{fixed(mean, 4)} ± {fixed(sd, 4)} (mean ± sd of {num_new} new seeds)"
+
+
+def best_value(document: Mapping[str, Any]) -> str:
+    """Of a confirmed best the mean of its new seeds, else its one value."""
+    best = document["best"]
+    return scattered(best["mean"], best["sd"], num_new_seeds(document))
+
+
+def num_new_seeds(document: Mapping[str, Any]) -> int:
+    """Of the best configuration: how many repeats were completed, once it is confirmed."""
+    best = document["best"]
+    return 0 if best["confirms"] is None else best["num_seeds"]
 
 
 def better(document: Mapping[str, Any], value: float, than: float) -> bool:

@@ -3,6 +3,10 @@
 A repeat is a trial of its own in the ledger. Its number says what it repeats: 20004 is trial 4
 again with its second further seed. Optuna is told nothing of it, it is in no cohort, and only a
 loss that is not finite ends it early.
+
+The run that is repeated was picked for its value, so that value is too good on average. What is
+shown of a configuration is the mean of its new seeds alone; which configuration wins is decided by
+the mean of all its seeds.
 """
 
 from __future__ import annotations
@@ -37,22 +41,29 @@ class Repeated:
     """A configuration over its seeds."""
 
     original: int
-    values: tuple[float, ...]  # of its completed runs, the original first
+    first: float  # the original run's value, by which it was picked
+    values: tuple[float, ...]  # of its completed repeats, by seed
     is_sound: bool  # no run of it was ended as not finite
     best_run: TrialRow
 
     @property
     def mean(self) -> float:
-        return fmean(self.values)
+        """The estimate: of the new seeds alone. Without any, the value that it was picked by."""
+        return fmean(self.values) if self.values else self.first
+
+    @property
+    def mean_of_all(self) -> float:
+        """What is ranked by. Optimistic by the original, and so no estimate."""
+        return fmean((self.first, *self.values))
 
     @property
     def sd(self) -> float | None:
-        """The sample's, with n - 1; None of a single run."""
+        """Of the new seeds, the sample's, with n - 1; None of fewer than two."""
         return stdev(self.values) if len(self.values) > 1 else None
 
     def place(self, sign: int) -> tuple[bool, bool, float, int]:
         """What is sorted by; `sign` -1 where higher is better. One seed alone confirms nothing."""
-        return not self.is_sound, len(self.values) == 1, sign * self.mean, self.original
+        return not self.is_sound, not self.values, sign * self.mean_of_all, self.original
 
 
 def original_of(number: int) -> int:
@@ -92,8 +103,9 @@ def wanted_numbers(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[in
 
 
 def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated]:
-    """The configurations to be confirmed over the seeds that there are, the best mean first; last
-    those that were ended as not finite with some seed, before them those of a single seed."""
+    """The configurations to be confirmed over the seeds that there are, the best mean of all seeds
+    first; last those that were ended as not finite with some seed, before them those of a single
+    seed."""
     found: list[Repeated] = []
     for original in top_rows(rows, metric, plan):
         runs = [
@@ -103,9 +115,9 @@ def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated
         ]
         completed = best_first(runs, metric)
         by_seed = sorted(completed, key=lambda row: row.number)
-        values = tuple(row.objective for row in by_seed if row.objective is not None)
+        first, *values = (row.objective for row in by_seed if row.objective is not None)
         is_sound = all(row.state != "pruned" for row in runs)
-        found.append(Repeated(original.number, values, is_sound, completed[0]))
+        found.append(Repeated(original.number, first, tuple(values), is_sound, completed[0]))
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
     return sorted(found, key=lambda one: one.place(sign))
 
@@ -120,7 +132,7 @@ def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeate
 
 
 def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | None:
-    """The best original; once confirmed, the best single run of the best mean over the seeds."""
+    """The best original; once confirmed, the best single run of the best mean of all seeds."""
     found = confirmed(rows, metric, plan)
     if found:
         return found[0].best_run
@@ -128,7 +140,8 @@ def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | 
 
 
 def confirm_part(rows: Sequence[TrialRow], metric: str, plan: Plan) -> dict[str, Any]:
-    """For the study's document: JSON values."""
+    """For the study's document: JSON values. `values`, mean and sd are of new seeds; `first` is the
+    value that was picked."""
     wanted, found = wanted_numbers(rows, metric, plan), confirmed(rows, metric, plan)
     states = {row.number: row.state for row in rows}
     return {
@@ -140,6 +153,7 @@ def confirm_part(rows: Sequence[TrialRow], metric: str, plan: Plan) -> dict[str,
         "configurations": [
             {
                 "number": one.original,
+                "first": one.first,
                 "values": list(one.values),
                 "mean": one.mean,
                 "sd": one.sd,

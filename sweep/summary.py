@@ -68,7 +68,7 @@ def best_lines(document: Mapping[str, Any]) -> list[str]:
     best = document["best"]
     if best is None:
         return ["no trial is completed so far"]
-    value = f.scattered(best["mean"], best["sd"], best["num_seeds"])
+    value = f.best_value(document)
     lines = [f"trial {f.best_original(document)}: {document['metric']} {value}"]
     if improvement := f.gain(document):
         lines[0] += f", {improvement}"
@@ -95,24 +95,29 @@ def _of_run(best: Mapping[str, Any]) -> str:
 
 
 def confirm_lines(document: Mapping[str, Any]) -> list[str]:
-    """The configurations that are trained again, each over its seeds, with the difference from the
-    first; none before there is a repeat."""
+    """The configurations that are trained again, each over its new seeds and with the difference
+    from the first, as they rank by all seeds; none before there is a repeat."""
     confirm = document["confirm"]
     if not confirm["num_settled"]:
         return []
     lines: list[str] = []
-    first = confirm["configurations"][0]["mean"]
+    best = confirm["configurations"][0]
     for one in confirm["configurations"]:
-        values = ", ".join(f.fixed(value, 4) for value in one["values"])
-        line = f"trial {one['number']}: {f.scattered(one['mean'], one['sd'], len(one['values']))}"
-        if lines:
-            line += f", {one['mean'] - first:+.4f} from the first"
-        line += f": {values}"
+        line = f"trial {one['number']}: "
+        if one["values"]:
+            line += f.scattered(one["mean"], one["sd"], len(one["values"]))
+            if lines and best["values"]:
+                line += f", {one['mean'] - best['mean']:+.4f} from the first"
+            if len(one["values"]) > 1:
+                line += ": " + ", ".join(f.fixed(value, 4) for value in one["values"])
+            line += "; "
+        line += f"picked at {f.fixed(one['first'], 4)}"
         if not one["is_sound"]:
             line += "; a repeat of it was not finite"
-        elif confirm["is_confirmed"] and len(one["values"]) == 1:
+        elif confirm["is_confirmed"] and not one["values"]:
             line += "; no repeat of it was completed, so it is not confirmed"
         lines.append(line)
+    lines.append("ranked by the mean of all seeds, the one picked by too")
     if not confirm["is_confirmed"]:
         left = confirm["num_wanted"] - confirm["num_settled"]
         lines.append(f"not yet confirmed: {_num(left, 'repeat')} to come")

@@ -11,7 +11,22 @@ import yaml
 from sweep.card import model_card
 from sweep.inspect import study_document
 from sweep.paths import StudyPaths
-from tests.sweep_ledgers import document, fill, written
+from tests.sweep_ledgers import completed, document, fill, trial, written
+
+
+def confirmed_card(folder: Path, number: int, repeats: dict[int, float]) -> str:
+    """Of a study whose two best trials, 2 and 1, were trained again; what has no value failed."""
+    with written(folder) as ledger:
+        fill(ledger)
+        confirm = {"top": 2, "seeds": 2}
+        resolved = document()
+        ledger.continue_as({**resolved, "run": {**resolved["run"], "confirm": confirm}}, "r", [])
+        for repeat in (10_001, 10_002, 20_001, 20_002):
+            value = repeats.get(repeat)
+            row = trial(repeat, "failed") if value is None else completed(repeat, value)
+            ledger.save_trial(row)
+        study = study_document(ledger, StudyPaths(folder))
+    return model_card(study, number, "org/tiny-base", {})
 
 
 def card(folder: Path, base: str = "org/tiny-base", number: int = 2, **model: Any) -> str:
@@ -81,6 +96,32 @@ def test_the_card_warns_that_the_best_of_many_looks_better_than_it_is(tmp_path: 
 
 def test_the_card_does_not_call_another_trial_the_best(tmp_path: Path) -> None:
     assert "Trial 0 is one of the 3 trials" in card(tmp_path, number=0)
+
+
+def test_the_card_of_a_confirmed_model_leads_with_the_new_seeds(tmp_path: Path) -> None:
+    values = {10_001: 0.60, 10_002: 0.72, 20_001: 0.60, 20_002: 0.68}
+    text = confirmed_card(tmp_path, 2, values)
+    assert (
+        "Trained with new seeds, its configuration has a choice_accuracy of 0.7000 ± 0.0283 (mean "
+        "± sd of 2 new seeds); the base model has 0.3000 (higher is better). These weights, the "
+        "best run of it, have 0.7400: a value that was picked, and so optimistic." in text
+    )
+    assert "Trial 2 is the best of the 3 trials" in text
+    assert "the best mean of all seeds won" in text
+    assert "the run that was picked for its choice_accuracy is not in it" in text
+
+
+def test_another_trials_card_in_a_confirmed_study_is_its_own(tmp_path: Path) -> None:
+    text = confirmed_card(tmp_path, 0, {10_002: 0.72, 20_002: 0.68})
+    assert "Its choice_accuracy is 0.5500; the base" in text
+    assert "Trial 0 is one of the 3 trials" in text
+    assert "new seeds" not in text
+
+
+def test_a_card_without_a_completed_repeat_claims_none(tmp_path: Path) -> None:
+    text = confirmed_card(tmp_path, 2, {})
+    assert "Its choice_accuracy is 0.7400; the base" in text
+    assert "No repeat of it was completed, so its choice_accuracy is optimistic" in text
 
 
 def test_the_code_in_the_card_is_python(tmp_path: Path) -> None:
