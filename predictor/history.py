@@ -20,7 +20,7 @@ from predictor.types import CohortTrial, WindowSignals
 
 Floats = NDArray[np.float64]
 
-NAMES = ("early_eval", "loss", "grad_norm")
+NAMES = ("early_eval", "loss", RAW, NOISE_FREE)
 DIGITS = 6  # of what is stored, and of the digest: arithmetic differs a little between machines
 
 
@@ -99,9 +99,10 @@ def _by_phase(
 def _standardised(
     seen: Sequence[tuple[WindowSignals, float | None]],
 ) -> tuple[Floats, Floats] | None:
-    """Signals (num_finished, 3) and targets (num_finished,) of the finished; None: of no use.
+    """Signals (num_finished, 4) and targets (num_finished,) of the finished; None: of no use.
 
-    A signal that was not measured is 0, and so tells nothing of itself.
+    A signal that was not measured is 0, and so tells nothing of itself; the noise-free norm is so
+    in all where fewer than half of the finished have it, as in a study.
     """
     finished = [i for i, (_, objective) in enumerate(seen) if objective is not None]
     objectives = [y for _, y in seen if y is not None]
@@ -110,9 +111,10 @@ def _standardised(
         return None
     windows = [window for window, _ in seen]
     free = [windows[i].grad_norm_noise_free is not None for i in finished]
-    norm = NOISE_FREE if 2 * sum(free) >= len(free) else RAW
-    columns = [[getattr(w, name) for w in windows] for name in ("early_eval", "loss", norm)]
+    columns = [[getattr(w, name) for w in windows] for name in NAMES]
     table = standardise(np.array([signal_column(values) for values in columns]).T)
+    if 2 * sum(free) < len(free):
+        table[:, NAMES.index(NOISE_FREE)] = 0.0
     targets = scale.squash(np.array(objectives))
     return table[finished], targets - targets.mean()
 

@@ -16,7 +16,7 @@ from predictor.prior import Prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
-PREDICTOR_VERSION = "learned-5"
+PREDICTOR_VERSION = "learned-6"
 
 
 def judge(

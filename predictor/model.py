@@ -135,7 +135,8 @@ def regress(
     points = design.points[[0, *finished]]
     if len(np.unique(points)) == len(points):
         family = replace(family, point_scales=(0.0,))
-    fitted = fit(design.rows(finished), targets - centre, table.names, prior, family)
+    rows, own = design.rows(finished), prior.comparing(table.norm)
+    fitted = fit(rows, targets - centre, table.names, own, family)
     found = predict(fitted, design.rows([0]))
     return fitted, found._replace(means=found.means + centre)
 

@@ -15,7 +15,9 @@ Floats = NDArray[np.float64]
 # over between recorded workloads. Lower norm and HIGHER loss are better: Pareja et al.
 # (arXiv 2412.13337), seen by eye on a few runs, hence the small steps; at a strength of 8
 # pseudo-trials this direction tripled the regret on recorded runs that disagree with it.
-PAPER = {"early_eval": 1.0, "loss": -0.3, "grad_norm": 0.3}
+PAPER = {"early_eval": 1.0, "loss": -0.3, "grad_norm": 0.3, "grad_norm_noise_free": 0.3}
+
+NORMS = ("grad_norm", "grad_norm_noise_free")  # two signals, of which a table has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,28 @@ class Prior:
     """`strength` pseudo-trials with the given moments: mean of s s' and of s t.
 
     A conjugate prior: the posterior is as if `strength` further trials had been seen, except that
-    their fit says nothing about the noise. Strength 0 has no direction.
+    their fit says nothing about the noise. Strength 0 has no direction. Raw and noise-free norm
+    are two signals.
     """
 
     strength: float
     second: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
     cross: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def comparing(self, norm: str) -> Prior:
+        """For a table in which the column "grad_norm" is this one of NORMS: what it says of the
+        other is left out."""
+        name_in_table = {n: "grad_norm" if n == norm else n for n in self.cross}
+        for other in NORMS:
+            if other != norm:
+                name_in_table.pop(other, None)
+        second = {
+            (name_in_table[a], name_in_table[b]): value
+            for (a, b), value in self.second.items()
+            if a in name_in_table and b in name_in_table
+        }
+        cross = {name: self.cross[n] for n, name in name_in_table.items()}
+        return Prior(self.strength, second, cross)
 
     def moments(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """strength x (mean s s', mean s t) for these signals; 0 for one it does not know.

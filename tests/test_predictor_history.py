@@ -18,13 +18,24 @@ NUM_STEPS = 20
 
 
 def run(
-    name: int, norm: float, objective: float | None, *, early: float | None = None, phase: int = 0
+    name: int,
+    norm: float,
+    objective: float | None,
+    *,
+    early: float | None = None,
+    phase: int = 0,
+    noise_free: float = np.nan,
 ) -> RecordedRun:
-    """A run whose gradient norm is the same at every step, its loss 2."""
+    """A run whose gradient norms are the same at every step, its loss 2."""
     position = np.arange(1.0, NUM_STEPS + 1)
     same = np.ones(NUM_STEPS)
     curve = Curve(
-        position, 2 * same, norm * same, same, np.nan * same, np.full(NUM_STEPS, phase, np.int64)
+        position,
+        2 * same,
+        norm * same,
+        same,
+        noise_free**2 * same,
+        np.full(NUM_STEPS, phase, np.int64),
     )
     evals = np.empty((0, 2)) if early is None else np.array([[1.0, early]])
     state = "completed" if objective is not None else "pruned"
@@ -58,6 +69,49 @@ def test_the_sign_of_a_signal_is_the_past_studies() -> None:
 
 def test_studies_that_disagree_give_no_direction() -> None:
     assert cross(RISING, FALLING)["grad_norm"] == pytest.approx(0, abs=0.05)
+
+
+def both_norms(num_noise_free: int) -> RecordedStudy:
+    """The higher the raw norm, the worse; the higher the noise-free one, the better."""
+    measured = [4.0, 3.0, 2.0, 1.0][:num_noise_free]
+    runs = [
+        run(i, i + 1.0, 0.1 + 0.1 * i, noise_free=measured[i] if i < len(measured) else np.nan)
+        for i in range(4)
+    ]
+    return RecordedStudy("both", "w", tuple(runs))
+
+
+def test_raw_and_noise_free_norm_are_two_signals() -> None:
+    found = cross(both_norms(4))
+    assert found["grad_norm"] > 0.3 and found["grad_norm_noise_free"] < -0.3
+    pooled = cross(RISING, both_norms(4))  # the first knows the raw one alone
+    assert pooled["grad_norm"] == pytest.approx(found["grad_norm"])
+    assert pooled["grad_norm_noise_free"] == pytest.approx(found["grad_norm_noise_free"] / 2)
+
+
+def test_a_noise_free_norm_that_few_have_tells_nothing() -> None:
+    assert cross(both_norms(2))["grad_norm_noise_free"] < 0
+    assert cross(both_norms(1))["grad_norm_noise_free"] == 0
+
+
+def test_a_study_takes_the_direction_of_the_norm_that_it_compares() -> None:
+    prior = history_prior([both_norms(4)], 0.1, 1, 5.0).prior
+    settings = Settings(audit=0.0)
+
+    def p(norm: float, *, is_noise_free: bool) -> float:
+        """Of a trial with that norm among three with other norms."""
+
+        def trial(number: int, value: float, objective: float | None) -> CohortTrial:
+            window = WindowSignals(2, 2.0, value, value if is_noise_free else None, None)
+            return CohortTrial(number, {}, window, objective)
+
+        cohort = [trial(0, 1.0, 0.30), trial(1, 1.1, 0.32), trial(2, 0.9, 0.34)]
+        found = judge(trial(3, norm, None), cohort, settings, prior).probability
+        assert found is not None
+        return found
+
+    assert p(2.0, is_noise_free=False) < p(0.5, is_noise_free=False)
+    assert p(2.0, is_noise_free=True) > p(0.5, is_noise_free=True)
 
 
 def test_a_signal_that_was_not_measured_or_was_equal_tells_nothing() -> None:

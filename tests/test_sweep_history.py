@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from predictor.history import History
+from predictor.history import NAMES, History
 from predictor.prior import paper_prior
 from sweep.exporting import export_studies
 from sweep.history import described
@@ -34,7 +34,7 @@ def test_the_prior_is_noted_and_named_in_every_verdict(home: Home, past: str) ->
     for decision in ledger.read_decisions():
         learned = decision.verdict.evidence["history"]
         assert learned["digest"] == said[1]
-        assert set(learned["cross"]) == {"early_eval", "loss", "grad_norm"}
+        assert set(learned["cross"]) == set(NAMES)
 
 
 def test_a_past_study_with_another_objective_is_named_as_such() -> None:
