@@ -73,12 +73,26 @@ def best_lines(document: Mapping[str, Any]) -> list[str]:
     if improvement := f.gain(document):
         lines[0] += f", {improvement}"
     lines.append(f.parameters(best["params"]))
+    if best["sd"] is None:
+        lines.append(_without_scatter(document))
     groups = _groups(_trial(document, best["number"])["measurements"], document["metric"])
     base = _groups(document["base"]["measurements"], document["metric"])
     if groups:
         lines.append("by group: " + ", ".join(_beside(name, groups, base) for name in groups))
     lines.append(f"model: {best['model_dir'] or _not_kept(document)}{_of_run(best)}")
     return lines
+
+
+def _without_scatter(document: Mapping[str, Any]) -> str:
+    """Why no scatter of seeds stands beside the best's value. On one line of 80 columns."""
+    if f.num_new_seeds(document):
+        return "one new seed, whose scatter is not known: see run.confirm.seeds"
+    picked = "one seed, picked as the best, whose scatter is not known"
+    if document["best"]["confirms"] is not None:
+        return f"{picked}: no repeat ended"
+    if document["confirm"]["num_wanted"]:
+        return f"{picked}: repeats to come"
+    return f"{picked}: see run.confirm"
 
 
 def _not_kept(document: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from sweep.inspect import open_study, study_document, trial_document
 from sweep.ledger import Ledger, StudyRow
 from sweep.paths import StudyPaths
+from sweep.summary import best_lines
 from sweep.trial_summary import trial_rows
 from tests.sweep_ledgers import (
     GUARD_REASON,
@@ -178,6 +179,43 @@ def test_the_best_is_the_lowest_where_lower_is_better(tmp_path: Path) -> None:
         found = study_document(ledger, StudyPaths(tmp_path))
     assert found["best"]["number"] == 1
     assert found["notes"] == ["trials: 8 -> 16"]
+
+
+def best_of(folder: Path, repeats: dict[int, float | None], seeds: int = 0) -> list[str]:
+    """What is said of the best of two trials, 1, which may have been trained again."""
+    with written(folder) as ledger:
+        confirm = {"top": 1 if seeds else 0, "seeds": seeds or 2}
+        run = {**document()["run"], "confirm": confirm}
+        ledger.continue_as({**document(), "run": run}, "rank-1", [])
+        for number, value in {0: 0.5, 1: 0.7, **repeats}.items():
+            row = trial(number, "failed") if value is None else completed(number, value)
+            ledger.save_trial(row)
+        return best_lines(study_document(ledger, StudyPaths(folder)))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "seeds", "value", "why"),
+    [
+        (
+            {},
+            0,
+            "0.7000",
+            "one seed, picked as the best, whose scatter is not known: see run.confirm",
+        ),
+        ({10_001: 0.6}, 2, "0.7000", "whose scatter is not known: repeats to come"),
+        ({10_001: None}, 1, "0.7000", "whose scatter is not known: no repeat ended"),
+        ({10_001: 0.6}, 1, "0.6000 (1 new seed)", "one new seed, whose scatter is not known"),
+        ({10_001: 0.6, 20_001: 0.62}, 2, "0.6100 ± 0.0141 (mean ± sd of 2 new seeds)", None),
+    ],
+)
+def test_a_best_without_a_scatter_of_its_seeds_says_why(
+    tmp_path: Path, repeats: dict[int, float | None], seeds: int, value: str, why: str | None
+) -> None:
+    lines = best_of(tmp_path, repeats, seeds)
+    assert lines[0].startswith(f"trial 1: choice_accuracy {value}, better than the base model's")
+    found = [line for line in lines if "scatter" in line]
+    assert len(found) == (why is not None)
+    assert all(why in line and len(line) <= 80 for line in found if why)
 
 
 def test_the_best_model_is_named_where_it_is_kept(tmp_path: Path) -> None:
