@@ -218,16 +218,23 @@ def _sets(
             found[name] = one
     if not found:
         return (), ()
-    sets = tuple(worth(name, one, runs.weights) for name, one in found.items())
-    return sets, tuple(compare(found, runs.weights, runs.clusters, seed))
+    of = runs.weights, runs.clusters, seed
+    sets = tuple(worth(name, one, *of) for name, one in found.items())
+    return sets, tuple(compare(found, *of))
 
 
 def _nested(signals: Sequence[SignalEvidence], norm: str) -> list[str]:
-    """Of SETS, those that differ: without early evaluations "all" is "+ dynamics", say."""
+    """Of SETS, those that differ: without early evaluations "all" is "+ dynamics", say, and where
+    the norm does not vary "+ training loss" is."""
     told = {signal.name for signal in signals if signal.alone is not None}
     there = {"early_eval": "early_eval" in told}
     there |= dict.fromkeys(("loss", "grad_norm"), bool(told & {"loss", norm}))
-    return [name for name, own in SETS.items() if all(there[signal] for signal in own)]
+    same = set[tuple[str, ...]]() if {"loss", norm} <= told else {("loss",), ("grad_norm",)}
+    return [
+        name
+        for name, own in SETS.items()
+        if own not in same and all(there[signal] for signal in own)
+    ]
 
 
 def _norm(signals: Sequence[SignalEvidence], num_finished: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.bootstrap import mean_interval
-from predictor.correlations import draws, rank_correlations
+from predictor.correlations import correlate, draws, rank_correlations
 from predictor.distributions import mixture_log_density
 from predictor.features import NOISE_FREE, tabulate
 from predictor.model import OURS, regress
@@ -26,13 +26,15 @@ Codes = NDArray[np.int64]
 SETS: dict[str, tuple[str, ...]] = {
     "configuration": (),
     "+ early evaluation": ("early_eval",),
+    "+ training loss": ("loss",),
+    "+ gradient norm": ("grad_norm",),
     "+ dynamics": ("loss", "grad_norm"),
     "all": ("early_eval", "loss", "grad_norm"),
 }
 NESTED = (
-    ("configuration", "+ early evaluation"),
-    ("configuration", "+ dynamics"),
-    ("configuration", "all"),
+    *(("configuration", name) for name in SETS if name != "configuration"),
+    ("+ training loss", "+ dynamics"),
+    ("+ gradient norm", "+ dynamics"),
     ("+ early evaluation", "all"),
     ("+ dynamics", "all"),
 )
@@ -51,9 +53,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class SetWorth:
+    """95 % intervals, of the runs that were predicted: the fits are not drawn anew."""
+
     name: str
     log_density: float  # nats a run, in the objective's unit: compare within one study
+    log_density_low: float | None  # None: too few configurations
+    log_density_high: float | None
     rank_correlation: float | None  # of prediction and objective; None if one is constant
+    rank_correlation_low: float | None
+    rank_correlation_high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +156,18 @@ def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: i
     return gains
 
 
-def worth(name: str, found: LeftOut, weights: Floats) -> SetWorth:
+def worth(name: str, found: LeftOut, weights: Floats, clusters: Codes, seed: int) -> SetWorth:
+    """weights, clusters: (num_runs,), as the LeftOut."""
+    drawn = weights * draws(clusters, seed)
     mean = float(weights @ found.log_density / weights.sum())
-    return SetWorth(name, mean, none_if_nan(float(_rank(found, weights[None])[0])))
+    density = mean_interval(
+        mean, drawn @ found.log_density / drawn.sum(1), len(np.unique(clusters))
+    )
+    nothing = np.zeros((len(weights), 0))
+    rank = correlate(found.predicted, found.objectives, weights, clusters, nothing, seed)
+    if rank is None:
+        return SetWorth(name, mean, *density, None, None, None)
+    return SetWorth(name, mean, *density, *map(none_if_nan, (rank.rho, rank.low, rank.high)))
 
 
 def log_density(mixture: Mixture, scale: Scale, objective: float) -> float:

@@ -48,7 +48,7 @@ _LEGEND = (
 )
 _NATS = (
     "nats: log density of what was left out; rank corr.: of prediction and score; gain: over the "
-    "configuration alone"
+    "configuration alone. Intervals of nats and rank corr. themselves, and of more pairs: --json"
 )
 _SD = "sd of z: of the studies' own correlations beyond chance, on Fisher's scale"
 

@@ -28,13 +28,13 @@ from predictor.evidence import (
 )
 from predictor.features import tabulate
 from predictor.model import OURS, regress
-from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family
+from predictor.nested import SETS, Gain, compare, left_out, log_density, set_family, worth
 from predictor.pooling import adjusted, pool, pooled_statement
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture, fit, leave_one_out, predict
 from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial, WindowSignals
-from predictor.verdicts import Statement, limits, statements
+from predictor.verdicts import Statement, is_above, limits, statements
 from tests.evidence_studies import grid, run_of, study_of
 
 RNG = np.random.default_rng(0)
@@ -210,6 +210,39 @@ class TestNestedSets:
         dynamics = gains["+ early evaluation", "all"]
         assert early.log_density_low is not None and early.log_density_low > 0.2
         assert dynamics.log_density_low is not None and dynamics.log_density_low < 0
+
+    def test_the_one_signal_that_carries_the_objective_adds_alone(self) -> None:
+        rng = np.random.default_rng(2)
+        loss, norm, noise = rng.normal(size=(3, 16))
+        y = loss + 0.1 * noise
+        found = study_evidence(study_of(y, configs=grid(16), loss=loss + 5, grad_norm=np.exp(norm)))
+        helps = {(g.base, g.name): is_above(g) for g in found.gains}
+        assert helps["configuration", "+ training loss"] and helps["+ gradient norm", "+ dynamics"]
+        assert not helps["configuration", "+ gradient norm"]
+        assert not helps["+ training loss", "+ dynamics"]
+
+    def test_a_set_is_worth_the_mean_of_its_runs_with_their_intervals(self) -> None:
+        """Those of signals: Student's t on the density's sd, Fisher's scale for the ranks."""
+        one = left_out(cohort(16), set_family(("early_eval",)), np.arange(16))
+        assert one is not None
+        found = worth("+ early evaluation", one, np.ones(16), np.arange(16), seed=0)
+        assert found.log_density == pytest.approx(one.log_density.mean())
+        assert found.log_density_low is not None and found.log_density_high is not None
+        half = stats.t.ppf(0.975, 15) * stats.sem(one.log_density)
+        width = found.log_density_high - found.log_density_low
+        assert width / 2 == pytest.approx(half, rel=0.05)
+        expected = stats.spearmanr(one.predicted, one.objectives)[0]
+        assert found.rank_correlation == pytest.approx(expected)
+        assert found.rank_correlation_low is not None and found.rank_correlation_high is not None
+        assert 0 < found.rank_correlation_low < expected < found.rank_correlation_high < 1
+
+    def test_a_set_of_two_configurations_has_no_interval(self) -> None:
+        clusters = np.arange(8) % 2
+        one = left_out(cohort(8), set_family(()), np.arange(8))
+        assert one is not None
+        found = worth("configuration", one, np.ones(8), clusters, seed=0)
+        assert found.log_density_low is None and found.rank_correlation_low is None
+        assert found.rank_correlation is not None
 
     def test_the_density_moves_with_the_unit_and_the_gain_does_not(self) -> None:
         trials = cohort(8)

@@ -100,7 +100,12 @@ class TestText:
     def test_without_early_evaluations_speaks_of_none(self) -> None:
         document = evidence_document([demo(has_early=False)])
         (study,) = document["studies"]
-        assert [one["name"] for one in study["sets"]] == ["configuration", "+ dynamics"]
+        assert [one["name"] for one in study["sets"]] == [
+            "configuration",
+            "+ training loss",
+            "+ gradient norm",
+            "+ dynamics",
+        ]
         assert "early evaluation" not in document["answer"] + study["verdict"][-1]["text"]
 
     def test_without_steps_says_what_is_missing_and_what_to_do(self) -> None:
