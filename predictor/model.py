@@ -20,6 +20,7 @@ from predictor.types import CohortTrial
 Floats = NDArray[np.float64]
 
 SIGNALS = ("early_eval", "loss", "grad_norm")
+CONFIGURATION = "configuration"
 
 # What is believed of each signal before a study has runs: that it tells something at all. An even
 # chance for the early evaluation; the other two must earn their place, or they change more than one
@@ -69,6 +70,7 @@ class Forecast:
     norm: str  # the kind of norm that was compared
     signals: dict[str, float]  # sd above the mean of the trials seen
     slopes: dict[str, float]  # of each signal: target per sd, averaged over the models
+    effects: dict[str, float]  # of each signal and the configuration, in targets: above 0 is worse
     config_weight: float  # of the models that use the configuration
 
     def to_json(self) -> dict[str, Any]:
@@ -107,6 +109,11 @@ def forecast(
     goal = scale.beaten_by(min_gain)
     odds = _odds(predicted.below(goal)) / _odds(_student_before(targets, goal)) * _odds(before)
     by_signals = odds / (1 + odds)
+    slopes, sds = _slopes(fitted, table), table.design.signals[0]
+    signals = {name: float(sd) for name, sd in zip(table.names, sds, strict=True)}
+    effects = {name: slopes[name] * sd for name, sd in signals.items()}
+    unlike_others = float(predicted.weights @ predicted.means) - _middle(fitted, targets)
+    effects[CONFIGURATION] = unlike_others - sum(effects.values())
     return Forecast(
         probability=(len(finished) * by_signals + DOUBT * before) / (len(finished) + DOUBT),
         by_signals=by_signals,
@@ -117,8 +124,9 @@ def forecast(
         num_finished=len(finished),
         num_seen=len(cohort),
         norm=table.norm if "grad_norm" in table.names else RAW,
-        signals={n: float(table.design.signals[0, i]) for i, n in enumerate(table.names)},
-        slopes=_slopes(fitted, table),
+        signals=signals,
+        slopes=slopes,
+        effects=effects,
         config_weight=_config_weight(fitted, table),
     )
 
@@ -184,6 +192,12 @@ def _is_finished(trial: CohortTrial) -> bool:
 def _objective(trial: CohortTrial) -> float:
     assert trial.objective is not None
     return trial.objective
+
+
+def _middle(fitted: Fit, targets: Floats) -> float:
+    """The target of a trial like the mean of all, whatever its configuration."""
+    intercept = fitted.weights.sum(1) @ (fitted.scales[:, 0] * fitted.beta[:, 0])
+    return float(targets.mean() + intercept)
 
 
 def _slopes(fitted: Fit, table: Table) -> dict[str, float]:

@@ -104,7 +104,8 @@ def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
 
 def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     """As in: P(beats trial 4) = 0.03 < risk 0.10 (0.21 before looking at it): early evaluation
-    0.8 sd worse, noise-free gradient norm 1.9 sd above the cohort."""
+    0.8 sd worse, noise-free gradient norm 1.9 sd above the cohort; what speaks most against it is
+    its configuration."""
     p = found.probability
     sign = "<" if p < settings.risk else ">="
     shown, risk = _digits(p), f"{settings.risk:.2f}"
@@ -119,6 +120,12 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
         "grad_norm": f"{'noise-free' if found.norm == NOISE_FREE else 'raw'} gradient norm",
     }
     places = [f"{words[name]} {_place(name, value)}" for name, value in found.signals.items()]
+    against = max(found.effects, key=found.effects.__getitem__)
+    blamed = (
+        f"; what speaks most against it is its {words.get(against, against)}"
+        if not hindrance and found.effects[against] > 0
+        else ""
+    )
     goes_on = f"; goes on: {hindrance}" if hindrance and p < settings.risk else ""
     last = (
         "; further trials are unlikely to help: one not yet looked at beats it with P below the "
@@ -126,7 +133,7 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
         if found.before < settings.risk
         else ""
     )
-    return f"{stated}: {', '.join(places)} the cohort{goes_on}{last}"
+    return f"{stated}: {', '.join(places)} the cohort{blamed}{goes_on}{last}"
 
 
 def _place(name: str, sd: float) -> str:

@@ -109,9 +109,18 @@ def _forecast_lines(evidence: Mapping[str, Any], settings: Mapping[str, Any]) ->
         f"(median - best), from {evidence['num_finished']} finished of {evidence['num_seen']} seen",
         f"  signals: {', '.join(signals)}; a slope above 0: lower is better",
         f"  trust in the configuration: {evidence['config_weight']:.0%} of the models' weight",
+        *_effects(evidence.get("effects")),
         f"  expected misses before it: {f.chance(evidence['expected_misses_before'])}",
         *_prior(evidence.get("history")),
     ]
+
+
+def _effects(effects: Mapping[str, float] | None) -> list[str]:
+    """Earlier predictors did not tell them."""
+    if effects is None:
+        return []
+    parts = ", ".join(f"{name} {effect:+.2f}" for name, effect in effects.items())
+    return [f"  what each adds to the expected end (best 0, median 1; above 0: worse): {parts}"]
 
 
 def _by_signals(evidence: Mapping[str, Any]) -> str:

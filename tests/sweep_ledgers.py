@@ -140,6 +140,7 @@ def forecast(**changes: Any) -> dict[str, Any]:
         "norm": "grad_norm",
         "signals": {"early_eval": 0.8, "loss": -0.3, "grad_norm": 1.9},
         "slopes": {"early_eval": 0.42, "loss": -0.02, "grad_norm": 0.31},
+        "effects": {"early_eval": 0.34, "loss": 0.01, "grad_norm": 0.59, "configuration": -0.12},
         "config_weight": 0.62,
         **changes,
     }

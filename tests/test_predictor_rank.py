@@ -72,7 +72,7 @@ def test_the_reason_can_be_checked():
     assert verdict.reason.startswith(
         f"P(beats trial 1) = {verdict.probability:.1g} < risk 0.10 ({before:.2f} before looking at "
         "it): early evaluation 1.3 sd worse, training loss 0.0 sd above, raw gradient norm 0.0 sd "
-        "above the cohort"
+        "above the cohort; what speaks most against it is its early evaluation"
     )
     column = np.log([1 + 0.1 * i for i in range(1, 11)] + [2.0])
     assert verdict.evidence["signals"]["early_eval"] == pytest.approx(
@@ -90,6 +90,32 @@ def test_the_evidence_is_json_and_holds_the_numbers_behind_the_reason():
     )
     assert evidence["slopes"]["early_eval"] > 0.2
     json.dumps(evidence, allow_nan=False)
+
+
+def test_a_configuration_that_decides_is_named():
+    """Early numbers that tell nothing, and the higher the learning rate the worse."""
+
+    def at(number: int, rate: float, objective: float | None) -> CohortTrial:
+        one = trial(number, 0.5, 2.0, objective=objective)
+        return replace(one, config={"learning_rate": rate})
+
+    cohort = [at(i, 10.0 ** (-6 + i / 4), 1.0 + 0.1 * i) for i in range(12)]
+    verdict = rank_rule(at(20, 1e-2, None), cohort, SETTINGS)
+    assert verdict.action == "prune"
+    assert "; what speaks most against it is its configuration" in verdict.reason
+    effects = verdict.evidence["effects"]
+    assert effects["configuration"] > 0.2 > effects["early_eval"] == 0
+    goes_on = rank_rule(at(20, 1e-6, None), cohort, SETTINGS)
+    assert goes_on.evidence["effects"]["configuration"] < 0
+    assert "against it" not in goes_on.reason
+
+
+def test_the_effect_of_a_signal_is_its_slope_times_how_far_it_is_from_the_mean():
+    bad, good = (rank_rule(t, study(), SETTINGS).evidence for t in (BAD, GOOD))
+    for evidence in (bad, good):
+        slope, sd = evidence["slopes"]["early_eval"], evidence["signals"]["early_eval"]
+        assert evidence["effects"]["early_eval"] == pytest.approx(slope * sd)
+    assert bad["effects"]["early_eval"] > 0 > good["effects"]["early_eval"]
 
 
 @pytest.mark.parametrize(

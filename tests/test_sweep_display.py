@@ -214,6 +214,8 @@ def test_a_decision_shows_what_it_was_made_of(tmp_path: Path, width: int) -> Non
         "signals: early_eval +0.80 sd (slope +0.42), loss -0.30 sd (slope -0.02), "
         "raw grad_norm +1.90 sd (slope +0.31)",
         "trust in the configuration: 62% of the models' weight",
+        "what each adds to the expected end (best 0, median 1; above 0: worse): early_eval +0.34, "
+        "loss +0.01, grad_norm +0.59, configuration -0.12",
         "by predictor learned-2: enabled true",
         "risk 0.1, min_gain 0.05, max_expected_misses",
     ):
