@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,12 +20,16 @@ FEW_RUNS, FEW_GROUPS = 8, 5  # fewer are too few
 
 Part = Mapping[str, Any]
 
-_COLUMNS = ("compute", "95 %", "regret", "95 %", "p90", "lost\nbest", "config\nregret", "wall")
-_LEGEND = (
-    "compute: share of training everything to its end. regret: the best run kept less the best of "
-    "all, as a share of median - best; p90 over replays. lost best: replays with a regret above "
-    "0.05. config regret: by seed means of configurations. wall: in full runs."
-)
+_LEGEND = {  # by column
+    "compute": "compute: share of training everything to its end.",
+    "regret": "regret: the best run kept less the best of all, as a share of median - best.",
+    "p90": "p90: of the regret, over replays.",
+    "lost best": "lost best: replays with a regret above 0.05.",
+    "config regret": "config regret: by seed means of configurations.",
+    "wall": "wall: in full runs.",
+}
+_INTERVALS = ("compute 95 %", "regret 95 %")
+_LEAST_NEEDED = ("wall", "config regret", "p90", "lost best", *_INTERVALS)  # left out in this order
 _NAMES = {
     "sft-sweep, audit 0": "audit 0: no pruned run goes on to its end as a check.",
     "random 75 %": "random 75 %: that share of the runs, drawn at random, to their end.",
@@ -37,12 +42,14 @@ def print_replay(document: Part, console: Console | None = None) -> None:
     console = console or make_console()
     policies: Sequence[Part] = document["policies"]
     console.print(plain(_headline(document), "bold"))
-    _print_table(console, document)
+    columns = _print_table(console, document)
     console.print()
     _print_wrapped(console, [*document["verdict"], *document["cautions"]])
     console.print()
-    legend = [_LEGEND, _floor(document), *_names(policies)]
-    _print_wrapped(console, [*legend, *_intervals(document), *_limits(document)], "dim")
+    meaning = " ".join(text for name, text in _LEGEND.items() if name in columns)
+    legend = [meaning, *_narrow(columns, policies), _floor(document), *_names(policies)]
+    legend += _intervals(document) if {*_INTERVALS} & {*columns} else []
+    _print_wrapped(console, [*legend, *_limits(document)], "dim")
     if len(policies) == 3:
         _print_wrapped(console, ["With --against all: every rival, Optuna's pruners too."], "dim")
 
@@ -92,23 +99,31 @@ def cautions(document: Part) -> list[str]:
 
 
 def _share_within(row: Part) -> str:
-    low, high = row["compute_low"], row["compute_high"]
-    return "" if low is None else f" (95 % {100 * low:.1f} to {100 * high:.1f})"
+    ends = _ends(row, "compute")
+    return "" if ends is None else f" (95 % {100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
 
 
 def _regret_within(row: Part) -> str:
-    low, high = row["regret_low"], row["regret_high"]
-    return "" if low is None else f" (95 % {low:.3f} to {high:.3f})"
+    ends = _ends(row, "regret")
+    return "" if ends is None else f" (95 % {ends[0]:.3f} to {ends[1]:.3f})"
+
+
+def _ends(row: Part, name: str) -> tuple[float, float] | None:
+    """Of the interval. None where there is none, or where all that was resampled is equal: then it
+    has no width, and says nothing of another order or study."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return None if low is None or math.isclose(low, high, abs_tol=1e-9) else (low, high)
 
 
 def _difference(gain: Part) -> str:
-    size, low, high = gain["compute"], gain["compute_low"], gain["compute_high"]
+    size, found = gain["compute"], _ends(gain, "compute")
     if size == 0:
         return f"{OURS} trained as much."
     word = "less" if size > 0 else "more"
     sentence = f"{OURS} trained {100 * abs(size):.1f} points {word}"
-    if low is None or high is None:
+    if found is None:
         return sentence + "."
+    low, high = found
     ends = (low, high) if size > 0 else (-high, -low)
     sentence += f" (95 % {100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
     return sentence + ("." if low > 0 or high < 0 else ", which chance alone could give.")
@@ -126,40 +141,90 @@ def _orders(document: Part) -> str:
     return "1 order" if document["orders"] == 1 else f"{document['orders']} orders"
 
 
-def _print_table(console: Console, document: Part) -> None:
+def _print_table(console: Console, document: Part) -> list[str]:
+    """With the columns that fit; their names."""
     policies: Sequence[Part] = document["policies"]
     best_first = sorted(policies[2:], key=lambda row: (row["regret_mean"], row["compute"]))
     ordered = [*policies[:2], *best_first]
-    rows = [_cells(row) for row in ordered]
-    columns = [Column("policy", right=False), *(Column(title) for title in _COLUMNS)]
+    names, columns, rows = _fitted(ordered, console.width)
     if table_width(columns, rows) + 40 <= console.width:
         columns.append(Column("settings", right=False, wraps=True))
         rows = [[*cells, _settings(row)] for cells, row in zip(rows, ordered, strict=True)]
-    elif table_width(columns, rows) > console.width:
-        kept = [i for i, column in enumerate(columns) if column.title != "95 %"]
-        columns, rows = [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
     console.print()
     for index, line in table_lines(columns, rows, console.width):
         style = "dim" if index is None else "bold" if index == 0 else ""
         console.print(plain(line, style), soft_wrap=True)
+    return names
 
 
-def _cells(row: Part) -> list[str]:
-    return [
-        row["name"],
-        f"{row['compute']:.3f}",
-        _interval(row["compute_low"], row["compute_high"]),
-        f"{row['regret_mean']:.3f}",
-        _interval(row["regret_low"], row["regret_high"]),
-        f"{row['regret_p90']:.3f}",
-        f"{row['lost_best']:.0%}",
-        f.fixed(row["config_regret"]),
-        f"{row['wall']:.1f}",
+def _fitted(
+    policies: Sequence[Part], width: int
+) -> tuple[list[str], list[Column], list[list[str]]]:
+    """Intervals are written shorter before any column is left out."""
+    names = _known(policies)
+    columns, rows = _table(policies, names)
+    for left_out in range(len(_LEAST_NEEDED) + 1):
+        if table_width(columns, rows) <= width:
+            break
+        names = [name for name in _known(policies) if name not in _LEAST_NEEDED[:left_out]]
+        columns, rows = _table(policies, names, short=True)
+    return names, columns, rows
+
+
+def _known(policies: Sequence[Part]) -> list[str]:
+    """The columns in which some policy has a value."""
+    cells = [_cells(row) for row in policies]
+    return [name for name in cells[0] if any(one[name] != f.MISSING for one in cells)]
+
+
+def _table(
+    policies: Sequence[Part], names: Sequence[str], *, short: bool = False
+) -> tuple[list[Column], list[list[str]]]:
+    columns = [Column("policy", right=False), *(Column(_title(name, short)) for name in names)]
+    cells = [_cells(row, short) for row in policies]
+    rows = [
+        [row["name"], *(own[name] for name in names)]
+        for row, own in zip(policies, cells, strict=True)
     ]
+    return columns, rows
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return f.MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
+def _title(name: str, short: bool) -> str:
+    if name in _INTERVALS:
+        return "95 %\nlow high" if short else "95 %"
+    return name.replace(" ", "\n")
+
+
+def _cells(row: Part, short: bool = False) -> dict[str, str]:
+    """By column."""
+    return {
+        "compute": f"{row['compute']:.3f}",
+        "compute 95 %": _interval(row, "compute", short),
+        "regret": f"{row['regret_mean']:.3f}",
+        "regret 95 %": _interval(row, "regret", short),
+        "p90": f"{row['regret_p90']:.3f}",
+        "lost best": f"{row['lost_best']:.0%}",
+        "config regret": f.fixed(row["config_regret"]),
+        "wall": f"{row['wall']:.1f}",
+    }
+
+
+def _interval(row: Part, name: str, short: bool) -> str:
+    """`0.583 to 0.781`, or `.583 .781`."""
+    ends = _ends(row, name)
+    if ends is None:
+        return f.MISSING
+    low, high = (f"{end:.3f}" for end in ends)
+    return f"{_bare(low)} {_bare(high)}" if short else f"{low} to {high}"
+
+
+def _bare(number: str) -> str:
+    return number.replace("0.", ".", 1) if number.startswith(("0.", "-0.")) else number
+
+
+def _narrow(columns: Sequence[str], policies: Sequence[Part]) -> list[str]:
+    left_out = [name for name in _known(policies) if name not in columns]
+    return [f"Not shown at this width: {', '.join(left_out)}."] if left_out else []
 
 
 def _settings(row: Part) -> str:
@@ -180,11 +245,12 @@ def _names(policies: Sequence[Part]) -> list[str]:
 
 
 def _intervals(document: Part) -> list[str]:
-    if document["policies"][0]["compute_low"] is None:
-        return []
+    policies: Sequence[Part] = document["policies"]
     is_few = len(document["groups"]) < FEWEST_UNITS
     unit = "the orders of so few groups" if is_few else "groups"
-    return [f"95 %: by resampling {unit}, the same ones for all policies."]
+    text = f"95 %: by resampling {unit}, the same ones for all policies"
+    has_equals = any(_ends(row, name) is None for row in policies for name in ("compute", "regret"))
+    return [f"{text}; - where all of them are equal." if has_equals else f"{text}."]
 
 
 def _limits(document: Part) -> list[str]:

@@ -21,7 +21,7 @@ from predictor.types import Settings
 from sweep import replaying
 from sweep.cli import main
 from sweep.figures import check_figure, frontier, make_figure
-from sweep.replay_text import cautions, print_replay
+from sweep.replay_text import cautions, print_replay, verdict
 from sweep.replaying import read_settings
 from sweep.study import Pruning
 from tests.evidence_studies import grid, run_of, study_of
@@ -183,15 +183,70 @@ class TestText:
     def test_shows_what_fits_the_terminal(self, against_all: Any) -> None:
         narrow, wide = self.shown(against_all, 80), self.shown(against_all, 170)
         assert max(map(len, narrow.splitlines())) <= 80
-        assert "settings" not in narrow and "95 %  " not in narrow
+        assert "settings" not in narrow and "Not shown at this width: p90, wall." in narrow
+        assert "lost best: replays" in narrow
+        assert "p90: of" not in narrow and "wall: in full runs" not in narrow
         assert "eta 2, min_resource" in wide and max(map(len, wide.splitlines())) <= 170
+        assert "p90: of" in wide and "wall: in full runs" in wide and "Not shown" not in wide
+
+    def test_has_the_intervals_of_compute_and_regret_also_at_80_columns(
+        self, against_all: Any
+    ) -> None:
+        changed = {"compute_low": 0.4231, "compute_high": 0.492}
+        changed |= {"regret_low": -0.0104, "regret_high": 1.0234}
+        own, *others = against_all["policies"]
+        document = {**against_all, "policies": [{**own, **changed}, *others]}
+        compute, regret = f"{own['compute']:.3f}", f"{own['regret_mean']:.3f}"
+        wide = [compute, "0.423 to 0.492", regret, "-0.010 to 1.023"]
+        narrow = [compute, ".423 .492", regret, "-.010 1.023"]
+        for width, wanted in ((170, wide), (80, narrow)):
+            lines = self.shown(document, width).splitlines()
+            line = next(line for line in lines if line.startswith("sft-sweep  "))
+            assert [cell.strip() for cell in line.split("  ") if cell.strip()][1:5] == wanted
+            assert any(line.startswith("95 %: by resampling") for line in lines)
+
+    def test_leaves_out_intervals_last_and_compute_and_regret_never(self, against_all: Any) -> None:
+        found: list[str] = []
+        for width in (104, 80, 70, 60, 50):
+            text = self.shown(against_all, width)
+            head = next(line for line in text.splitlines() if line.startswith("policy "))
+            assert "compute" in head and "regret" in head
+            assert ("95 %: by" in text) == ("low high" in head or "95 %" in head)
+            (left_out,) = [line for line in text.splitlines() if "Not shown" in line] or [""]
+            found.append(left_out.removeprefix("Not shown at this width: "))
+        assert found == [
+            *("", "p90, wall.", "p90, lost best, wall.", "compute 95 %, p90, lost best, wall."),
+            "compute 95 %, regret 95",  # goes on in the next line
+        ]
+
+    def test_an_interval_without_width_is_none(self, against_all: Any) -> None:
+        everything = next(p for p in against_all["policies"] if p["name"] == "keep all")
+        assert everything["regret_low"] == everything["regret_high"] == 0
+        lines = self.shown(against_all, 170).splitlines()
+        line = next(line for line in lines if line.startswith("keep all"))
+        assert line.split()[2:8] == [
+            f"{everything['compute']:.3f}",
+            "-",
+            "0.000",
+            "-",
+            "0.000",
+            "0%",
+        ]
+        assert "- where all of them are equal." in "\n".join(lines)
+        same = {"compute_low": 0.5, "compute_high": 0.5 + 1e-12, "regret_low": 0.0}
+        policies = [{**p, **same, "regret_high": 0.0} for p in against_all["policies"]]
+        document = {**against_all, "policies": policies}
+        said = verdict(document)[0]
+        assert "95 %" not in said
+        assert "95 %" not in self.shown({**document, "verdict": [said]}, 100)
 
     def test_puts_ours_first_and_the_others_by_regret(self, against_all: Any) -> None:
         lines = self.shown(against_all, 80).splitlines()
         start = next(i for i, line in enumerate(lines) if line.startswith("sft-sweep "))
         table = lines[start : start + len(against_all["policies"])]
         assert table[1].startswith("sft-sweep, audit 0")
-        regrets = [float(line[-80:].split()[-5]) for line in table[2:]]
+        by_name = {row["name"]: row["regret_mean"] for row in against_all["policies"]}
+        regrets = [by_name[line.split("  ")[0]] for line in table[2:]]
         assert regrets == sorted(regrets)
 
 
