@@ -12,14 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.answer import answer, overall
-from predictor.evidence import SIGNALS, StudyEvidence, num_fits, study_evidence
+from predictor.evidence import SIGNALS, WINDOW, StudyEvidence, num_fits, study_evidence
 from predictor.pooling import Pooled, adjusted, pool, pooled_statement
 from predictor.recorded import RecordedStudy
-from predictor.reliability import Audit, audit_miss_rate
+from predictor.reliability import Audit, Moment, audit_miss_rate, judged_moments, reliability
+from predictor.types import Settings
 from predictor.verdicts import limits, statements
 from sweep.document import finite
 from sweep.evidence_text import print_evidence
 from sweep.sources import read_sources
+
+LEAST_JUDGED = 8  # finished runs of a study whose prunes are judged
+ORDERS = 3  # that they are shuffled in
 
 
 def show_evidence(texts: Sequence[str], as_json: bool) -> int:
@@ -36,7 +40,7 @@ def show_evidence(texts: Sequence[str], as_json: bool) -> int:
 def evidence_document(studies: Sequence[RecordedStudy]) -> dict[str, Any]:
     """JSON values; what is not finite is None. Scores are objectives turned so that higher is
     better, early evaluations too; densities are in nats a run, windows in samples or steps."""
-    found = _all_evidence(studies)
+    found, moments = _all_evidence(studies)
     pooled = _pooled(found) if len(found) > 1 else []
     answers = [answer(study) for study in found]
     alone = [one for one, given in pooled if not given]
@@ -62,15 +66,23 @@ def evidence_document(studies: Sequence[RecordedStudy]) -> dict[str, Any]:
             }
             for one, given in pooled
         ],
+        "reliability": _reliability(moments),
         "audits": _audits(studies),
     }
     return cast(dict[str, Any], finite(document))
 
 
-def _all_evidence(studies: Sequence[RecordedStudy]) -> list[StudyEvidence]:
-    """With a progress bar on standard error where it takes long enough to wait for."""
+def _all_evidence(
+    studies: Sequence[RecordedStudy],
+) -> tuple[list[StudyEvidence], list[Moment]]:
+    """And what the default settings say of every run at its window, where enough are finished.
+
+    With a progress bar on standard error where it takes long enough to wait for.
+    """
+    judged = [s for s in studies if sum(run.is_finished for run in s.runs) >= LEAST_JUDGED]
     total = sum(num_fits(study) for study in studies)
     found: list[StudyEvidence] = []
+    moments: list[Moment] = []
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(
@@ -79,7 +91,16 @@ def _all_evidence(studies: Sequence[RecordedStudy]) -> list[StudyEvidence]:
         task = bar.add_task("leaving runs out", total=total)
         for study in studies:
             found.append(study_evidence(study, on_fit=lambda: bar.advance(task)))
-    return found
+        task = bar.add_task("judging prunes", total=len(judged) * ORDERS)
+        for study in judged:
+            moments += judged_moments(
+                study,
+                Settings(),
+                orders=ORDERS,
+                window=WINDOW,
+                on_order=lambda: bar.advance(task),
+            )
+    return found, moments
 
 
 def _pooled(found: Sequence[StudyEvidence]) -> list[tuple[Pooled, bool]]:
@@ -89,6 +110,21 @@ def _pooled(found: Sequence[StudyEvidence]) -> list[tuple[Pooled, bool]]:
     there = [(one, given) for one, given in each if one is not None]
     corrected = adjusted([one for one, _ in there])
     return [(one, given) for one, (_, given) in zip(corrected, there, strict=True)]
+
+
+def _reliability(moments: Sequence[Moment]) -> dict[str, Any] | None:
+    """Prunes by their stated probability, the audits left aside; None where nothing was judged."""
+    if not moments:
+        return None
+    prunes = [moment for moment in moments if moment.would_prune]
+    return {
+        "risk": Settings().risk,
+        "min_gain": Settings().min_gain,
+        "orders": ORDERS,
+        "num_judged": len(moments),
+        "num_prunes": len(prunes),
+        "bins": [asdict(one) for one in reliability(prunes)],
+    }
 
 
 def _known(found: Sequence[StudyEvidence], name: str) -> str:

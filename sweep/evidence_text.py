@@ -36,6 +36,8 @@ def print_evidence(document: Part, console: Console | None = None) -> None:
         if len(studies) > 1:
             console.print()
         _print_study(console, study, len(studies))
+    if document["reliability"] is not None:
+        _print_reliability(console, document["reliability"])
     console.print()
     _print_audits(console, document["audits"])
 
@@ -184,6 +186,35 @@ def _print_pooled(console: Console, parts: Sequence[Part]) -> None:
     titles = ["early signal", "given", "rho", "95 %", "sd\nof z", "positive\nin"]
     _print_table(console, titles, rows)
     _print_wrapped(console, _SD, "dim")
+
+
+def _print_reliability(console: Console, found: Part) -> None:
+    rows = [
+        [
+            f"{one['low']:.2f} to {one['high']:.2f}",
+            str(one["num"]),
+            str(one["num_runs"]),
+            f"{one['mean_stated']:.3f}",
+            f"{one['share']:.3f}",
+            f"{one['share_low']:.3f} to {one['share_high']:.3f}",
+            f"{one['random_share']:.3f}",
+        ]
+        for one in found["bins"]
+    ]
+    if rows:
+        titles = ["P of a prune", "prunes", "runs", "mean P", "missed", "95 %", "at\nrandom"]
+        _print_table(console, titles, rows)
+    else:
+        console.print()
+    text = (
+        f"{found['num_prunes']} prunes at {found['num_judged']} windows: what the default settings "
+        f"(risk {found['risk']:g}, without audits and max_expected_misses) would have pruned in "
+        f"{found['orders']} shuffled orders, all before it trained to their end. P: of a miss, as "
+        f"stated; missed: ended better than the best of that moment by {found['min_gain']:g} x "
+        "(median - best); at random: of random prunes at the same moments. Intervals count runs, "
+        "not prunes."
+    )
+    _print_wrapped(console, text, "dim")
 
 
 def _print_audits(console: Console, audits: Part | None) -> None:

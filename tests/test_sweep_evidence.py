@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from predictor.recorded import Curve, RecordedStudy
+from predictor.reliability import judged_moments, reliability
 from predictor.types import Settings, Verdict
 from sweep.cli import main
 from sweep.evidence import evidence_document
@@ -118,6 +119,49 @@ class TestText:
     def test_without_any_end_asks_to_wait(self) -> None:
         said = " ".join(shown(evidence_document([study_of([None, None])])).split())
         assert "no run has a score yet. Let the study go on" in said
+
+
+class TestReliability:
+    def test_is_that_of_the_prunes_of_all_studies_with_runs_enough(self) -> None:
+        studies = [demo("a", 0, num=16), demo("b", 1, num=16)]
+        found = evidence_document([*studies, demo("few", 2, num=7)])["reliability"]
+        moments = [
+            moment
+            for study in studies
+            for moment in judged_moments(study, Settings(), orders=found["orders"])
+        ]
+        prunes = [moment for moment in moments if moment.would_prune]
+        assert (found["num_judged"], found["num_prunes"]) == (len(moments), len(prunes))
+        assert 0 < len(prunes) < len(moments)
+        assert found["bins"] == [asdict(one) for one in reliability(prunes)]
+
+    def test_is_told_in_a_table_with_its_intervals_and_random_prunes(self) -> None:
+        document = evidence_document([demo(num=16)])
+        lines = shown(document).splitlines()
+        first = document["reliability"]["bins"][0]
+        (row,) = (line for line in lines if line.startswith(f"{first['low']:.2f} to "))
+        assert row.split()[3:] == [
+            str(first["num"]),
+            str(first["num_runs"]),
+            f"{first['mean_stated']:.3f}",
+            f"{first['share']:.3f}",
+            f"{first['share_low']:.3f}",
+            "to",
+            f"{first['share_high']:.3f}",
+            f"{first['random_share']:.3f}",
+        ]
+        assert "Intervals count runs, not prunes" in " ".join(" ".join(lines).split())
+        assert max(map(len, lines)) <= 80
+
+    def test_of_seven_runs_is_not_told(self) -> None:
+        document = evidence_document([demo(num=7)])
+        assert document["reliability"] is None
+        assert "of a prune" not in shown(document)
+
+    def test_without_any_prune_says_so(self) -> None:
+        document = evidence_document([study_of(np.arange(9.0), configs=[{}] * 9)])  # tells nothing
+        assert document["reliability"]["bins"] == []
+        assert f"0 prunes at {document['reliability']['num_judged']} windows" in shown(document)
 
 
 def audit(number: int, stated: float, best: float, spread: float) -> Decision:
