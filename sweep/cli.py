@@ -281,20 +281,27 @@ def tune(
 
 
 @app.command
-def export(*studies: str, to: str) -> int:
+def export(
+    *studies: str,
+    to: str,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
     """Write studies as X_runs.parquet and X_steps.parquet, for replay and for any notebook.
 
     Parameters
     ----------
     studies
-        Studies (as for inspect). Those of one name that ask the same question are one group.
+        Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet). Those of
+        one name that ask the same question are one group.
     to
         DIR/X, where DIR/X_runs.parquet and DIR/X_steps.parquet are written; of a folder (DIR/) the
         files are named after the study.
+    json_
+        Print one JSON document: the files, and the runs of each group.
     """
     from sweep.exporting import export_studies
 
-    return export_studies(_some(studies), to)
+    return export_studies(_some(studies), to, as_json=json_)
 
 
 def _some(studies: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,58 +1,95 @@
-"""`sweep export`: studies as X_runs.parquet and X_steps.parquet."""
+"""`sweep export`: studies, exports and recorded sets as X_runs.parquet and X_steps.parquet."""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from predictor.recorded_files import prefix_of, runs_file, steps_file, write_frames
-from sweep.inspect import open_study
+from predictor.frames import studies_from_frames
+from predictor.recorded_files import (
+    RUNS,
+    prefix_of,
+    read_frames,
+    runs_file,
+    steps_file,
+    write_frames,
+)
+from sweep.inspect import look_for_study
+from sweep.merging import Part, merged
 from sweep.sources import names_study
-from sweep.study_frames import StudyTables, study_tables
+from sweep.study_frames import study_tables
 from trainer.spec import UserError
 
 
-def export_studies(studies: Sequence[str], to: str | Path) -> int:
-    """Write the settled trials of `studies` to the two files of `to`, in place of older ones.
+def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = False) -> int:
+    """Write what `texts` name to the two files of `to`, in place of older ones: the settled trials
+    of studies, and recorded sets as they are.
 
-    Where `to` is a folder, or ends in /, they are named after the study. UserError as from
-    `study_tables`, for a recorded set, and where the files cannot be written.
+    Where `to` is a folder, or ends in /, they are named after the study. UserError for what cannot
+    be read or merged, and where the files cannot be written.
     """
-    _refuse_recorded(studies)
-    tables = study_tables(studies)
-    runs: Any = tables.runs
-    prefix = _prefix(to, sorted(set(runs["group"])))
+    studies = [text for text in texts if _is_study(text)]
+    sets = dict.fromkeys(p for text in texts if text not in studies for p in _prefixes(text))
+    parts: list[Part] = []
+    num_unsettled = 0
+    if studies:
+        tables = study_tables(studies)
+        num_unsettled = tables.num_unsettled
+        parts.append(Part(", ".join(studies), tables.runs, tables.steps))
+    parts += [_read_set(prefix) for prefix in sets]
+    whole = merged(parts)
+    groups = _groups(whole.runs)
+    prefix = _prefix(to, [group["group"] for group in groups])
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
-        write_frames(prefix, tables.runs, tables.steps)
+        write_frames(prefix, whole.runs, whole.steps)
     except OSError as error:
         raise UserError(f"--to: {runs_file(prefix)} cannot be written: {error}") from None
-    sys.stdout.write(_said(tables, len(studies), prefix) + "\n")
+    document: dict[str, Any] = {
+        "files": {"runs": str(runs_file(prefix)), "steps": str(steps_file(prefix))},
+        "studies": len(studies),
+        "sets": len(sets),
+        "runs": len(whole.runs),
+        "steps": len(whole.steps),
+        "unsettled": num_unsettled,
+        "groups": groups,
+    }
+    said = json.dumps(document, indent=2, allow_nan=False) if as_json else _said(document)
+    sys.stdout.write(said + "\n")
     return 0
 
 
-def _refuse_recorded(texts: Sequence[str]) -> None:
-    for text in texts:
-        try:
-            ledger, _ = open_study(text)
-        except UserError:
-            if not _is_recorded(text):
-                raise
-            raise UserError(
-                f"{text} is a recorded set already: give a study (its name or its folder) instead; "
-                "replay, evidence and tune take the set as it is"
-            ) from None
-        ledger.engine.dispose()
-
-
-def _is_recorded(text: str) -> bool:
-    try:
-        return not names_study(text)
-    except UserError:
+def _is_study(text: str) -> bool:
+    """A folder with a study in it is one, whatever sets are in it or beside it."""
+    if Path(text).name.endswith(RUNS):
         return False
+    return "://" in text or look_for_study(text) is not None
+
+
+def _prefixes(text: str) -> list[Path]:
+    """The recorded sets that `text` names, as for `read_sources`. UserError where it names none."""
+    assert not names_study(text)
+    path = Path(text)
+    if path.name.endswith(RUNS):
+        return [prefix_of(path)]
+    if path.name and not text.endswith("/") and runs_file(path).is_file():
+        return [path]
+    return [prefix_of(file) for file in sorted(path.glob(f"?*{RUNS}"))]
+
+
+def _read_set(prefix: Path) -> Part:
+    """As it is on disk, once it is known that it can be read back."""
+    try:
+        runs, steps = read_frames(prefix)
+        studies_from_frames(runs, steps)
+    except ValueError as error:
+        raise UserError(f"recorded set {prefix}: {error}") from None
+    return Part(str(prefix), runs, steps)
 
 
 def _prefix(to: str | Path, names: Sequence[str]) -> Path:
@@ -62,30 +99,49 @@ def _prefix(to: str | Path, names: Sequence[str]) -> Path:
         return prefix_of(to)
     if len(names) > 1:
         raise UserError(
-            f"--to: {to} is a folder, and the studies have {len(names)} names "
-            f"({', '.join(names)}); give {to / 'X'} for {to / 'X'}_runs.parquet"
+            f"--to: {to} is a folder, and there are {len(names)} groups "
+            f"({', '.join(sorted(names))}); give {to / 'X'} for {to / 'X'}_runs.parquet"
         )
     return to / names[0]
 
 
-def _said(tables: StudyTables, num_studies: int, to: Path) -> str:
-    runs: Any = tables.runs
-    ends = Counter(_end(row) for row in runs.to_dict("records"))
-    groups = runs["group"].nunique()
+def _groups(runs: Any) -> list[dict[str, Any]]:
+    """How many runs each has, and how they ended."""
+    found: dict[str, Counter[str]] = {}
+    for row in runs.to_dict("records"):
+        found.setdefault(str(row["group"]), Counter())[_end(row)] += 1
+    return [
+        {"group": group, "runs": ends.total(), "ends": dict(ends)} for group, ends in found.items()
+    ]
+
+
+def _end(row: Mapping[str, Any]) -> str:
+    """A set from elsewhere need not say the state."""
+    state, by = row.get("state"), row.get("pruned_by")
+    if isinstance(state, str):
+        return f"pruned by {by}" if isinstance(by, str) else state
+    return "without an objective" if math.isnan(row["final_eval_loss"]) else "completed"
+
+
+def _said(document: Mapping[str, Any]) -> str:
+    ends: Counter[str] = Counter()
+    for group in document["groups"]:
+        ends.update(group["ends"])
+    of = [
+        _number(document[name], thing)
+        for name, thing in (("studies", "study"), ("sets", "recorded set"))
+        if document[name]
+    ]
     text = (
-        f"{runs_file(to)} has {_number(len(runs), 'run')} of {_number(num_studies, 'study')} in "
-        f"{_number(groups, 'group')} ({', '.join(f'{n} {end}' for end, n in ends.items())}), "
-        f"{steps_file(to)} {_number(len(tables.steps), 'row')}."
+        f"{document['files']['runs']} has {_number(document['runs'], 'run')} of "
+        f"{' and '.join(of)} in {_number(len(document['groups']), 'group')} "
+        f"({', '.join(f'{n} {end}' for end, n in ends.items())}), "
+        f"{document['files']['steps']} {_number(document['steps'], 'row')}."
     )
-    if tables.num_unsettled:
-        are = "is" if tables.num_unsettled == 1 else "are"
-        text += f" {_number(tables.num_unsettled, 'trial')} not yet settled {are} left out."
+    if unsettled := document["unsettled"]:
+        are = "is" if unsettled == 1 else "are"
+        text += f" {_number(unsettled, 'trial')} not yet settled {are} left out."
     return text
-
-
-def _end(row: dict[str, Any]) -> str:
-    by = row["pruned_by"]
-    return f"pruned by {by}" if isinstance(by, str) else str(row["state"])
 
 
 def _number(count: int, thing: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from predictor.recorded import RecordedStudy
-from predictor.recorded_files import read_frames
+from predictor.recorded_files import read_frames, write_frames
 from predictor.signals import window_signals
 from predictor.types import Observation
+from sweep.cli import main
 from sweep.exporting import export_studies
 from sweep.inspect import open_study
 from sweep.ledger import Ledger, StudyRow, TrialRow
@@ -22,13 +24,14 @@ from sweep.paths import StudyPaths
 from sweep.sources import read_sources
 from sweep.storage import make_engine
 from sweep.trial import turned
-from tests.recorded_frames import assert_equal
+from tests.recorded_frames import assert_equal, frames, run_row
 from tests.sweep_ledgers import (
     base_facts,
     completed,
     decision,
     document,
     forecast,
+    going_on,
     observation,
     trial,
     written,
@@ -393,16 +396,9 @@ def test_studies_of_two_names_need_a_name_beside_the_folder(demo: Path, tmp_path
     with written(tmp_path / "new", name="new") as ledger:
         record(ledger, completed(0, 0.5), steps(0))
     (tmp_path / "to").mkdir()
-    with pytest.raises(UserError, match=r"is a folder, and the studies have 2 names \(demo, new\)"):
+    with pytest.raises(UserError, match=r"is a folder, and there are 2 groups \(demo, new\)"):
         export_studies([str(demo), str(tmp_path / "new")], tmp_path / "to")
     assert list((tmp_path / "to").iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["to/x", "to/x_runs.parquet", "to"])
-def test_a_recorded_set_is_refused_by_what_it_is(name: str, demo: Path, tmp_path: Path) -> None:
-    exported(tmp_path, demo)
-    with pytest.raises(UserError, match="is a recorded set already: give a study"):
-        export_studies([str(tmp_path / name)], tmp_path / "again")
 
 
 def test_a_study_with_its_export_beside_it_is_exported_again(demo: Path) -> None:
@@ -414,3 +410,153 @@ def test_a_place_that_cannot_be_written_is_refused(demo: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         export_studies([str(demo)], tmp_path / "file" / "x")
+
+
+# --- recorded sets
+
+
+def recorded(prefix: Path, *rows: dict[str, Any], **columns: Any) -> Path:
+    """A set from elsewhere, with few columns; `columns` are further ones of its steps."""
+    runs, steps = frames(*rows)
+    prefix.parent.mkdir(exist_ok=True)
+    write_frames(prefix, runs, steps.assign(**columns))
+    return prefix
+
+
+def read(prefix: Path) -> Any:
+    """(runs, steps) as data frames, which have no types."""
+    return read_frames(prefix)
+
+
+def demo_of(folder: Path, created_s: float) -> Path:
+    """A study `demo` of one completed trial, as made at that time."""
+    with written(folder) as ledger:
+        record(ledger, completed(0, 0.5), steps(0))
+        with ledger.engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE sweep_studies SET created_s = {created_s}")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["to/x", "to/x_runs.parquet", "to"])
+def test_an_export_exported_again_is_the_same(name: str, demo: Path, tmp_path: Path) -> None:
+    before = exported(tmp_path, demo)
+    export_studies([str(tmp_path / name)], tmp_path / "again")
+    for one, other in zip(before, read_frames(tmp_path / "again"), strict=True):
+        assert one.equals(other)
+
+
+def test_sets_and_studies_become_one_set_with_the_groups_of_each(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(tmp_path, demo)
+    with written(tmp_path / "new", name="new") as ledger:
+        for number in (0, 10_000):
+            record(ledger, completed(number, 0.5), steps(number))
+    capsys.readouterr()
+    sources = [str(tmp_path / "to" / "x"), str(tmp_path / "new")]
+    export_studies(sources, tmp_path / "all")
+    said = capsys.readouterr().out
+    assert "8 runs of 1 study and 1 recorded set in 2 groups (5 completed, 1 pruned by rank" in said
+    merged = {study.name: study for study in read_sources([str(tmp_path / "all")])}
+    for study in read_sources(sources):
+        assert_equal(study, merged.pop(study.name))
+    assert merged == {}
+
+
+def test_exports_of_studies_of_one_name_are_one_group(tmp_path: Path) -> None:
+    for folder, created_s in (("one", 1.0), ("two", 2.0)):
+        (tmp_path / folder).mkdir()
+        study = demo_of(tmp_path / folder / "demo", created_s)
+        with going_on(study) as ledger:
+            record(ledger, completed(10_000, 0.6), steps(1))
+        export_studies([str(study)], tmp_path / "sets" / folder)
+    export_studies([str(tmp_path / "sets")], tmp_path / "all")
+    runs, rows = read(tmp_path / "all")
+    assert runs["name"].tolist() == ["demo/0", "demo/10000", "demo#2/0", "demo#2/10000"]
+    confirms = runs["confirms"].astype(object)
+    assert confirms.where(confirms.notna(), None).tolist() == [None, "demo/0", None, "demo#2/0"]
+    assert set(rows["run"]) == set(runs["run"]) == {0, 1, 2, 3}
+    (study,) = read_sources([str(tmp_path / "all")])
+    assert (len(study.runs), study.num_repeats, study.created_s) == (2, 2, (1.0, 2.0))
+
+
+def test_sets_from_elsewhere_keep_their_columns_and_names(tmp_path: Path) -> None:
+    one = recorded(
+        tmp_path / "one", run_row(7, group=1, study=3, lucky=True, note="a"), phase=2, speed=1.5
+    )
+    two = recorded(tmp_path / "two", run_row(7, group="g", name="seven", lucky=0.5, state="failed"))
+    export_studies([str(one), str(two)], tmp_path / "all")
+    runs, rows = read(tmp_path / "all")
+    assert runs["run"].tolist() == [0, 1] and runs["group"].tolist() == ["1", "g"]
+    assert runs["name"].tolist() == ["7", "seven"] and runs["study"].tolist() == ["3", "study_0"]
+    assert runs["lucky"].tolist() == [1.0, 0.5] and runs["note"][0] == "a"
+    assert rows.groupby("run")["phase"].unique().map(list).tolist() == [[2], [0]]
+    assert rows["speed"].notna().sum() == len(rows) // 2
+    first, second = read_sources([str(tmp_path / "all")])
+    assert (first.runs[0].state, second.runs[0].state) == ("completed", "failed")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"workload": "other"}, "do not fit together: workload is 'w' and 'other'"),
+        ({"metric": "accuracy"}, "metric is eval_loss and accuracy"),
+        ({"direction": "maximize"}, "direction is minimize and maximize"),
+        ({"horizon_step": 40}, "their runs end at 20 to 20 and at 40 to 40"),
+        ({"window_samples": 9.0}, "the early window, in samples, is 8 and 9"),
+        ({"name": "0"}, "hold the same runs; name one of these two"),
+        ({"name": "0", "created_s": 1.0}, "hold the same runs"),
+        ({"created_s": 2.0}, "hold the same runs"),
+    ],
+)
+def test_groups_of_one_name_that_do_not_fit_are_refused(
+    change: dict[str, Any], match: str, tmp_path: Path
+) -> None:
+    created = {"created_s": 2.0} if change.keys() == {"created_s"} else {}
+    one = recorded(tmp_path / "one", run_row(0, window_samples=8.0, **created))
+    row = {**run_row(1), "window_samples": 8.0, **change}
+    two = recorded(tmp_path / "two", row)
+    with pytest.raises(UserError, match=rf"^group 'g' of .*one and that of .*two .*{match}"):
+        export_studies([str(one), str(two)], tmp_path / "all")
+    assert not list(tmp_path.glob("all*"))
+
+
+def test_a_study_and_its_own_export_are_not_merged(demo: Path, tmp_path: Path) -> None:
+    exported(tmp_path, demo)
+    with pytest.raises(UserError, match=r"^group 'demo' of .*demo and that of .*x hold the same"):
+        export_studies([str(demo), str(tmp_path / "to")], tmp_path / "all")
+
+
+def test_what_one_file_cannot_hold_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    one = recorded(tmp_path / "one", run_row(0, note="a"))
+    two = recorded(tmp_path / "two", run_row(0, group="h", note=1.0))
+    three = recorded(tmp_path / "three", run_row(0, group="i", horizon_samples=160), samples=8)
+    with pytest.raises(UserError, match="'note' is numbers in one of the sets and texts in"):
+        export_studies([str(one), str(two)], tmp_path / "all")
+    with pytest.raises(UserError, match=r"three counts samples and .*one only steps, so"):
+        export_studies([str(one), str(three)], tmp_path / "all")
+
+
+def test_a_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x_runs.parquet").write_bytes(b"no")
+    with pytest.raises(UserError, match=r"^recorded set .*x: .*cannot be read as Parquet"):
+        export_studies([str(tmp_path / "x")], tmp_path / "all")
+    with pytest.raises(UserError, match="is neither a study nor a recorded set"):
+        export_studies([str(tmp_path / "y")], tmp_path / "all")
+
+
+def test_json_says_what_was_written(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = recorded(tmp_path / "h", run_row(0, group="h", horizon_samples=160), samples=8)
+    to = tmp_path / "all"
+    assert main(["export", str(demo), str(elsewhere), "--to", str(to), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["files"] == {"runs": f"{to}_runs.parquet", "steps": f"{to}_steps.parquet"}
+    assert (found["studies"], found["sets"], found["runs"], found["unsettled"]) == (1, 1, 7, 2)
+    assert found["steps"] == len(read_frames(to)[1])
+    ends = {"completed": 3, "pruned by rank": 1, "pruned by guard": 1, "failed": 1}
+    assert found["groups"] == [
+        {"group": "demo", "runs": 6, "ends": ends},
+        {"group": "h", "runs": 1, "ends": {"completed": 1}},
+    ]
