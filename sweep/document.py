@@ -88,7 +88,8 @@ def compute_part(usage: Usage) -> dict[str, Any]:
 def best_part(
     trials: list[TrialRow], metric: str, paths: StudyPaths, plan: Plan
 ) -> dict[str, Any] | None:
-    """`number` is the run whose weights count; mean and sd are over its configuration's seeds."""
+    """`number` is the run whose weights count; mean and sd are of its configuration's new
+    seeds."""
     best = best_trial(trials, metric, plan)
     if best is None:
         return None

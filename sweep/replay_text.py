@@ -17,6 +17,7 @@ from sweep.text_table import Column, table_lines, table_width
 OURS = "sft-sweep"
 
 FEW_RUNS, FEW_GROUPS = 8, 5  # fewer are too few
+ROUNDING = 1e-9  # of regrets: what differs by less is equal
 
 Part = Mapping[str, Any]
 
@@ -69,7 +70,7 @@ def verdict(document: Part) -> list[str]:
     ]
     rivals = [row for name, row in rows.items() if not name.startswith(OURS)]
     if len(rivals) > 1:
-        as_good = [row for row in rivals if row["regret_mean"] <= own["regret_mean"]]
+        as_good = [row for row in rivals if row["regret_mean"] <= own["regret_mean"] + ROUNDING]
         best = min(as_good, key=lambda row: row["compute"])
         gain = gains[best["name"]]
         sentences.append(
@@ -90,6 +91,12 @@ def cautions(document: Part) -> list[str]:
         found.append(
             f"Caution: with fewer than {FEW_RUNS} finished runs ({counts}) a replay tells next to "
             "nothing about pruning."
+        )
+    blind = [group["group"] for group in groups if not group["windows"]]
+    if blind:
+        found.append(
+            f"Caution: no run of {', '.join(blind)} has steps up to its early window, so none "
+            "could be judged, and all were trained to their end."
         )
     if 1 < len(groups) < FEW_GROUPS:
         found.append(f"Caution: {len(groups)} groups say little of how another study would do.")

@@ -165,6 +165,7 @@ def _group(study: RecordedStudy, settings: Settings, window: Window) -> dict[str
         "guarded": sum(not run.is_finished for run in kept.runs),
         "left_out": len(study.runs) - len(kept.runs),
         "window": close,
+        "windows": sum(trial.window is not None for trial in kept.trials(close)),  # of the runs
         "evaluations": float(np.median([len(run.evals) for run in kept.runs])),  # of a run
         "floor": floor(len(kept.runs), settings.startup, min(1.0, close / horizon)),
     }

@@ -219,6 +219,26 @@ class TestText:
             "compute 95 %, regret 95",  # goes on in the next line
         ]
 
+    def test_a_rival_that_ties_but_for_rounding_counts_as_one_that_lost_no_more(
+        self, against_all: Any
+    ) -> None:
+        own = next(p for p in against_all["policies"] if p["name"] == "sft-sweep")
+        changed = {"compute": 0.01, "regret_mean": own["regret_mean"] + 1e-15}
+        policies = [
+            {**p, **changed} if p["name"] == "MedianPruner (train)" else p
+            for p in against_all["policies"]
+        ]
+        said = verdict({**against_all, "policies": policies})[1]
+        assert said.startswith(
+            "Of the rivals that lost no more, MedianPruner (train) was the cheap"
+        )
+
+    def test_says_where_no_run_could_be_judged(self, against_all: Any) -> None:
+        groups = [{**group, "windows": 0} for group in against_all["groups"]]
+        said = " ".join(cautions({**against_all, "groups": groups}))
+        assert "so none could be judged, and all were trained to their end." in said
+        assert "none could be judged" not in " ".join(cautions(against_all))
+
     def test_an_interval_without_width_is_none(self, against_all: Any) -> None:
         everything = next(p for p in against_all["policies"] if p["name"] == "keep all")
         assert everything["regret_low"] == everything["regret_high"] == 0
