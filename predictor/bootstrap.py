@@ -18,10 +18,16 @@ FEWEST_FOR_PERCENTILES = 5  # no resample leaves the range of the units: of thre
 
 
 def bootstrap_interval(
-    values: Floats, seed: int = 0, clusters: Sequence[str] | None = None
+    values: Floats,
+    seed: int = 0,
+    clusters: Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> tuple[list[float], list[float]] | None:
-    """The 95 % interval of each row's mean, (num_rows, num_units), lower ends first; None of fewer
-    than three units.
+    """The interval of each row's mean, (num_rows, num_units), lower ends first; None of fewer than
+    three units. `least` and `most`: what no mean can be below or above, so that no end is.
 
     Columns are resampled, whole `clusters` of them where given, for all rows alike: intervals of
     differences of rows are those of the rows of differences. Efron and Tibshirani, An Introduction
@@ -37,11 +43,12 @@ def bootstrap_interval(
     counts = _counts(num, seed)
     means = (sums @ counts.T) / (counts @ np.bincount(codes))  # (num_rows, NUM_DRAWS)
     if num < FEWEST_FOR_PERCENTILES:
-        half = _student_half(means, num)
+        half = _student_half(means, num, level)
         low, high = values.mean(axis=1) - half, values.mean(axis=1) + half
     else:
-        tail = expanded_tail(num)
+        tail = expanded_tail(num, level)
         low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+    low, high = np.clip(low, least, most), np.clip(high, least, most)
     return [float(x) for x in low], [float(x) for x in high]
 
 
@@ -56,11 +63,11 @@ def mean_interval(
     return mean - half, mean + half
 
 
-def expanded_tail(num: int) -> float:
+def expanded_tail(num: int, level: float = 0.95) -> float:
     """The percentile that takes the place of 2.5 % in a bootstrap of the mean of `num` units, which
     is too narrow for few of them. Source: the expanded percentile interval of Hesterberg, "What
     Teachers Should Know About the Bootstrap", The American Statistician 69 (2015)."""
-    return normal_cdf(-_widening(num) * student_quantile(0.975, num - 1))
+    return normal_cdf(-_widening(num) * student_quantile((1 + level) / 2, num - 1))
 
 
 def _counts(num: int, seed: int) -> Floats:
@@ -71,9 +78,9 @@ def _counts(num: int, seed: int) -> Floats:
     return counts.reshape(NUM_DRAWS, num).astype(np.float64)
 
 
-def _student_half(means: Floats, num: int) -> Floats:
+def _student_half(means: Floats, num: int, level: float = 0.95) -> Floats:
     sd = np.asarray(means.std(axis=-1), dtype=np.float64)
-    return student_quantile(0.975, num - 1) * _widening(num) * sd
+    return student_quantile((1 + level) / 2, num - 1) * _widening(num) * sd
 
 
 def _widening(num: int) -> float:

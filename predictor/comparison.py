@@ -88,7 +88,8 @@ def summarised(
     """One row for each policy, as they come. Means weigh every group the same.
 
     The intervals resample groups (of one or two groups: their orders), the same for all policies;
-    whole `clusters` of groups where they are given by the groups' names.
+    whole `clusters` of groups where they are given by the groups' names. They end where compute and
+    regret do: neither is below 0, compute not above 1.
     """
     policies = list(dict.fromkeys(one.policy for one in replays))
     of_policy = {name: [one for one in replays if one.policy == name] for name in policies}
@@ -97,7 +98,8 @@ def summarised(
     groups, units = _groups(replays), None
     if clusters is not None and len(groups) >= FEWEST_UNITS:
         units = [clusters[name] for name in groups]
-    computes, regrets = (bootstrap_interval(values, seed, units) for values in (compute, regret))
+    computes = bootstrap_interval(compute, seed, units, least=0, most=1)
+    regrets = bootstrap_interval(regret, seed, units, least=0)
     rows: list[Row] = []
     for i, name in enumerate(policies):
         own = of_policy[name]

@@ -62,6 +62,25 @@ def test_of_three_or_four_units_it_is_students(num: int) -> None:
 
 
 @pytest.mark.parametrize("num", [3, 5, 12])
+def test_no_end_is_where_no_mean_can_be(num: int) -> None:
+    values = np.array([[0.0, 0.0, *[0.3] * (num - 2)], [0.5, 1.0, *[1.0] * (num - 2)]])
+    free, held = bootstrap_interval(values), bootstrap_interval(values, least=0, most=1)
+    assert free is not None and held is not None
+    assert held == ([max(0, low) for low in free[0]], [min(1, high) for high in free[1]])
+    assert num > 4 or (held[0][0] == 0 and held[1][1] == 1)
+
+
+@pytest.mark.parametrize("num", [3, 12])
+def test_a_higher_level_is_wider(num: int) -> None:
+    values = np.random.default_rng(1).normal(size=(1, num))
+    found = bootstrap_interval(values, level=1 - 0.05 / 3)
+    assert found is not None
+    expected = stats.t.interval(1 - 0.05 / 3, num - 1, values.mean(), stats.sem(values[0]))
+    assert (found[0][0], found[1][0]) == pytest.approx(expected, rel=0.2)
+    assert found[0][0] < intervals(values)[0][0] and found[1][0] > intervals(values)[1][0]
+
+
+@pytest.mark.parametrize("num", [3, 5, 12])
 def test_keeps_its_level(num: int) -> None:
     """Percentiles that are not expanded leave out the true mean in 17 % of draws of five."""
     drawn = np.random.default_rng(0).normal(size=(400, num))
