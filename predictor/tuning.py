@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from predictor.policies import Window
 from predictor.recorded import RecordedStudy
@@ -22,8 +18,6 @@ from predictor.tuning_design import RECORDED, Candidate, allowed, design
 from predictor.tuning_replays import Replays
 from predictor.tuning_report import Interval, Loss, Measured, Report
 from predictor.tuning_search import FEWEST_RUNS, LIMITS, REGRET_LIMIT, FoldsOver, Search, make_folds
-
-Floats = NDArray[np.float64]
 
 LEAST_GAIN = 0.01  # of compute: what a change of settings is worth
 
@@ -56,8 +50,9 @@ class Tuning:
     recommended_losses: tuple[Loss, ...]
     folds_over: FoldsOver
     num_folds: int
-    intervals_over: Literal["groups", "orders"]
-    num_groups: int
+    intervals_over: FoldsOver
+    num_resampled: int  # of these
+    num_groups: int  # as given: one that came apart by its seeds is one
     num_runs: int
     num_orders: int
     num_candidates: int
@@ -100,17 +95,16 @@ def tune(
     if reason is not None:
         raise ValueError(reason)
     usable = [replayable(s) for s in studies if any(run.is_finished for run in s.runs)]
-    orders = range(seed, seed + num_orders)
-    folds = make_folds(usable, orders)
+    folds = make_folds(usable, num_orders, seed)
     base = allowed(present, risk)
     candidates = design(base, folds.studies, risk, seed, recorded, fixed)
     with Replays(
         folds.studies, num_workers=num_workers, num_processes=num_processes, on_done=on_done
     ) as replays:
-        search = Search(folds, orders, replays, base, on_start)
+        search = Search(folds, replays, base, on_start)
         chosen = search.choose(candidates)
         search.run([(c, u) for c in (present, base) for u in search.units])
-        return _result(search, chosen, present, base, len(candidates), seed)
+        return _result(search, chosen, present, base, len(usable), len(candidates), seed)
 
 
 def _result(
@@ -118,6 +112,7 @@ def _result(
     chosen: list[list[Candidate]],
     present: Candidate,
     base: Candidate,
+    num_groups: int,
     num_candidates: int,
     seed: int,
 ) -> Tuning:
@@ -153,10 +148,11 @@ def _result(
         recommended_losses=report.losses(recommended),
         folds_over=search.folds.over,
         num_folds=len(search.folds.held_out),
-        intervals_over="groups" if report.over_groups else "orders",
-        num_groups=len(search.folds.studies),
+        intervals_over=report.over,
+        num_resampled=report.num_clusters,
+        num_groups=num_groups,
         num_runs=sum(len(study.runs) for study in search.folds.studies),
-        num_orders=len(search.orders),
+        num_orders=search.folds.num_orders,
         num_candidates=num_candidates,
         num_replays=len(search.replays.known),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -13,20 +14,20 @@ from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded import RecordedStudy
 from predictor.tuning_design import Candidate
 from predictor.tuning_replays import LostRun, Outcome
-from predictor.tuning_search import Search
+from predictor.tuning_search import FoldsOver, Search
 
 Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
     mean: float
-    low: float | None  # 95 %, as bootstrap_interval; None of fewer than three units
+    low: float | None  # None of fewer than three units, and where all are equal
     high: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What settings did, on average over the units."""
+    """What settings did, on average over the units. Intervals are at 95 %."""
 
     compute: Interval
     regret: Interval
@@ -54,12 +55,17 @@ class Loss:
 
 
 class Report:
-    """Means over the units of a search, with intervals over its groups; of one or two groups over
-    their orders."""
+    """Means over the units of a search. The intervals resample what is held out as a whole, as one
+    choice was made for all of it; of one or two groups (of one study that came apart: seeds) their
+    orders, which tell how far the order of the trials matters, and no more."""
 
     def __init__(self, search: Search, seed: int) -> None:
+        folds = search.folds
         self.search, self.seed = search, seed
-        self.over_groups = len(search.folds.studies) >= FEWEST_UNITS
+        self.over: FoldsOver = folds.over if len(folds.studies) >= FEWEST_UNITS else "orders"
+        fold_of = {unit: i for i, held in enumerate(folds.held_out) for unit in held}
+        self.clusters = None if self.over == "orders" else [str(fold_of[u]) for u in search.units]
+        self.num_clusters = len(folds.units if self.clusters is None else folds.held_out)
 
     def same(self, candidate: Candidate) -> list[Outcome]:
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
@@ -72,8 +78,8 @@ class Report:
 
     def measure(self, outcomes: Sequence[Outcome]) -> Measured:
         return Measured(
-            self._interval(np.array([o.compute for o in outcomes])),
-            self._interval(np.array([o.regret for o in outcomes])),
+            self._interval(np.array([o.compute for o in outcomes]), least=0, most=1),
+            self._interval(np.array([o.regret for o in outcomes]), least=0),
             lost_best=float(np.mean([bool(o.lost) for o in outcomes])),
             prunes=float(np.mean([o.num_prunes for o in outcomes])),
             misses=float(np.mean([o.num_misses for o in outcomes])),
@@ -85,10 +91,12 @@ class Report:
         outcomes: Sequence[Outcome],
         others: Sequence[Outcome],
         name: Literal["compute", "regret"],
+        level: float = 0.95,
     ) -> Interval:
         """Paired."""
         pairs = zip(outcomes, others, strict=True)
-        return self._interval(np.array([getattr(a, name) - getattr(b, name) for a, b in pairs]))
+        values = np.array([getattr(a, name) - getattr(b, name) for a, b in pairs])
+        return self._interval(values, level)
 
     def losses(self, candidate: Candidate) -> tuple[Loss, ...]:
         """Those lost most often first."""
@@ -108,19 +116,27 @@ class Report:
             best_kept=float(np.mean([one.best_kept for one in lost])),
             regret=float(np.mean([one.regret for one in lost])),
             num_replays=len(lost),
-            of_replays=len(self.search.orders),
+            of_replays=self.search.folds.num_orders,
             probability=_mean_of_known([one.probability for one in lost]),
             before=_mean_of_known([one.before for one in lost]),
             reason=lost[0].reason,
             config=_differing(recorded, lost[0].run),
         )
 
-    def _interval(self, values: Floats) -> Interval:
-        """`values` (num_units,), in the order of the units."""
-        clusters = [str(unit.study) for unit in self.search.units] if self.over_groups else None
-        found = bootstrap_interval(values[None], self.seed, clusters)
-        low, high = (None, None) if found is None else (found[0][0], found[1][0])
-        return Interval(float(values.mean()), low, high)
+    def _interval(
+        self,
+        values: Floats,
+        level: float = 0.95,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> Interval:
+        """`values` (num_units,), in the order of the units. Where all that is resampled is equal an
+        interval would have no width, and say more than is known."""
+        mean, ends = float(values.mean()), {"least": least, "most": most}
+        found = bootstrap_interval(values[None], self.seed, self.clusters, level=level, **ends)
+        if found is None or math.isclose(found[0][0], found[1][0], abs_tol=1e-9):
+            return Interval(mean, None, None)
+        return Interval(mean, found[0][0], found[1][0])
 
 
 def _mean_of_known(values: Sequence[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from predictor.comparison import order_seeds
 from predictor.recorded import RecordedStudy
 from predictor.tuning_design import Candidate
 from predictor.tuning_replays import Replays, Unit
@@ -30,15 +31,25 @@ FoldsOver = Literal["workloads", "studies", "seeds", "orders"]
 class Folds:
     over: FoldsOver
     studies: tuple[RecordedStudy, ...]  # one study may have come apart by its seeds
+    units: tuple[Unit, ...]  # of each study its orders, those that `sweep replay` has
     held_out: tuple[frozenset[Unit], ...]
 
+    @property
+    def num_orders(self) -> int:
+        return len(self.units) // len(self.studies)
 
-def make_folds(studies: Sequence[RecordedStudy], orders: Sequence[int]) -> Folds:
+
+def make_folds(studies: Sequence[RecordedStudy], num_orders: int, seed: int = 0) -> Folds:
     """Over workloads where there are several, else studies, seeds of the one study, or orders.
 
     NothingToHoldOut where it is so.
     """
     parts = tuple(studies) if len(studies) > 1 else _by_seed(studies[0])
+    units = tuple(
+        Unit(i, order)
+        for i, part in enumerate(parts)
+        for order in order_seeds(seed, part.name, num_orders)
+    )
     if len(studies) > 1:
         workloads = [study.workload for study in studies]
         over = "workloads" if len(set(workloads)) > 1 else "studies"
@@ -46,18 +57,17 @@ def make_folds(studies: Sequence[RecordedStudy], orders: Sequence[int]) -> Folds
     elif len(parts) > 1:
         over, names = "seeds", [study.name for study in parts]
     else:
-        if len(orders) < 2:
+        if num_orders < 2:
             raise NothingToHoldOut(
                 f"{studies[0].name}: one study of one seed needs 2 orders or more, one of them to "
                 "be held out"
             )
-        held = tuple(frozenset({Unit(0, order)}) for order in orders)
-        return Folds("orders", parts, held)
+        return Folds("orders", parts, units, tuple(frozenset({unit}) for unit in units))
     held = tuple(
-        frozenset(Unit(i, o) for i, own in enumerate(names) if own == name for o in orders)
+        frozenset(unit for unit in units if names[unit.study] == name)
         for name in dict.fromkeys(names)
     )
-    return Folds(over, parts, held)
+    return Folds(over, parts, units, held)
 
 
 def _by_seed(study: RecordedStudy) -> tuple[RecordedStudy, ...]:
@@ -82,14 +92,13 @@ class Search:
     def __init__(
         self,
         folds: Folds,
-        orders: Sequence[int],
         replays: Replays,
         base: Candidate,
         on_start: Callable[[int], None] = lambda num_more: None,
     ) -> None:
-        self.folds, self.orders, self.replays, self.base = folds, orders, replays, base
+        self.folds, self.replays, self.base = folds, replays, base
         self.on_start = on_start
-        self.units = [Unit(i, order) for i in range(len(folds.studies)) for order in orders]
+        self.units = folds.units
         self.training = [
             self.units,
             *([unit for unit in self.units if unit not in held] for held in folds.held_out),
@@ -125,9 +134,9 @@ class Search:
 
     def _screenings(self, num_candidates: int) -> list[tuple[int, int]]:
         num_runs = sum(len(study.runs) for study in self.folds.studies)
-        if num_candidates * num_runs * len(self.orders) <= MOST_AT_ONCE:
+        if num_candidates * num_runs * self.folds.num_orders <= MOST_AT_ONCE:
             return []
-        return [(orders, kept) for orders, kept in SCREENED if orders < len(self.orders)]
+        return [(orders, kept) for orders, kept in SCREENED if orders < self.folds.num_orders]
 
     def _first(self, units: Sequence[Unit], num_orders: int) -> list[Unit]:
         """Of each study the first orders."""

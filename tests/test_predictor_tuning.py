@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from predictor.comparison import replay_all
 from predictor.policies import OneLook, Window
 from predictor.recorded import RecordedStudy
 from predictor.replay import Replay, replay
 from predictor.tuning import Tuning, too_few, tune
 from predictor.tuning_design import RECORDED, Candidate, design
-from predictor.tuning_replays import Replays, Unit
+from predictor.tuning_replays import Outcome, Replays
 from predictor.tuning_report import Report
 from predictor.tuning_search import LIMITS, REGRET_LIMIT, NothingToHoldOut, Search, make_folds
 from predictor.types import Settings
@@ -98,17 +99,61 @@ class TestWhatIsRecommended:
 
 
 class TestIntervals:
-    def test_are_over_groups_of_three_or_more(self) -> None:
+    def test_are_over_workloads_of_three_groups_or_more(self) -> None:
         three = tuned([noise(name, 8) for name in NAMES[:3]])
-        assert three.intervals_over == "groups"
+        assert (three.intervals_over, three.num_resampled) == ("workloads", 3)
         two = tuned([noise(name, 8) for name in NAMES[:2]])
-        assert two.intervals_over == "orders"
+        assert (two.intervals_over, two.num_resampled) == ("orders", 4)
         assert two.compute_gained.high is not None
+
+    def test_are_over_seeds_of_the_one_study_that_came_apart(self) -> None:
+        one = noise("a", 24)
+        runs = tuple(replace(run, seed=str(i % 3)) for i, run in enumerate(one.runs))
+        found = tuned([replace(one, runs=runs)])
+        assert (found.num_groups, found.num_folds, found.folds_over) == (1, 3, "seeds")
+        assert (found.intervals_over, found.num_resampled) == ("seeds", 3)
+
+    def test_groups_of_one_workload_are_one_unit(self) -> None:
+        """They share the setting that was chosen without them."""
+        studies = [replace(noise(f"{w}{i}", 8), workload=w) for w in "xyz" for i in range(4)]
+        with Replays(studies) as replays:
+            search = Search(make_folds(studies, 1), replays, PRESENT)
+            search.run([(PRESENT, unit) for unit in search.units])
+            report = Report(search, 0)
+            outcomes = report.same(PRESENT)
+            found = report.measure(outcomes).compute
+        own = np.array([one.compute for one in outcomes]).reshape(3, 4).mean(axis=1)
+        low, high = stats.t.interval(0.95, 2, own.mean(), stats.sem(own))
+        assert (found.low, found.high) == pytest.approx((low, min(1, high)), rel=0.05)
+
+    def test_two_workloads_of_many_groups_have_none_and_nothing_is_better(self) -> None:
+        found = tuned([tells_at_once(f"{w}{i}", 8, w) for w in "xy" for i in range(2)])
+        assert found.num_resampled == 2 and found.compute_gained.mean < -0.01
+        assert found.compute_gained.high is None and not found.is_better
+
+    def test_end_where_regret_and_compute_do(self) -> None:
+        studies = [noise(name, 8) for name in NAMES[:3]]
+        with Replays(studies) as replays:
+            report = Report(Search(make_folds(studies, 1), replays, PRESENT), 0)
+        made = [(0.1, 0.0), (0.9, 0.0), (1.0, 0.3)]
+        outcomes = [Outcome(compute, regret, 0, 0, 0.0, ()) for compute, regret in made]
+        found = report.measure(outcomes)
+        assert (found.compute.low, found.compute.high) == (0, 1)
+        assert found.regret.low == 0
+        gained = report.difference(outcomes, outcomes[::-1], "regret", 0.95)
+        assert gained.low is not None and gained.low < 0
+
+    def test_there_is_none_where_all_are_equal(self) -> None:
+        off = replace(PRESENT, settings=Settings(enabled=False))
+        found = tuned([noise(name, 8) for name in NAMES], off, ())
+        assert found.num_resampled == 5
+        for one in (found.present_measured.regret, found.present_measured.compute):
+            assert (one.low, one.high) == (None, None)
 
     def test_a_group_is_one_unit_however_many_its_orders(self) -> None:
         studies = [noise(name, 8) for name in NAMES[:3]]
         with Replays(studies) as replays:
-            search = Search(make_folds(studies, range(4)), range(4), replays, PRESENT)
+            search = Search(make_folds(studies, 4), replays, PRESENT)
             search.run([(PRESENT, unit) for unit in search.units])
             report = Report(search, 0)
             outcomes = report.same(PRESENT)
@@ -168,32 +213,38 @@ class TestWhatIsLost:
 class TestFolds:
     def test_a_workload_is_held_out_as_a_whole(self) -> None:
         studies = [tells_at_once("a", workload="x"), tells_at_once("b", workload="x"), noise("c")]
-        folds = make_folds(studies, range(2))
+        folds = make_folds(studies, 2)
         assert folds.over == "workloads"
-        assert folds.held_out == (
-            frozenset({Unit(0, 0), Unit(0, 1), Unit(1, 0), Unit(1, 1)}),
-            frozenset({Unit(2, 0), Unit(2, 1)}),
-        )
+        assert folds.held_out == (frozenset(folds.units[:4]), frozenset(folds.units[4:]))
+        assert [unit.study for unit in folds.units] == [0, 0, 1, 1, 2, 2]
 
     def test_studies_where_there_is_one_workload(self) -> None:
         studies = [tells_at_once(name, workload="x") for name in "ab"]
-        folds = make_folds(studies, range(1))
+        folds = make_folds(studies, 1)
         assert folds.over == "studies"
-        assert folds.held_out == (frozenset({Unit(0, 0)}), frozenset({Unit(1, 0)}))
+        assert folds.held_out == tuple(frozenset({unit}) for unit in folds.units)
 
     def test_seeds_of_one_study_that_has_enough_of_each(self) -> None:
         one = noise("a")
         runs = tuple(replace(run, seed=str(i % 2)) for i, run in enumerate(one.runs))
-        folds = make_folds([replace(one, runs=runs)], range(1))
+        folds = make_folds([replace(one, runs=runs)], 1)
         assert folds.over == "seeds"
         assert [len(part.runs) for part in folds.studies] == [8, 8]
 
     def test_orders_of_one_study_of_one_seed(self) -> None:
-        folds = make_folds([noise("a")], range(3, 6))
+        folds = make_folds([noise("a")], 3)
         assert folds.over == "orders"
-        assert folds.held_out == tuple(frozenset({Unit(0, order)}) for order in (3, 4, 5))
+        assert folds.held_out == tuple(frozenset({unit}) for unit in folds.units)
         with pytest.raises(NothingToHoldOut, match="2 orders or more"):
-            make_folds([noise("a")], range(1))
+            make_folds([noise("a")], 1)
+
+    def test_the_orders_are_those_of_a_replay(self) -> None:
+        studies = [noise("a", 8), noise("b", 8)]
+        found = tuned(studies, choices=(), seed=3)
+        shown = replay_all(studies, [PRESENT.policy], num_orders=2, seed=3, num_processes=1)
+        assert found.present_measured.compute.mean == pytest.approx(
+            np.mean([one.compute for one in shown])
+        )
 
     @pytest.mark.parametrize("at_once", [0, 1_000_000], ids=["screened", "in full"])
     def test_what_a_study_does_changes_nothing_of_what_is_chosen_without_it(
@@ -206,10 +257,10 @@ class TestFolds:
             studies = [*others, last]
             candidates = [PRESENT, *CHOICES]
             with Replays(studies) as replays:
-                search = Search(make_folds(studies, range(2)), range(2), replays, PRESENT)
+                search = Search(make_folds(studies, 2), replays, PRESENT)
                 chosen = search.choose(candidates)
                 held = Report(search, 0).held_out([own[0] for own in chosen[1:]])
-                assert held[-1] == replays.of(chosen[3][0], Unit(2, 1))
+                assert held[-1] == replays.of(chosen[3][0], search.units[-1])
             return chosen[3]
 
         assert chosen_without(noise("c", 8)) == chosen_without(tells_at_once("d", 8))
