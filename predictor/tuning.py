@@ -4,6 +4,10 @@ Screening first: every setting of the design on one order of each study, the bet
 Everything that chooses is done once on all of the studies, for what is recommended, and once
 without each fold, for what is reported: the held-out numbers of a study come from a setting that
 was chosen without it, screening included.
+
+What is recommended is the first line of the frontier, from the allowed regret to the strictest, of
+which the held-out gain is beyond its interval. As each line is another chance to be wrong, the
+level of these intervals is 1 - 0.05 / the number of lines that are judged (Bonferroni).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from predictor.tuning_report import Interval, Loss, Measured, Report
 from predictor.tuning_search import FEWEST_RUNS, LIMITS, REGRET_LIMIT, FoldsOver, Search, make_folds
 
 LEAST_GAIN = 0.01  # of compute: what a change of settings is worth
+WRONG = 0.05  # how often a setting that is no better is recommended, over all lines judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,10 @@ class Tuning:
     present_measured: Measured
     recommended_in_sample: Measured
     recommended_held_out: Measured
-    compute_gained: Interval  # held-out, of the line at REGRET_LIMIT less the base's
+    judged: tuple[float, ...]  # limits of the lines that could be recommended, in their order
+    gained_at: float  # the limit of the line recommended; of the first where none is
+    gained_level: float  # of the two intervals below
+    compute_gained: Interval  # held-out, of the line at `gained_at` less the base's
     regret_gained: Interval  # negative: less regret
     present_losses: tuple[Loss, ...]
     recommended_losses: tuple[Loss, ...]
@@ -117,7 +125,6 @@ def _result(
     seed: int,
 ) -> Tuning:
     report = Report(search, seed)
-    main = LIMITS.index(REGRET_LIMIT)
     frontier = tuple(
         Line(
             limit,
@@ -127,11 +134,22 @@ def _result(
         )
         for i, limit in enumerate(LIMITS)
     )
-    held_out, unchanged = report.held_out([own[main] for own in chosen[1:]]), report.same(base)
-    compute_gained = report.difference(held_out, unchanged, "compute")
-    regret_gained = report.difference(held_out, unchanged, "regret")
-    own, line = report.measure(unchanged), frontier[main]
-    is_better = line.candidate != base and _is_better(line, own, compute_gained, regret_gained)
+    unchanged = report.same(base)
+    own = report.measure(unchanged)
+    judged = _judged(frontier, base)
+    level = 1 - WRONG / max(1, len(judged))
+
+    def gained(i: int) -> tuple[Interval, Interval]:
+        held_out = report.held_out([one[i] for one in chosen[1:]])
+        return (
+            report.difference(held_out, unchanged, "compute", level),
+            report.difference(held_out, unchanged, "regret", level),
+        )
+
+    better = [i for i in judged if _is_better(frontier[i], own, *gained(i))]
+    is_better = bool(better)
+    at = (better or judged or [LIMITS.index(REGRET_LIMIT)])[0]
+    line, (compute_gained, regret_gained) = frontier[at], gained(at)
     recommended = line.candidate if is_better else base
     return Tuning(
         present=present,
@@ -142,6 +160,9 @@ def _result(
         present_measured=report.measure(report.same(present)),
         recommended_in_sample=line.in_sample if is_better else own,
         recommended_held_out=line.held_out if is_better else own,
+        judged=tuple(LIMITS[i] for i in judged),
+        gained_at=LIMITS[at],
+        gained_level=level,
         compute_gained=compute_gained,
         regret_gained=regret_gained,
         present_losses=report.losses(present),
@@ -156,6 +177,17 @@ def _result(
         num_candidates=num_candidates,
         num_replays=len(search.replays.known),
     )
+
+
+def _judged(frontier: Sequence[Line], base: Candidate) -> list[int]:
+    """The places of the lines at REGRET_LIMIT and below, from the highest: of equal ones one, and
+    without the base's own, which is what they are compared with."""
+    lines = {
+        (line.candidate, line.held_out): place
+        for place, line in enumerate(frontier)
+        if line.limit <= REGRET_LIMIT and line.candidate != base
+    }
+    return sorted(lines.values(), reverse=True)
 
 
 def _is_better(line: Line, own: Measured, compute: Interval, regret: Interval) -> bool:

@@ -98,6 +98,53 @@ class TestWhatIsRecommended:
         assert [line.limit for line in clear.frontier] == list(LIMITS)
 
 
+class TestWhichLineIsRecommended:
+    """Of each of the rash settings it shows only on one study that its regret is not allowed, which
+    the choice without that study cannot know."""
+
+    RASH = tuple(replace(PRESENT, settings=Settings(risk=0.2 + i / 100)) for i in range(5))
+    CAREFUL = replace(PRESENT, settings=Settings(risk=0.15))
+
+    def tuned(self, choices: tuple[Candidate, ...]) -> Tuning:
+        place = {name: i for i, name in enumerate(NAMES)}
+
+        def made(study: RecordedStudy, policy: OneLook, *, seed: int, **options: Any) -> Replay:
+            i = place[study.name]
+            compute, regret = 0.9, 0.0
+            if policy == self.CAREFUL.policy:
+                compute, regret = 0.7 + i / 100, 0.004
+            if policy in [one.policy for one in self.RASH]:
+                compute, regret = 0.5 + i / 100, 0.049 if policy == self.RASH[i].policy else 0.012
+            shares = compute, regret, 0.0, None, 1.0
+            return Replay(study.name, policy.name, seed, *shares, (), (), states_risk=True)
+
+        with patch("predictor.tuning_replays.replay", made):
+            return tuned([noise(name, 8) for name in NAMES], PRESENT, choices)
+
+    def test_a_stricter_one_where_the_regret_of_the_allowed_is_too_high(self) -> None:
+        found = self.tuned((*self.RASH, self.CAREFUL))
+        allowed = found.frontier[LIMITS.index(REGRET_LIMIT)]
+        assert allowed.in_sample.regret.mean < REGRET_LIMIT < allowed.held_out.regret.mean
+        assert found.is_better and found.recommended == self.CAREFUL
+        assert found.judged == (REGRET_LIMIT, 0.01) and found.gained_at == 0.01
+        assert found.gained_level == 1 - 0.05 / 2
+        assert found.compute_gained.mean == pytest.approx(-0.18)
+
+    def test_the_allowed_one_where_all_are_alike(self) -> None:
+        found = self.tuned((self.CAREFUL,))
+        assert found.is_better and found.recommended == self.CAREFUL
+        assert found.judged == (REGRET_LIMIT,) and found.gained_level == 0.95
+
+    def test_none_where_every_regret_is_too_high(self) -> None:
+        found = self.tuned(self.RASH)
+        assert not found.is_better and found.recommended == PRESENT
+        assert found.gained_at == REGRET_LIMIT and found.compute_gained.mean < -0.3
+
+    def test_none_is_judged_where_there_is_but_the_present(self) -> None:
+        found = self.tuned(())
+        assert found.judged == () and not found.is_better
+
+
 class TestIntervals:
     def test_are_over_workloads_of_three_groups_or_more(self) -> None:
         three = tuned([noise(name, 8) for name in NAMES[:3]])
