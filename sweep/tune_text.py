@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from predictor.bootstrap import FEWEST_UNITS
 from sweep import formats as f
 from sweep.complaints import show
 from sweep.display import make_console, plain
 from sweep.text_table import Column, table_lines
 
 MOST_LOSSES = 12  # lines of each setting
+UNMET = "*"  # after a limit
+_AS_RECORDED = " (as recorded)"
 
 Part = Mapping[str, Any]
 
+
+class _Line(NamedTuple):
+    """A row of the frontier, as it is named."""
+
+    label: str
+    line: Part
+
+
 _LEGEND = (
-    "compute: share of training everything to its end, audits counted. regret: the best run kept "
-    "less the best of all, as a share of median - best. lost best: replays with a regret above "
-    "0.05. misses: pruned runs a replay that would have beaten the best of that moment, and how "
-    "many were stated (of the frontier: held out). risk: what the setting may state of a run that "
-    "it prunes. optimism: in-sample less held-out."
+    "compute: share of training everything to its end, audits counted; a point is 1 % of that. "
+    "regret: the best run kept less the best of all, as a share of median - best. lost best: "
+    "replays with a regret above 0.05. misses: pruned runs a replay that would have beaten the "
+    "best of that moment, and how many were stated (of the frontier: held out). risk: what the "
+    "setting may state of a run that it prunes. optimism: in-sample less held-out."
+)
+_LOSSES_LEGEND = (
+    "P and P0: means over the replays that lost the run; the reason is that of the first of these, "
+    "and names its own."
 )
 
 
@@ -57,44 +72,65 @@ def verdict(document: Part) -> list[str]:
     present, base = document["present"], document["base"]
     compute, regret = document["compute_gained"], document["regret_gained"]
     sentences: list[str] = []
+    level = f"{100 * document['gained_level']:.3g} %"
     if base != present:
         sentences.append(
             f"The present setting states a risk of {present['risk']:g}, more than asked for; it is "
             f"compared as it would be at {base['risk']:g}."
         )
-    against = (
-        f"{_points(compute['mean'])} of the compute against the present setting"
-        f"{_within(compute, _points)} at {_signed(regret['mean'])} of regret"
-        f"{_within(regret, _signed)}"
-    )
+    against = f"{_compute_against(compute, level)}, at {_regret_against(regret, level)}"
     if document["is_better"]:
         held = document["recommended_held_out"]
         sentences += [
             f"Recommended: {_changed(document, document['recommended'])}.",
             f"On runs that it was not chosen on such a setting trained "
             f"{held['compute']['mean']:.1%} of everything at a mean regret of "
-            f"{held['regret']['mean']:.3f}: {against}.",
+            f"{held['regret']['mean']:.3f}: it {against}.",
+            _judged(document),
         ]
         return sentences
     kept = "keep it" if base == present else "keep the rest of it"
     why = "No setting is better than the present one beyond its interval"
     if not _has_intervals(document):
-        why = "So few orders of so few groups tell of no setting that it is better (see --orders)"
+        why = _too_few(document)
     sentences.append(f"{why}: {kept}.")
-    if _main_line(document)["candidate"] != base:
-        sentences.append(
-            f"What is cheapest at a regret of at most {document['regret_limit']:g} came to "
-            f"{against}, on runs that it was not chosen on."
-        )
+    if document["judged"]:
+        sentences += [
+            f"What is cheapest at a regret of at most {_gained_line(document).label} {against}, on "
+            "runs that it was not chosen on.",
+            _judged(document),
+        ]
     return sentences
 
 
-def _main_line(document: Part) -> Part:
-    return next(line for line in document["frontier"] if line["limit"] == document["regret_limit"])
+def _too_few(document: Part) -> str:
+    num, over = document["num_resampled"], document["intervals_over"]
+    if over == "orders":
+        return "So few orders of so few groups tell of no setting that it is better (see --orders)"
+    return f"{num} {over} tell of no setting that it is better, which takes {FEWEST_UNITS}"
+
+
+def _judged(document: Part) -> str:
+    """Which lines of the frontier could be recommended, and what their number does to the level."""
+    limits = document["judged"]
+    labels = [_line_at(document, limit).label for limit in limits]
+    if len(labels) == 1:
+        return (
+            f"Judged was the line of the frontier at {labels[0]}, the only one up to "
+            f"{document['regret_limit']:g} that is not the present setting."
+        )
+    listed = ", ".join(labels[:-1]) + f" and {labels[-1]}"
+    return (
+        f"Judged were the lines of the frontier at {listed}, in this order, and the first that is "
+        f"better would be recommended: {len(labels)} chances to be wrong, so each interval of a "
+        f"difference is at {100 * document['gained_level']:.3g} %."
+    )
 
 
 def _headline(document: Part) -> str:
     groups, runs = _count(document["num_groups"], "group"), _count(document["num_runs"], "run")
+    if document["folds_over"] == "seeds":
+        groups += f" of {document['num_folds']} seeds"
     orders = _count(document["num_orders"], "order")
     settings = _count(document["num_candidates"], "setting")
     replays = _count(document["num_replays"], "replay")
@@ -102,9 +138,15 @@ def _headline(document: Part) -> str:
 
 
 def _held_out(document: Part) -> str:
-    over, what = document["folds_over"], document["intervals_over"]
-    units = "groups" if what == "groups" else "the orders of the groups"
-    intervals = f"bootstrap over {units}" if _has_intervals(document) else "none of so few orders"
+    over, resampled = document["folds_over"], document["intervals_over"]
+    if resampled == "orders":
+        resampled = f"orders of the {'seeds' if over == 'seeds' else 'groups'}"
+    units = f"{document['num_resampled']} {resampled}"
+    intervals = (
+        f"bootstrap over {units}, none where all of them are equal"
+        if _has_intervals(document)
+        else f"none of so few ({units})"
+    )
     return (
         f"Held out: {document['num_folds']} folds over {over}; each is measured under the setting "
         f"chosen without it. Intervals: {intervals}. The settings that are named, and "
@@ -116,15 +158,11 @@ def _print_settings(console: Console, document: Part) -> None:
     present, recommended = document["present"], document["recommended"]
     keys = [k for k in present if k != "enabled" or present[k] != recommended[k]]
 
-    def shown(settings: Part, key: str) -> str:
-        as_recorded = " (as recorded)" if settings[key] is None else ""
-        return show(_known(document, settings, key)) + as_recorded
-
     rows = [
         [
             key,
-            shown(present, key),
-            shown(recommended, key) if recommended != present else "the same",
+            _shown(document, present, key),
+            _shown(document, recommended, key) if recommended != present else "the same",
         ]
         for key in keys
     ]
@@ -162,18 +200,11 @@ def _print_measured(console: Console, document: Part) -> None:
 
 
 def _print_frontier(console: Console, document: Part) -> None:
-    """Compute saved against the stated risk, a row for each limit of regret; equal settings of
-    several limits in one, under the highest."""
-    lines: Sequence[Part] = document["frontier"]
-    last = [
-        line
-        for line, after in zip(lines, [*lines[1:], None], strict=True)
-        if after is None
-        or (line["candidate"], line["held_out"]) != (after["candidate"], after["held_out"])
-    ]
+    """Compute saved against the stated risk, a row for each limit of regret."""
+    lines = _lines(document)
     rows = [
         [
-            f"{line['limit']:g}",
+            label,
             f"{line['candidate']['risk']:g}",
             f"{1 - line['in_sample']['compute']['mean']:.3f}",
             f"{line['in_sample']['regret']['mean']:.3f}",
@@ -182,7 +213,7 @@ def _print_frontier(console: Console, document: Part) -> None:
             f"{line['held_out']['misses']:.2f}",
             f"{line['held_out']['stated_misses']:.2f}",
         ]
-        for line in last
+        for label, line in lines
     ]
     titles = [
         "regret\nat most",
@@ -196,9 +227,39 @@ def _print_frontier(console: Console, document: Part) -> None:
         "stated",
     ]
     _print_table(console, titles, rows)
-    for line in last:
+    for label, line in lines:
         changed = _changed(document, line["candidate"]) or "the present setting"
-        _print_wrapped(console, [f"{line['limit']:g}: {changed}; {_optimism(line)}"])
+        _print_wrapped(console, [f"{label}: {changed}; {_optimism(line)}"])
+    if any(label.endswith(UNMET) for label, _ in lines):
+        _print_wrapped(
+            console, [f"{UNMET} No setting has so little regret in-sample: the one with the least."]
+        )
+
+
+def _lines(document: Part) -> list[_Line]:
+    """Of lines that are equal one, under the tightest limit that it meets."""
+    found: list[_Line] = []
+    for line in document["frontier"]:
+        is_met = line["in_sample"]["regret"]["mean"] <= line["limit"]
+        label = f"{line['limit']:g}{'' if is_met else UNMET}"
+        if not found or not _is_same(found[-1].line, line):
+            found.append(_Line(label, line))
+        elif found[-1].label.endswith(UNMET):
+            found[-1] = _Line(label, line)
+    return found
+
+
+def _line_at(document: Part, limit: float) -> _Line:
+    at = next(line for line in document["frontier"] if line["limit"] == limit)
+    return next(one for one in _lines(document) if _is_same(one.line, at))
+
+
+def _gained_line(document: Part) -> _Line:
+    return _line_at(document, document["gained_at"])
+
+
+def _is_same(line: Part, other: Part) -> bool:
+    return all(line[key] == other[key] for key in ("candidate", "held_out"))
 
 
 def _optimism(line: Part) -> str:
@@ -220,6 +281,7 @@ def print_losses(document: Part, console: Console) -> None:
             continue
         console.print(plain(f"Runs that the {name} setting loses, better than any that it keeps"))
         _print_lost_runs(console, losses[:MOST_LOSSES])
+        _print_wrapped(console, [_LOSSES_LEGEND, *_turned(document)], "dim")
         if len(losses) > MOST_LOSSES:
             console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
 
@@ -246,21 +308,40 @@ def _print_lost_runs(console: Console, losses: Sequence[Part]) -> None:
     _print_table(console, titles, rows, below=below)
 
 
+def _turned(document: Part) -> list[str]:
+    """What became of objectives of which more is better."""
+    sentences: list[str] = []
+    for name, direction in document["metrics"]:
+        if direction == "maximize":
+            how = " into an error rate, half a question up" if name.endswith("accuracy") else ""
+            sentences.append(f"objective, best kept: {name} turned{how}, so that lower is better.")
+    return sentences
+
+
 def _changed(document: Part, settings: Part) -> str:
     """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs from the base."""
     base = document["base"]
     return ", ".join(
-        f"{key} {show(_known(document, base, key))} to {show(settings[key])}"
+        f"{key} {_shown(document, base, key).removesuffix(_AS_RECORDED)} to {show(settings[key])}"
         for key in settings
         if settings[key] not in (base[key], _known(document, base, key))
     )
 
 
+def _shown(document: Part, settings: Part, key: str) -> str:
+    if settings[key] is not None:
+        return show(settings[key])
+    known = _known(document, settings, key)
+    return _AS_RECORDED.strip(" ()") if known is None else show(known) + _AS_RECORDED
+
+
 def _known(document: Part, settings: Part, key: str) -> Any:
-    """The value, also of a recorded window."""
+    """The value, also of a recorded window; None where the sources differ in theirs."""
     recorded = document["recorded_window"]
     stands_for = {"window": recorded["share"], "min_steps": recorded["min_steps"]}
-    return stands_for[key] if settings[key] is None else settings[key]
+    if settings[key] is not None:
+        return settings[key]
+    return None if key in document["recorded_differ"] else stands_for[key]
 
 
 def _print_table(
@@ -298,21 +379,40 @@ def _interval(found: Part) -> list[str]:
     return [f"{found['mean']:.3f}", ends]
 
 
-def _within(found: Part, shown: Callable[[float], str]) -> str:
+def _compute_against(compute: Part, level: str) -> str:
+    mean, within = compute["mean"], _within(compute, level, lambda share: f"{100 * share:.1f}")
+    if mean > 0:
+        return f"spent {100 * mean:.1f} points more of the compute than the present setting{within}"
+    return f"saved {-100 * mean:.1f} points of the compute against the present setting{within}"
+
+
+def _regret_against(regret: Part, level: str) -> str:
+    mean, within = regret["mean"], _within(regret, level, lambda value: f"{value:.3f}")
+    if abs(mean) < 0.0005:
+        return f"the same regret{within}"
+    return f"{abs(mean):.3f} {'more' if mean > 0 else 'less'} regret{within}"
+
+
+def _within(found: Part, level: str, shown: Callable[[float], str]) -> str:
+    """Of a difference that is named by its size, so that of less the ends are turned."""
     low, high = found["low"], found["high"]
-    return "" if low is None or high is None else f" (95 % {shown(low)} to {shown(high)})"
+    if low is None or high is None:
+        return ""
+    ends = (-high, -low) if found["mean"] <= 0 else (low, high)
+    first, last = (shown(end) for end in ends)
+    return f" ({level} {_without_sign_of_0(first)} to {_without_sign_of_0(last)})"
+
+
+def _without_sign_of_0(shown: str) -> str:
+    return shown if shown.strip("-0.") else shown.removeprefix("-")
 
 
 def _has_intervals(document: Part) -> bool:
-    return document["compute_gained"]["low"] is not None
+    return document["num_resampled"] >= FEWEST_UNITS
 
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f} %"
 
 
 def _count(number: int, noun: str) -> str:

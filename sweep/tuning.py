@@ -36,6 +36,7 @@ from trainer.spec import UserError
 class Present(NamedTuple):
     candidate: Candidate
     recorded: Window  # what the candidate's window stands for
+    recorded_differ: tuple[str, ...]  # of window and min_steps what is not the same in all sources
     origin: str
     max_expected_misses: float
     has_history: bool
@@ -55,21 +56,28 @@ def show_tuning(
     """Print what the search found, and with `write` put it into a study file.
 
     UserError where a source cannot be read, the file to write to is not known or not right, or it
-    cannot be written; what was found is printed all the same.
+    cannot be written; what was found is printed all the same. After Ctrl-C, in a line on stderr,
+    that nothing was written.
     """
     _check(risk, num_workers, num_orders, seed, write, to)
     file = _file_to_write(texts, to) if write else None
     studies = read_sources(texts)
     reason = too_few(studies)
     if reason is not None:
-        sentence = f"{reason[0].upper()}{reason[1:]}."
+        sentences = [f"{reason[0].upper()}{reason[1:]}."]
+        if file is not None:
+            sentences.append(f"{file} was left as it is.")
         if as_json:
-            _print_json({"verdict": [sentence], "recommended": None})
+            _print_json({"verdict": sentences, "recommended": None, "written": _left(file)})
         else:
-            print_lines([sentence])
+            print_lines(sentences)
         return 0
     present = _present(texts, studies, file)
-    found = _with_progress(studies, present, risk, num_workers, num_orders, seed)
+    try:
+        found = _with_progress(studies, present, risk, num_workers, num_orders, seed)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing was written\n")
+        raise
     document = tuning_document(found, studies, present, num_workers, seed)
     if not as_json:
         print_tuning(document)
@@ -96,6 +104,8 @@ def tuning_document(
         "seed": seed,
         "origin": present.origin,
         "recorded_window": asdict(present.recorded),
+        "recorded_differ": list(present.recorded_differ),
+        "metrics": sorted({(study.metric, study.direction) for study in studies}),
         "changes": {
             key: [was, recommended[key]]
             for key, was in present_keys.items()
@@ -135,6 +145,17 @@ def _limits(found: Tuning, studies: Sequence[RecordedStudy], present: Present) -
         sentences.append(
             "The early evaluation is on record only where the recorded window closed: a shorter "
             "window was replayed without it, a longer one with one that is older than it would be."
+        )
+    metrics = sorted({f"{study.metric} ({study.direction})" for study in studies})
+    if len(metrics) > 1:
+        sentences.append(
+            f"The objectives differ ({', '.join(metrics)}): each regret is a share of its own "
+            "group's median - best, and they are averaged whatever such a share is worth."
+        )
+    if found.folds_over == "seeds":
+        sentences.append(
+            "Each seed was replayed by itself. `sweep replay` has the seeds together, and so other "
+            "numbers for the present setting."
         )
     if found.folds_over in ("seeds", "orders"):
         sentences.append(
@@ -176,8 +197,19 @@ def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], file: Path 
     origin = _origin(len(texts), sections, is_own) if file is None else f"as in {file.name}"
     has_history = any(one.history for one in ([own] if own is not None else sections))
     return Present(
-        Candidate(settings, replayed), window, origin, settings.max_expected_misses, has_history
+        Candidate(settings, replayed),
+        window,
+        () if own is not None else _recorded_differ(studies),
+        origin,
+        settings.max_expected_misses,
+        has_history,
     )
+
+
+def _recorded_differ(studies: Sequence[RecordedStudy]) -> tuple[str, ...]:
+    windows = [window_as_recorded([study]) for study in studies]
+    values = {"window": {w.share for w in windows}, "min_steps": {w.min_steps for w in windows}}
+    return tuple(key for key, own in values.items() if len(own) > 1)
 
 
 def _origin(num_sources: int, sections: Sequence[Pruning], is_own: bool) -> str:
@@ -213,6 +245,11 @@ def _section(text: str) -> Pruning:
 
 
 # --- the file to write to
+
+
+def _left(file: Path | None) -> dict[str, Any] | None:
+    """What `written` says of a file that was not written to."""
+    return None if file is None else {"file": str(file), "changes": [], "error": None}
 
 
 def _file_to_write(texts: Sequence[str], to: Path | None) -> Path:

@@ -23,7 +23,7 @@ from sweep.config import load_study
 from sweep.paths import StudyPaths
 from sweep.study_source import source_line, source_of
 from sweep.study_writing import Change, with_pruning, write_pruning
-from sweep.tune_text import print_tuning
+from sweep.tune_text import print_tuning, verdict
 from sweep.tuning import show_tuning
 from tests.sweep_ledgers import document, written
 from tests.tuning_studies import noise, tells_at_once
@@ -223,6 +223,28 @@ class TestTheCommand:
         assert tune([made], [noise("a", 3)], as_json=True) == 0
         assert json.loads(capsys.readouterr().out)["recommended"] is None
 
+    def test_a_file_that_is_left_is_said_to_be_left(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, before = tmp_path / "mine.yaml", (tmp_path / "mine.yaml").read_text()
+        assert tune([made], [noise("a", 3)], write=True) == 0
+        assert "mine.yaml was left as it is." in " ".join(capsys.readouterr().out.split())
+        assert tune([made], [noise("a", 3)], write=True, as_json=True) == 0
+        written = json.loads(capsys.readouterr().out)["written"]
+        assert written == {"file": str(file), "changes": [], "error": None}
+        assert file.read_text() == before
+
+    def test_says_on_leaving_that_nothing_was_written(
+        self, made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def leave(*args: object, **options: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "tune", leave)
+        with pytest.raises(KeyboardInterrupt):
+            tune([made], CLEAR, write=True)
+        assert capsys.readouterr().err == "stopped; nothing was written\n"
+
     def test_a_single_order_of_one_study_is_too_few(self, made: Path) -> None:
         with pytest.raises(UserError, match="--orders 1: a: one study of one seed needs 2 orders"):
             tune([made], [noise("a", 10)], num_orders=1)
@@ -337,7 +359,7 @@ class TestTheText:
         assert document["compute_gained"]["low"] is None
         said = " ".join(" ".join(printed(document)).split())
         assert "So few orders of so few groups tell of no setting that it is better" in said
-        assert "Intervals: none of so few orders." in said
+        assert "Intervals: none of so few (2 orders of the groups)." in said
         assert "None" not in said
 
     def test_says_of_each_lost_run_what_it_was_and_why_it_was_stopped(
@@ -370,11 +392,107 @@ class TestTheText:
         tune([made], CLEAR, as_json=True)
         document = json.loads(capsys.readouterr().out)
         line = document["frontier"][-1]
-        (row,) = [cells for cells in map(str.split, printed(document)) if cells[:1] == ["0.1"]]
+        assert line["candidate"] == document["frontier"][0]["candidate"]
+        (row,) = [cells for cells in map(str.split, printed(document)) if cells[1:2] == ["0.2"]]
+        assert row[0] == "0.005"
         assert row[1] == f"{line['candidate']['risk']:g}" == "0.2"
         assert row[2] == f"{1 - line['in_sample']['compute']['mean']:.3f}"
         held = line["held_out"]
         assert row[-2:] == [f"{held['misses']:.2f}", f"{held['stated_misses']:.2f}"]
+
+    def test_says_saved_or_spent_and_more_or_less_and_what_was_judged(
+        self, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tune([made], CLEAR, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        mean, low, high = (100 * document["compute_gained"][k] for k in ("mean", "low", "high"))
+        assert mean < 0
+        assert (
+            f"it saved {-mean:.1f} points of the compute against the present setting "
+            f"(95 % {-high:.1f} to {-low:.1f}), at the same regret."
+        ) in document["verdict"][1]
+        assert document["verdict"][-1] == (
+            "Judged was the line of the frontier at 0.005, the only one up to 0.02 that is not the "
+            "present setting."
+        )
+        worse = {"mean": 0.056, "low": -0.0001, "high": 0.1}
+        less = {"mean": -0.022, "low": -0.05, "high": 0.0001}
+        more = {**document, "compute_gained": worse, "regret_gained": less, "is_better": False}
+        assert (
+            "at a regret of at most 0.005 spent 5.6 points more of the compute than the present "
+            "setting (95 % 0.0 to 10.0), at 0.022 less regret (95 % 0.000 to 0.050), on runs"
+        ) in verdict(more)[1]
+
+    def test_says_of_several_lines_that_each_is_a_chance_to_be_wrong(
+        self, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tune([made], CLEAR, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        for number, line in enumerate(document["frontier"]):
+            line["held_out"]["misses"] = number
+        document |= {"judged": [0.02, 0.01], "gained_at": 0.01, "gained_level": 0.975}
+        said = verdict(document)
+        assert "(97.5 % " in said[1]
+        assert "at 0.02 and 0.01, in this order" in said[2]
+        assert "2 chances to be wrong, so each interval of a difference is at 97.5 %" in said[2]
+
+    def test_a_line_is_named_by_the_tightest_limit_that_it_meets(
+        self, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tune([made], CLEAR, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        saved = f"{1 - document['frontier'][0]['in_sample']['compute']['mean']:.3f}"
+        lines: list[str] = []
+        for regret, label in ((0.013, "0.02"), (0.2, "0.1*")):
+            for line in document["frontier"]:
+                line["in_sample"]["regret"]["mean"] = regret
+            lines = printed(document)
+            rows = [
+                cells for cells in map(str.split, lines) if cells[2:4] == [saved, f"{regret:.3f}"]
+            ]
+            assert [cells[0] for cells in rows] == [label]
+        assert any(line.startswith("* No setting has so little regret in-sample") for line in lines)
+
+    def test_seeds_are_called_seeds(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        one = tells_at_once("a", 24)
+        runs = tuple(replace(run, seed=str(i % 3)) for i, run in enumerate(one.runs))
+        tune([made], [replace(one, runs=runs)])
+        said = " ".join(capsys.readouterr().out.split())
+        assert said.startswith("1 group of 3 seeds, 24 runs, 2 orders")
+        assert "Intervals: bootstrap over 3 seeds" in said
+        assert "`sweep replay` has the seeds together" in said
+
+    def test_objectives_that_differ_or_are_turned_are_named(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rash = "risk: 0.3, min_gain: 0.2, audit: 0.0, startup: 2, max_expected_misses: 9.0"
+        study_file(tmp_path, f"pruning: {{window: 0.03, {rash}}}")
+        turned = replace(noise("a"), metric="accuracy", direction="maximize")
+        tune([made], [turned, noise("b"), noise("c")], write=True)
+        said = " ".join(capsys.readouterr().out.split())
+        assert "The objectives differ (accuracy (maximize), eval_loss (minimize)): each" in said
+        assert (
+            "objective, best kept: accuracy turned into an error rate, half a question up" in said
+        )
+        assert "P and P0: means over the replays that lost the run; the reason" in said
+        tune([made], [noise("b"), noise("c")], write=True)
+        said = capsys.readouterr().out
+        assert "The objectives differ" not in said and "turned" not in said
+
+    def test_a_recorded_window_is_a_number_only_where_all_have_it(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for part in ("runs", "steps"):
+            (tmp_path / f"x_{part}.parquet").touch()
+
+        def said(*windows: float) -> list[list[str]]:
+            named = zip("ab", windows, strict=True)
+            studies = [replace(noise(name, 8), recorded_window=window) for name, window in named]
+            tune([tmp_path / "x"], studies)
+            return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+        assert ["window", "0.12", "(as", "recorded)", "the", "same"] in said(12.0, 12.0)
+        assert ["window", "as", "recorded", "the", "same"] in said(12.0, 20.0)
 
 
 def printed(document: dict[str, Any]) -> list[str]:
