@@ -120,10 +120,13 @@ def _judged(document: Part) -> str:
             f"{document['regret_limit']:g} that is not the present setting."
         )
     listed = ", ".join(labels[:-1]) + f" and {labels[-1]}"
+    first = "none is better"
+    if document["is_better"]:
+        first = f"the first that is better is that at {_gained_line(document).label}"
     return (
-        f"Judged were the lines of the frontier at {listed}, in this order, and the first that is "
-        f"better would be recommended: {len(labels)} chances to be wrong, so each interval of a "
-        f"difference is at {100 * document['gained_level']:.3g} %."
+        f"Judged were the lines of the frontier at {listed}, in this order, and {first}: "
+        f"{len(labels)} chances to be wrong, so each interval of a difference is at "
+        f"{100 * document['gained_level']:.3g} %."
     )
 
 

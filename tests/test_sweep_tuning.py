@@ -433,7 +433,11 @@ class TestTheText:
         document |= {"judged": [0.02, 0.01], "gained_at": 0.01, "gained_level": 0.975}
         said = verdict(document)
         assert "(97.5 % " in said[1]
-        assert "at 0.02 and 0.01, in this order" in said[2]
+        assert (
+            "at 0.02 and 0.01, in this order, and the first that is better is that at 0.01"
+            in (said[2])
+        )
+        assert "in this order, and none is better" in verdict({**document, "is_better": False})[2]
         assert "2 chances to be wrong, so each interval of a difference is at 97.5 %" in said[2]
 
     def test_a_line_is_named_by_the_tightest_limit_that_it_meets(
