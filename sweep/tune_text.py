@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 from rich.console import Console
 
 from predictor.bootstrap import FEWEST_UNITS
-from sweep import formats as f
 from sweep.complaints import show
 from sweep.display import make_console, plain
-from sweep.text_table import Column, table_lines
-
-MOST_LOSSES = 12  # lines of each setting
-UNMET = "*"  # after a limit
-_AS_RECORDED = " (as recorded)"
-
-Part = Mapping[str, Any]
-
-
-class _Line(NamedTuple):
-    """A row of the frontier, as it is named."""
-
-    label: str
-    line: Part
-
+from sweep.tune_tables import (
+    Part,
+    changed_keys,
+    counted,
+    gained_line,
+    has_intervals,
+    line_at,
+    print_frontier,
+    print_losses,
+    print_measured,
+    print_settings,
+    print_wrapped,
+)
 
 _LEGEND = (
     "compute: share of training everything to its end, audits counted; a point is 1 % of that. "
@@ -35,23 +30,19 @@ _LEGEND = (
     "best of that moment, and how many were stated (of the frontier: held out). risk: what the "
     "setting may state of a run that it prunes. optimism: in-sample less held-out."
 )
-_LOSSES_LEGEND = (
-    "P and P0: means over the replays that lost the run; the reason is that of the first of these, "
-    "and names its own."
-)
 
 
 def print_tuning(document: Part, console: Console | None = None) -> None:
     """`document` as tuning_document makes it."""
     console = console or make_console()
     console.print(plain(_headline(document), "bold"))
-    _print_wrapped(console, document["verdict"])
-    _print_settings(console, document)
-    _print_measured(console, document)
-    _print_frontier(console, document)
+    print_wrapped(console, document["verdict"])
+    print_settings(console, document)
+    print_measured(console, document)
+    print_frontier(console, document)
     print_losses(document, console)
     console.print()
-    _print_wrapped(console, [_LEGEND, _held_out(document), *document["limits"]], "dim")
+    print_wrapped(console, [_LEGEND, _held_out(document), *document["limits"]], "dim")
 
 
 def print_changes(written: Part, is_better: bool, console: Console | None = None) -> None:
@@ -82,7 +73,7 @@ def verdict(document: Part) -> list[str]:
     if document["is_better"]:
         held = document["recommended_held_out"]
         sentences += [
-            f"Recommended: {_changed(document, document['recommended'])}.",
+            f"Recommended: {changed_keys(document, document['recommended'])}.",
             f"On runs that it was not chosen on such a setting trained "
             f"{held['compute']['mean']:.1%} of everything at a mean regret of "
             f"{held['regret']['mean']:.3f}: it {against}.",
@@ -91,12 +82,12 @@ def verdict(document: Part) -> list[str]:
         return sentences
     kept = "keep it" if base == present else "keep the rest of it"
     why = "No setting is better than the present one beyond its interval"
-    if not _has_intervals(document):
+    if not has_intervals(document):
         why = _too_few(document)
     sentences.append(f"{why}: {kept}.")
     if document["judged"]:
         sentences += [
-            f"What is cheapest at a regret of at most {_gained_line(document).label} {against}, on "
+            f"What is cheapest at a regret of at most {gained_line(document).label} {against}, on "
             "runs that it was not chosen on.",
             _judged(document),
         ]
@@ -113,7 +104,7 @@ def _too_few(document: Part) -> str:
 def _judged(document: Part) -> str:
     """Which lines of the frontier could be recommended, and what their number does to the level."""
     limits = document["judged"]
-    labels = [_line_at(document, limit).label for limit in limits]
+    labels = [line_at(document, limit).label for limit in limits]
     if len(labels) == 1:
         return (
             f"Judged was the line of the frontier at {labels[0]}, the only one up to "
@@ -122,7 +113,7 @@ def _judged(document: Part) -> str:
     listed = ", ".join(labels[:-1]) + f" and {labels[-1]}"
     first = "none is better"
     if document["is_better"]:
-        first = f"the first that is better is that at {_gained_line(document).label}"
+        first = f"the first that is better is that at {gained_line(document).label}"
     return (
         f"Judged were the lines of the frontier at {listed}, in this order, and {first}: "
         f"{len(labels)} chances to be wrong, so each interval of a difference is at "
@@ -131,12 +122,12 @@ def _judged(document: Part) -> str:
 
 
 def _headline(document: Part) -> str:
-    groups, runs = _count(document["num_groups"], "group"), _count(document["num_runs"], "run")
+    groups, runs = counted(document["num_groups"], "group"), counted(document["num_runs"], "run")
     if document["folds_over"] == "seeds":
         groups += f" of {document['num_folds']} seeds"
-    orders = _count(document["num_orders"], "order")
-    settings = _count(document["num_candidates"], "setting")
-    replays = _count(document["num_replays"], "replay")
+    orders = counted(document["num_orders"], "order")
+    settings = counted(document["num_candidates"], "setting")
+    replays = counted(document["num_replays"], "replay")
     return f"{groups}, {runs}, {orders}: {settings} in {replays}"
 
 
@@ -147,7 +138,7 @@ def _held_out(document: Part) -> str:
     units = f"{document['num_resampled']} {resampled}"
     intervals = (
         f"bootstrap over {units}, none where all of them are equal"
-        if _has_intervals(document)
+        if has_intervals(document)
         else f"none of so few ({units})"
     )
     return (
@@ -155,231 +146,6 @@ def _held_out(document: Part) -> str:
         f"chosen without it. Intervals: {intervals}. The settings that are named, and "
         "the runs that the recommended one loses, come from everything."
     )
-
-
-def _print_settings(console: Console, document: Part) -> None:
-    present, recommended = document["present"], document["recommended"]
-    keys = [k for k in present if k != "enabled" or present[k] != recommended[k]]
-
-    rows = [
-        [
-            key,
-            _shown(document, present, key),
-            _shown(document, recommended, key) if recommended != present else "the same",
-        ]
-        for key in keys
-    ]
-    columns = ["pruning", f"present\n({document['origin']})", "recommended"]
-    _print_table(console, columns, rows)
-
-
-def _print_measured(console: Console, document: Part) -> None:
-    named = {"present": document["present_measured"]}
-    if document["is_better"]:
-        named["held out"] = document["recommended_held_out"]
-        named["in-sample"] = document["recommended_in_sample"]
-    rows = [
-        [
-            name,
-            *_interval(one["compute"]),
-            *_interval(one["regret"]),
-            f"{one['lost_best']:.0%}",
-            f"{one['misses']:.2f}",
-            f"{one['stated_misses']:.2f}",
-        ]
-        for name, one in named.items()
-    ]
-    titles = [
-        "setting",
-        "compute",
-        "95 %",
-        "regret",
-        "95 %",
-        "lost\nbest",
-        "misses",
-        "stated",
-    ]
-    _print_table(console, titles, rows)
-
-
-def _print_frontier(console: Console, document: Part) -> None:
-    """Compute saved against the stated risk, a row for each limit of regret."""
-    lines = _lines(document)
-    rows = [
-        [
-            label,
-            f"{line['candidate']['risk']:g}",
-            f"{1 - line['in_sample']['compute']['mean']:.3f}",
-            f"{line['in_sample']['regret']['mean']:.3f}",
-            f"{1 - line['held_out']['compute']['mean']:.3f}",
-            *_interval(line["held_out"]["regret"]),
-            f"{line['held_out']['misses']:.2f}",
-            f"{line['held_out']['stated_misses']:.2f}",
-        ]
-        for label, line in lines
-    ]
-    titles = [
-        "regret\nat most",
-        "risk",
-        "in-\nsample\nsaved",
-        "\nregret",
-        "held\nout\nsaved",
-        "\nregret",
-        "95 %",
-        "misses",
-        "stated",
-    ]
-    _print_table(console, titles, rows)
-    for label, line in lines:
-        changed = _changed(document, line["candidate"]) or "the present setting"
-        _print_wrapped(console, [f"{label}: {changed}; {_optimism(line)}"])
-    if any(label.endswith(UNMET) for label, _ in lines):
-        _print_wrapped(
-            console, [f"{UNMET} No setting has so little regret in-sample: the one with the least."]
-        )
-
-
-def _lines(document: Part) -> list[_Line]:
-    """Of lines that are equal one, under the tightest limit that it meets."""
-    found: list[_Line] = []
-    for line in document["frontier"]:
-        is_met = line["in_sample"]["regret"]["mean"] <= line["limit"]
-        label = f"{line['limit']:g}{'' if is_met else UNMET}"
-        if not found or not _is_same(found[-1].line, line):
-            found.append(_Line(label, line))
-        elif found[-1].label.endswith(UNMET):
-            found[-1] = _Line(label, line)
-    return found
-
-
-def _line_at(document: Part, limit: float) -> _Line:
-    at = next(line for line in document["frontier"] if line["limit"] == limit)
-    return next(one for one in _lines(document) if _is_same(one.line, at))
-
-
-def _gained_line(document: Part) -> _Line:
-    return _line_at(document, document["gained_at"])
-
-
-def _is_same(line: Part, other: Part) -> bool:
-    return all(line[key] == other[key] for key in ("candidate", "held_out"))
-
-
-def _optimism(line: Part) -> str:
-    inside, held = line["in_sample"], line["held_out"]
-    saved = held["compute"]["mean"] - inside["compute"]["mean"]
-    regret = inside["regret"]["mean"] - held["regret"]["mean"]
-    return f"optimism {_signed(saved)} saved, {_signed(regret)} regret"
-
-
-def print_losses(document: Part, console: Console) -> None:
-    """Of each setting the runs that it loses, the most often lost first."""
-    parts = {"present": document["present_losses"]}
-    if document["recommended"] != document["present"]:
-        parts["recommended"] = document["recommended_losses"]
-    for name, losses in parts.items():
-        console.print()
-        if not losses:
-            console.print(plain(f"The {name} setting loses no best run in any replay."))
-            continue
-        console.print(plain(f"Runs that the {name} setting loses, better than any that it keeps"))
-        _print_lost_runs(console, losses[:MOST_LOSSES])
-        _print_wrapped(console, [_LOSSES_LEGEND, *_turned(document)], "dim")
-        if len(losses) > MOST_LOSSES:
-            console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
-
-
-def _print_lost_runs(console: Console, losses: Sequence[Part]) -> None:
-    """Below the numbers of each run what it was and why it was stopped."""
-    rows = [
-        [
-            one["run"],
-            f.number(one["objective"], 4),
-            f.number(one["best_kept"], 4),
-            f"{one['regret']:.2f}",
-            f"{one['num_replays']} of {one['of_replays']}",
-            f.chance(one["probability"]),
-            f.chance(one["before"]),
-        ]
-        for one in losses
-    ]
-    titles = ["run", "objective", "best\nkept", "regret", "replays", "P", "P0"]
-    below = [
-        [", ".join(filter(None, (one["study"], f.parameters(one["config"])))), one["reason"]]
-        for one in losses
-    ]
-    _print_table(console, titles, rows, below=below)
-
-
-def _turned(document: Part) -> list[str]:
-    """What became of objectives of which more is better."""
-    sentences: list[str] = []
-    for name, direction in document["metrics"]:
-        if direction == "maximize":
-            how = " into an error rate, half a question up" if name.endswith("accuracy") else ""
-            sentences.append(f"objective, best kept: {name} turned{how}, so that lower is better.")
-    return sentences
-
-
-def _changed(document: Part, settings: Part) -> str:
-    """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs from the base."""
-    base = document["base"]
-    return ", ".join(
-        f"{key} {_shown(document, base, key).removesuffix(_AS_RECORDED)} to {show(settings[key])}"
-        for key in settings
-        if settings[key] not in (base[key], _known(document, base, key))
-    )
-
-
-def _shown(document: Part, settings: Part, key: str) -> str:
-    if settings[key] is not None:
-        return show(settings[key])
-    known = _known(document, settings, key)
-    return _AS_RECORDED.strip(" ()") if known is None else show(known) + _AS_RECORDED
-
-
-def _known(document: Part, settings: Part, key: str) -> Any:
-    """The value, also of a recorded window; None where the sources differ in theirs."""
-    recorded = document["recorded_window"]
-    stands_for = {"window": recorded["share"], "min_steps": recorded["min_steps"]}
-    if settings[key] is not None:
-        return settings[key]
-    return None if key in document["recorded_differ"] else stands_for[key]
-
-
-def _print_table(
-    console: Console,
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    below: Sequence[Sequence[str | None]] = (),
-) -> None:
-    """The first column to the left, the others to the right; `below`: texts under each row."""
-    columns = [Column(title, right=place > 0) for place, title in enumerate(titles)]
-    console.print()
-    for row, line in table_lines(columns, rows, console.width):
-        console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
-        if row is not None and below:
-            _print_wrapped(console, filter(None, below[row]), indent="  ")
-
-
-def _print_wrapped(
-    console: Console, texts: Iterable[str], style: str = "", indent: str = ""
-) -> None:
-    for text in texts:
-        for line in textwrap.wrap(
-            text,
-            console.width,
-            break_on_hyphens=False,
-            initial_indent=indent,
-            subsequent_indent=indent,
-        ):
-            console.print(plain(line, style))
-
-
-def _interval(found: Part) -> list[str]:
-    low, high = found["low"], found["high"]
-    ends = f.MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
-    return [f"{found['mean']:.3f}", ends]
 
 
 def _compute_against(compute: Part, level: str) -> str:
@@ -408,15 +174,3 @@ def _within(found: Part, level: str, shown: Callable[[float], str]) -> str:
 
 def _without_sign_of_0(shown: str) -> str:
     return shown if shown.strip("-0.") else shown.removeprefix("-")
-
-
-def _has_intervals(document: Part) -> bool:
-    return document["num_resampled"] >= FEWEST_UNITS
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
