@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -42,10 +43,13 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
-    """Each line wrapped at words where it is longer than the terminal is wide."""
+    """Each line wrapped at words where it is longer than the terminal is wide; no path is cut."""
     console = console or make_console()
     for line in lines:
-        console.print(plain(line))
+        text = plain(line).plain
+        parts = textwrap.wrap(text, console.width, break_long_words=False, break_on_hyphens=False)
+        for part in parts or [""]:
+            console.print(Text(part), soft_wrap=True)
 
 
 # --- a study

@@ -247,10 +247,11 @@ def print_wrapped(
             text,
             console.width,
             break_on_hyphens=False,
+            break_long_words=False,  # a path that is cut cannot be copied
             initial_indent=indent,
             subsequent_indent=indent,
         ):
-            console.print(plain(line, style))
+            console.print(plain(line, style), soft_wrap=True)
 
 
 def _interval(found: Part) -> list[str]:

@@ -392,7 +392,8 @@ def test_what_process_zero_learns_reaches_all_of_a_training(
 ) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = ["-m", "tests.ddp_script", str(tiny_model), str(tmp_path)]
-    subprocess.run([*torchrun, *script], check=True, capture_output=True, timeout=300)
+    found = subprocess.run([*torchrun, *script], capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == [["", 12]] * 3 + [["TrialPruned", 3], ["ValueError", 0]]
     assert second == [["", 12]] * 3 + [["TrialPruned", 3], ["RuntimeError", 0]]
