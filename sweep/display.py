@@ -1,10 +1,9 @@
-"""What a study looks like on a terminal or in a pipe. The only file that knows rich."""
+"""What a study looks like on a terminal or in a pipe."""
 
 from __future__ import annotations
 
 import math
 import re
-import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -19,37 +18,18 @@ from rich.text import Text
 from sweep import formats as f
 from sweep import recipe_table, summary, trial_summary
 from sweep.paths import StudyPaths
+from sweep.printing import make_console, plain, print_lines
 from sweep.progress import RunningTrial, Status, counts, duration
 from sweep.text_table import Column, table_lines, table_width
 
 _REFRESH_S = 0.25
 _REASON = 50  # columns that a reason needs beside its trial's numbers
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SIGNALS = (
     ("loss", "early loss", f.fixed),
     ("grad_norm", "grad norm", f.number),
     ("grad_norm_noise_free", "noise- free", f.number),
     ("early_eval", "early eval", f.fixed),
 )
-
-
-def make_console() -> Console:
-    return Console(markup=False, highlight=False, emoji=False)
-
-
-def plain(value: object, style: str = "") -> Text:
-    """The user's text as it is: no markup, no control codes."""
-    return Text(_CONTROL.sub("", str(value)), style=style)
-
-
-def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
-    """Each line wrapped at words where it is longer than the terminal is wide; no path is cut."""
-    console = console or make_console()
-    for line in lines:
-        text = plain(line).plain
-        parts = textwrap.wrap(text, console.width, break_long_words=False, break_on_hyphens=False)
-        for part in parts or [""]:
-            console.print(Text(part), soft_wrap=True)
 
 
 # --- a study
@@ -156,7 +136,7 @@ def _print_table(
     highlight: int | None = None,
 ) -> None:
     text = Text()
-    clean = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
+    clean = [[plain(cell).plain for cell in row] for row in rows]
     for index, line in table_lines(columns, clean, console.width):
         style = "bold green" if index is not None and index == highlight else ""
         text.append(line + "\n", style=style)

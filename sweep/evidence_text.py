@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from predictor.verdicts import NOUNS
-from sweep.display import make_console, plain
-from sweep.text_table import Column, table_lines
+from sweep.printing import make_console, plain, print_table, print_wrapped
 
 MOST_IN_FULL = 4  # studies; of more only the verdicts, and what is pooled
 
@@ -23,15 +21,15 @@ def print_evidence(document: Part, console: Console | None = None) -> None:
     studies: Sequence[Part] = document["studies"]
     if len(studies) > 1:
         console.print(plain(f"Over {len(studies)} studies", "bold"))
-        _print_wrapped(console, document["answer"])
-        _print_wrapped(console, _LEGEND, "dim")
+        print_wrapped(console, [document["answer"]])
+        print_wrapped(console, [_LEGEND], "dim")
         if document["pooled"]:
             _print_pooled(console, document["pooled"])
         if len(studies) > MOST_IN_FULL:
             text = (
                 f"The numbers of each of more than {MOST_IN_FULL} studies: --json, or name fewer."
             )
-            _print_wrapped(console, text, "dim")
+            print_wrapped(console, [text], "dim")
     for study in studies:
         if len(studies) > 1:
             console.print()
@@ -56,11 +54,11 @@ _SD = "sd of z: of the studies' own correlations beyond chance, on Fisher's scal
 
 
 def _print_study(console: Console, study: Part, num_studies: int) -> None:
-    _print_wrapped(console, _headline(study), "bold")
-    _print_wrapped(console, study["answer"])
+    print_wrapped(console, [_headline(study)], "bold")
+    print_wrapped(console, [study["answer"]])
     if study["kept"]["num_finished"]:
         if num_studies == 1:
-            _print_wrapped(console, _LEGEND, "dim")
+            print_wrapped(console, [_LEGEND], "dim")
         # that of the sets is the answer's, and its numbers are in their tables
         _print_bullets(console, (s["text"] for s in study["verdict"] if s["about"] != "sets"))
         if num_studies <= MOST_IN_FULL:
@@ -79,7 +77,7 @@ def _print_tables(console: Console, study: Part) -> None:
     if len(study["sets"]) > 1:
         title = "another seed of it,\nfrom" if study["new_sets"] else "left-out run,\nfrom"
         _print_sets(console, title, study["sets"], study["gains"])
-        _print_wrapped(console, _NATS, "dim")
+        print_wrapped(console, [_NATS], "dim")
 
 
 def _headline(study: Part) -> str:
@@ -93,24 +91,7 @@ def _headline(study: Part) -> str:
 
 
 def _print_bullets(console: Console, texts: Iterable[str], style: str = "") -> None:
-    for text in texts:
-        _print_wrapped(console, text, style, "- ")
-
-
-def _print_wrapped(console: Console, text: str, style: str = "", bullet: str = "") -> None:
-    indent = " " * len(bullet)
-    for line in textwrap.wrap(
-        text, console.width, initial_indent=bullet, subsequent_indent=indent, break_on_hyphens=False
-    ):
-        console.print(plain(line, style))
-
-
-def _print_table(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The first column to the left, the others to the right."""
-    columns = [Column(title, right=place > 0) for place, title in enumerate(titles)]
-    console.print()
-    for row, line in table_lines(columns, rows, console.width):
-        console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
+    print_wrapped(console, texts, style, bullet="- ")
 
 
 def _print_signals(console: Console, study: Part) -> None:
@@ -124,7 +105,7 @@ def _print_signals(console: Console, study: Part) -> None:
             cells[3:] = _rho(given)
         rows.append([_noun(signal), *cells])
     titles = ["early signal", "runs", "rho", "95 %", "rho,\ngiven", "95 %"]
-    _print_table(console, titles, rows)
+    print_table(console, titles, rows)
     _print_controls(console, study["signals"])
 
 
@@ -136,7 +117,7 @@ def _print_controls(console: Console, signals: Sequence[Part]) -> None:
         names = ", ".join(_noun(signal) for signal in given if signal["controls"] == kind)
         of = f" ({names})" if len(kinds) > 1 else ""
         text = f"given the configuration{of}: what {_CONTROLS[kind]} leaves of the ranks"
-        _print_wrapped(console, text, "dim")
+        print_wrapped(console, [text], "dim")
 
 
 _CONTROLS = {
@@ -158,7 +139,7 @@ def _print_sets(console: Console, title: str, sets: Sequence[Part], found: Seque
         cells = _gain(beyond)
         rows.append(["all over early eval.", "", *cells[:2], "", cells[3]])
     titles = [title, "nats", "gain", "95 %", "rank\ncorr.", "its gain\n95 %"]
-    _print_table(console, titles, rows)
+    print_table(console, titles, rows)
 
 
 def _gain(gain: Part | None) -> list[str]:
@@ -184,8 +165,8 @@ def _print_pooled(console: Console, parts: Sequence[Part]) -> None:
         for part in parts
     ]
     titles = ["early signal", "given", "rho", "95 %", "sd\nof z", "positive\nin"]
-    _print_table(console, titles, rows)
-    _print_wrapped(console, _SD, "dim")
+    print_table(console, titles, rows)
+    print_wrapped(console, [_SD], "dim")
 
 
 def _print_reliability(console: Console, found: Part) -> None:
@@ -203,7 +184,7 @@ def _print_reliability(console: Console, found: Part) -> None:
     ]
     if rows:
         titles = ["P of a prune", "prunes", "runs", "mean P", "missed", "95 %", "at\nrandom"]
-        _print_table(console, titles, rows)
+        print_table(console, titles, rows)
     else:
         console.print()
     text = (
@@ -214,18 +195,18 @@ def _print_reliability(console: Console, found: Part) -> None:
         "(median - best); at random: of random prunes at the same moments. Intervals count runs, "
         "not prunes."
     )
-    _print_wrapped(console, text, "dim")
+    print_wrapped(console, [text], "dim")
 
 
 def _print_audits(console: Console, audits: Part | None) -> None:
     if audits is None:
-        _print_wrapped(
+        print_wrapped(
             console,
-            "No audit is on record here with what it found, so there is no miss rate to state.",
+            ["No audit is on record here with what it found, so there is no miss rate to state."],
         )
         return
     for kind, rate in audits.items():
-        _print_wrapped(console, _audits_sentence(kind, rate))
+        print_wrapped(console, [_audits_sentence(kind, rate)])
 
 
 def _audits_sentence(kind: str, rate: Part) -> str:

@@ -10,18 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from predictor.frames import studies_from_frames
 from predictor.recorded_files import (
     RUNS,
     prefix_of,
-    read_frames,
     runs_file,
     steps_file,
     write_frames,
 )
 from sweep.inspect import look_for_study
 from sweep.merging import Part, merged
-from sweep.sources import names_study
+from sweep.sources import read_set, sets_named
 from sweep.study_frames import study_tables
 from trainer.spec import UserError
 
@@ -34,14 +32,14 @@ def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = Fals
     be read or merged, and where the files cannot be written.
     """
     studies = [text for text in texts if _is_study(text)]
-    sets = dict.fromkeys(p for text in texts if text not in studies for p in _prefixes(text))
+    sets = dict.fromkeys(p for text in texts if text not in studies for p in sets_named(text))
     parts: list[Part] = []
     num_unsettled = 0
     if studies:
         tables = study_tables(studies)
         num_unsettled = tables.num_unsettled
         parts.append(Part(", ".join(studies), tables.runs, tables.steps))
-    parts += [_read_set(prefix) for prefix in sets]
+    parts += [Part(str(prefix), *read_set(prefix)[:2]) for prefix in sets]
     whole = merged(parts)
     groups = _groups(whole.runs)
     prefix = _prefix(to, [group["group"] for group in groups])
@@ -69,27 +67,6 @@ def _is_study(text: str) -> bool:
     if Path(text).name.endswith(RUNS):
         return False
     return "://" in text or look_for_study(text) is not None
-
-
-def _prefixes(text: str) -> list[Path]:
-    """The recorded sets that `text` names, as for `read_sources`. UserError where it names none."""
-    assert not names_study(text)
-    path = Path(text)
-    if path.name.endswith(RUNS):
-        return [prefix_of(path)]
-    if path.name and not text.endswith("/") and runs_file(path).is_file():
-        return [path]
-    return [prefix_of(file) for file in sorted(path.glob(f"?*{RUNS}"))]
-
-
-def _read_set(prefix: Path) -> Part:
-    """As it is on disk, once it is known that it can be read back."""
-    try:
-        runs, steps = read_frames(prefix)
-        studies_from_frames(runs, steps)
-    except ValueError as error:
-        raise UserError(f"recorded set {prefix}: {error}") from None
-    return Part(str(prefix), runs, steps)
 
 
 def _prefix(to: str | Path, names: Sequence[str]) -> Path:

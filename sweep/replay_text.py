@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from predictor.bootstrap import FEWEST_UNITS
 from sweep import formats as f
-from sweep.display import make_console, plain
+from sweep.printing import make_console, plain, print_wrapped
 from sweep.text_table import Column, table_lines, table_width
 
 OURS = "sft-sweep"
@@ -45,14 +44,14 @@ def print_replay(document: Part, console: Console | None = None) -> None:
     console.print(plain(_headline(document), "bold"))
     columns = _print_table(console, document)
     console.print()
-    _print_wrapped(console, [*document["verdict"], *document["cautions"]])
+    print_wrapped(console, [*document["verdict"], *document["cautions"]])
     console.print()
     meaning = " ".join(text for name, text in _LEGEND.items() if name in columns)
     legend = [meaning, *_narrow(columns, policies), _floor(document), *_names(policies)]
     legend += _intervals(document) if {*_INTERVALS} & {*columns} else []
-    _print_wrapped(console, [*legend, *_limits(document)], "dim")
+    print_wrapped(console, [*legend, *_limits(document)], "dim")
     if len(policies) == 3:
-        _print_wrapped(console, ["With --against all: every rival, Optuna's pruners too."], "dim")
+        print_wrapped(console, ["With --against all: every rival, Optuna's pruners too."], "dim")
 
 
 def verdict(document: Part) -> list[str]:
@@ -287,9 +286,3 @@ def _limits(document: Part) -> list[str]:
         names = ", ".join(document["groups_without_end"])
         found.append(f"Not replayed, as no run was trained to its end: {names}.")
     return found
-
-
-def _print_wrapped(console: Console, texts: Iterable[str], style: str = "") -> None:
-    for text in texts:
-        for line in textwrap.wrap(text, console.width):
-            console.print(plain(line, style))

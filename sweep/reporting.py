@@ -30,8 +30,9 @@ def refresh_card(book: Book) -> None:
 
 def report(book: Book, outcome: Outcome) -> None:
     """The study's tables, where everything lies, and how to go on."""
-    from sweep.display import print_lines, print_study
+    from sweep.display import print_study
     from sweep.inspect import study_document
+    from sweep.printing import print_lines
 
     print_study(study_document(book.ledger, book.paths), book.paths)
     if outcome is Outcome.STOPPED:
@@ -52,7 +53,7 @@ def _stopped(book: Book) -> str:
 
 
 def disk_is_full(paths: StudyPaths) -> None:
-    from sweep.display import print_lines
+    from sweep.printing import print_lines
 
     then = "What was recorded is kept: make room and run the same command again."
     print_lines([f"The disk is full ({paths.out}). {then}"])

@@ -103,8 +103,8 @@ def _interrupts(driver: Driver) -> Generator[None]:
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
     """What the study would do, and nothing is left behind."""
-    from sweep.display import print_lines
     from sweep.plan import plan_document, plan_lines
+    from sweep.printing import print_lines
 
     slots, _ = _slots(loaded)
     history = read_history(loaded, paths)

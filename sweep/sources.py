@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from predictor.frames import studies_from_frames
 from predictor.recorded import RecordedStudy
@@ -21,14 +22,14 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     UserError where a text is none of these or both, where one cannot be read, and for a group that
     is in two of them.
     """
-    sets = {text: _prefixes(text) for text in texts}
+    sets = {text: sets_named(text) for text in texts}
     studies = [text for text in texts if not sets[text]]
     found: list[RecordedStudy] = []
     if studies:
         found += _read_studies(studies)
     source = {study.name: "a study" for study in found}
     for prefix in (prefix for text in dict.fromkeys(texts) for prefix in sets[text]):
-        for study in _read_set(prefix):
+        for study in read_set(prefix)[2]:
             if study.name in source:
                 first = source[study.name]
                 raise UserError(
@@ -41,7 +42,7 @@ def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
 
 def names_study(text: str) -> bool:
     """Whether `read_sources` takes it for a study, and not for a recorded set."""
-    return not _prefixes(text)
+    return not sets_named(text)
 
 
 def _read_studies(texts: Sequence[str]) -> list[RecordedStudy]:
@@ -52,9 +53,12 @@ def _read_studies(texts: Sequence[str]) -> list[RecordedStudy]:
         raise UserError(f"{', '.join(texts)}: {error}") from None
 
 
-def _read_set(prefix: Path) -> list[RecordedStudy]:
+def read_set(prefix: Path) -> tuple[Any, Any, list[RecordedStudy]]:
+    """The two tables as they are on disk, and the groups in them. UserError where they are not
+    right."""
     try:
-        return studies_from_frames(*read_frames(prefix))
+        runs, steps = read_frames(prefix)
+        return runs, steps, studies_from_frames(runs, steps)
     except ValueError as error:
         raise UserError(f"recorded set {prefix}: {error}") from None
 
@@ -67,8 +71,9 @@ def is_source(text: str) -> bool:
     return look_for_study(text) is not None or _is_set(text) or bool(_inside(path))
 
 
-def _prefixes(text: str) -> list[Path]:
-    """The recorded sets that `text` names; none where it names a study."""
+def sets_named(text: str) -> list[Path]:
+    """The recorded sets that `text` names; none where it names a study. UserError where it names
+    neither, or both."""
     path = Path(text)
     if "://" in text:
         return []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -11,8 +10,7 @@ from rich.console import Console
 from predictor.bootstrap import FEWEST_UNITS
 from sweep import formats as f
 from sweep.complaints import show
-from sweep.display import plain
-from sweep.text_table import Column, table_lines
+from sweep.printing import plain, print_table, print_wrapped
 
 MOST_LOSSES = 12  # lines of each setting
 UNMET = "*"  # after a limit
@@ -47,7 +45,7 @@ def print_settings(console: Console, document: Part) -> None:
         for key in keys
     ]
     columns = ["pruning", f"present\n({document['origin']})", "recommended"]
-    _print_table(console, columns, rows)
+    print_table(console, columns, rows)
 
 
 def print_measured(console: Console, document: Part) -> None:
@@ -76,7 +74,7 @@ def print_measured(console: Console, document: Part) -> None:
         "misses",
         "stated",
     ]
-    _print_table(console, titles, rows)
+    print_table(console, titles, rows)
 
 
 def print_frontier(console: Console, document: Part) -> None:
@@ -106,7 +104,7 @@ def print_frontier(console: Console, document: Part) -> None:
         "misses",
         "stated",
     ]
-    _print_table(console, titles, rows)
+    print_table(console, titles, rows)
     for label, line in lines:
         changed = changed_keys(document, line["candidate"]) or "the present setting"
         print_wrapped(console, [f"{label}: {changed}; {_optimism(line)}"])
@@ -185,7 +183,7 @@ def _print_lost_runs(console: Console, losses: Sequence[Part]) -> None:
         [", ".join(filter(None, (one["study"], f.parameters(one["config"])))), one["reason"]]
         for one in losses
     ]
-    _print_table(console, titles, rows, below=below)
+    print_table(console, titles, rows, below=below)
 
 
 def _turned(document: Part) -> list[str]:
@@ -222,36 +220,6 @@ def _known(document: Part, settings: Part, key: str) -> Any:
     if settings[key] is not None:
         return settings[key]
     return None if key in document["recorded_differ"] else stands_for[key]
-
-
-def _print_table(
-    console: Console,
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    below: Sequence[Sequence[str | None]] = (),
-) -> None:
-    """The first column to the left, the others to the right; `below`: texts under each row."""
-    columns = [Column(title, right=place > 0) for place, title in enumerate(titles)]
-    console.print()
-    for row, line in table_lines(columns, rows, console.width):
-        console.print(plain(line, "dim" if row is None else ""), soft_wrap=True)
-        if row is not None and below:
-            print_wrapped(console, filter(None, below[row]), indent="  ")
-
-
-def print_wrapped(
-    console: Console, texts: Iterable[str], style: str = "", indent: str = ""
-) -> None:
-    for text in texts:
-        for line in textwrap.wrap(
-            text,
-            console.width,
-            break_on_hyphens=False,
-            break_long_words=False,  # a path that is cut cannot be copied
-            initial_indent=indent,
-            subsequent_indent=indent,
-        ):
-            console.print(plain(line, style), soft_wrap=True)
 
 
 def _interval(found: Part) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from predictor.bootstrap import FEWEST_UNITS
 from sweep.complaints import show
-from sweep.display import make_console, plain
+from sweep.printing import make_console, plain, print_wrapped
 from sweep.tune_tables import (
     Part,
     changed_keys,
@@ -20,7 +20,6 @@ from sweep.tune_tables import (
     print_losses,
     print_measured,
     print_settings,
-    print_wrapped,
 )
 
 _LEGEND = (

@@ -22,9 +22,9 @@ from predictor.tuning_report import Interval
 from predictor.tuning_search import REGRET_LIMIT, NothingToHoldOut
 from predictor.types import Settings
 from sweep.config import load_study
-from sweep.display import print_lines
 from sweep.document import finite
 from sweep.inspect import open_study
+from sweep.printing import print_lines
 from sweep.sources import names_study, read_sources
 from sweep.study import Pruning
 from sweep.study_source import source_of

@@ -15,9 +15,10 @@ from rich.console import Console
 from sweep import formats as f
 from sweep.config import load_study
 from sweep.curves import curve, labelled_curve
-from sweep.display import LiveView, print_lines, print_recipes, print_study, print_trial
+from sweep.display import LiveView, print_recipes, print_study, print_trial
 from sweep.inspect import study_document, trial_document
 from sweep.paths import StudyPaths
+from sweep.printing import print_lines
 from sweep.progress import PlainView, RunningTrial, Status
 from sweep.recipe_table import recipes_document
 from sweep.text_table import Column, table_lines, table_width
