@@ -21,6 +21,7 @@ from sweep.asking import Asked, Asker
 from sweep.bests import best_kept, settle_files, write_beside
 from sweep.config import LoadedStudy
 from sweep.ledger import Cost, Decision, Ledger, TrialRow
+from sweep.outcome import FINISHED, Outcome, StudyState, study_state
 from sweep.paths import StudyPaths
 from sweep.repeats import (
     Plan,
@@ -32,6 +33,7 @@ from sweep.repeats import (
     wanted_numbers,
 )
 from sweep.space import trial_spec
+from sweep.standing import standing
 from sweep.stopping import Outlook, num_planned, outlook
 from sweep.trial import SETTLED, State, Trial, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
@@ -294,6 +296,12 @@ class Book:
         """Of the trials that the study would have."""
         planned = num_planned(self.loaded.study.to_document(), len(self.originals))
         return max(0, planned - len(self.originals))
+
+    def state_after(self, outcome: Outcome) -> StudyState:
+        if outcome in FINISHED:
+            return study_state([row.state for row in self.rows], is_finished=True)
+        document = self.loaded.study.to_document()
+        return standing(document, self.rows, self.metric, is_stopped=self.is_stopped)
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from sweep.faults import PreparationFailed
+from sweep.outcome import EXIT_ERROR, EXIT_USER_ERROR, interrupted_by
 from trainer.spec import UserError
 
 app = App(
@@ -17,10 +19,6 @@ app = App(
     help="Sweep SFT configurations of a small language model, and stop early what will not win.",
     version_flags=["--version"],
 )
-
-EXIT_FAILED = 1
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 @app.command
@@ -36,6 +34,12 @@ def run(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Run a study, or go on with it where it stands.
+
+    Exit codes: 0 done, with a completed trial and none failed; 1 an error of the program or while
+    preparing; 2 a mistake of yours; 3 ended without a completed trial; 4 done, with failed trials
+    among them (`sweep retry` brings them back); 75 not finished because of the outside (a full
+    disk, run.max_hours), the same command goes on; 128 + the signal if interrupted (130 Ctrl-C,
+    143 SIGTERM, 129 SIGHUP), the same command goes on.
 
     Parameters
     ----------
@@ -323,7 +327,7 @@ def studies() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 130."""
     try:
         code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
@@ -333,12 +337,12 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_USER_ERROR
     except PreparationFailed as error:
         sys.stderr.write(f"sweep: {error}\n")
-        return EXIT_FAILED
+        return EXIT_ERROR
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone, as in `sweep inspect x | head`
         return 0
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return interrupted_by(signal.SIGINT)
     return code if isinstance(code, int) else 0
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from sweep import formats as f
 from sweep import recipe_table, summary, trial_summary
+from sweep.failures import failure_lines
 from sweep.paths import StudyPaths
 from sweep.printing import make_console, plain, print_lines
 from sweep.progress import RunningTrial, Status, counts, duration
@@ -42,6 +43,7 @@ def print_study(
     console = console or make_console()
     names = f.varying(document)
     console.print(plain(summary.headline(document), "bold"))
+    print_lines(failure_lines(document), console)
     console.print(plain(summary.standing(document)))
     if same := summary.fixed_parameters(document):
         console.print(plain(f"the same in all trials: {same}", "dim"))
@@ -78,7 +80,8 @@ def print_study(
     if risk := summary.risk_lines(document):
         _heading(console, "Risk")
         print_lines(risk, console)
-    console.print(plain(f"\nall of it is in {paths.out}", "dim"))
+    what = "all of it is" if document["best"] else "logs and records are"
+    console.print(plain(f"\n{what} in {paths.out}", "dim"))
 
 
 def _heading(console: Console, text: str) -> None:

@@ -14,6 +14,7 @@ from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
 from sweep.repeats import Plan, confirm_part, is_repeat
+from sweep.standing import standing
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -149,6 +150,7 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
         "metric": metric,
         "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
         "out": str(paths.out),
+        "state": standing(study.document, trials, metric, is_stopped=stopping["stopped"]).value,
         "total": study.document.get("run", {}).get("trials"),
         "predictor": study.predictor,
         "created_s": study.created_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,7 @@ class Driver:
     slots: Sequence[Slot]
     view: View
     interrupts: int = 0  # Ctrl-C so far, set from outside: one stops cleanly, two at once
+    interrupted_by: int = signal.SIGINT  # the signal, set from outside as well
     _in_slot: dict[int, int] = field(default_factory=dict[int, int])  # trial -> slot
     _ending: Outcome | None = None
     _began_s: float = field(default_factory=time.monotonic)

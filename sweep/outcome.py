@@ -1,11 +1,16 @@
-"""How a run of a study ends."""
+"""How a run of a study ends, where that leaves the study, and the exit codes for both."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Collection
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
+    """Why a driver stopped; DONE: nothing was left to do."""
+
     DONE = "done"
     STOPPED = "further trials are unlikely to help"
     EXHAUSTED = "every point of the grid has been tried"
@@ -13,6 +18,46 @@ class Outcome(StrEnum):
     OUT_OF_TIME = "run.max_hours is over"
     DISK_FULL = "the disk is full"
 
-    @property
-    def exit_code(self) -> int:
-        return {Outcome.INTERRUPTED: 130, Outcome.DISK_FULL: 1}.get(self, 0)
+
+class StudyState(StrEnum):
+    """Where a study stands, whoever ran it last. `sweep inspect --json` has it as `state`."""
+
+    UNFINISHED = "unfinished"
+    DONE = "done"  # every trial settled, at least one completed, none failed
+    NONE_COMPLETED = "no completed trial"
+    SOME_FAILED = "some trials failed"
+
+
+FINISHED = frozenset({Outcome.DONE, Outcome.STOPPED, Outcome.EXHAUSTED})
+EXIT_ERROR = 1  # of the program, or of the preparation
+EXIT_USER_ERROR = 2
+EXIT_OUTSIDE = os.EX_TEMPFAIL  # 75: the same command goes on
+_EXIT_CODES = {
+    StudyState.DONE: 0,
+    StudyState.NONE_COMPLETED: 3,
+    StudyState.SOME_FAILED: 4,
+    StudyState.UNFINISHED: EXIT_OUTSIDE,
+}
+
+
+def study_state(states: Collection[str], *, is_finished: bool) -> StudyState:
+    """Of the states of all trials, repeats too; `is_finished`: none is left to be run."""
+    if not is_finished:
+        return StudyState.UNFINISHED
+    if "completed" not in states:
+        return StudyState.NONE_COMPLETED
+    return StudyState.SOME_FAILED if "failed" in states else StudyState.DONE
+
+
+def exit_code(outcome: Outcome, state: StudyState, signal_number: int = signal.SIGINT) -> int:
+    """Of `sweep run`. `signal_number` counts where it was interrupted."""
+    if outcome is Outcome.INTERRUPTED:
+        return interrupted_by(signal_number)
+    if outcome in FINISHED or outcome is Outcome.OUT_OF_TIME:
+        return _EXIT_CODES[state]
+    return EXIT_OUTSIDE
+
+
+def interrupted_by(signal_number: int) -> int:
+    """The exit code that shells give a command which a signal ended."""
+    return 128 + signal_number

@@ -21,7 +21,7 @@ from sweep.ledger import TrialRow
 from trainer.spec import HIGHER_IS_BETTER
 
 STRIDE = 10_000  # so no study has more trials
-_SETTLED = ("completed", "pruned", "failed")
+SETTLED = ("completed", "pruned", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeate
     """None before every repeat is settled, or where none are asked for."""
     states = {row.number: row.state for row in rows}
     wanted = wanted_numbers(rows, metric, plan)
-    if not wanted or any(states.get(number) not in _SETTLED for number in wanted):
+    if not wanted or any(states.get(number) not in SETTLED for number in wanted):
         return None
     return repeated(rows, metric, plan)
 
@@ -147,7 +147,7 @@ def confirm_part(rows: Sequence[TrialRow], metric: str, plan: Plan) -> dict[str,
     return {
         "top": plan.top,
         "seeds": plan.seeds,
-        "num_settled": sum(states.get(number) in _SETTLED for number in wanted),
+        "num_settled": sum(states.get(number) in SETTLED for number in wanted),
         "num_wanted": len(wanted),
         "is_confirmed": found is not None,
         "configurations": [

@@ -20,7 +20,7 @@ from sweep.history import described, read_history
 from sweep.machine import gpu_ids, make_slots
 from sweep.opening import opened
 from sweep.orchestrator import Driver
-from sweep.outcome import Outcome
+from sweep.outcome import EXIT_OUTSIDE, Outcome, exit_code
 from sweep.paths import StudyPaths
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import PlainView, View
@@ -57,7 +57,7 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     except Exception as error:
         if is_disk_full(error, paths.out):
             disk_is_full(paths)
-            return Outcome.DISK_FULL.exit_code
+            return EXIT_OUTSIDE
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{error.filename} cannot be written: {error.strerror}") from None
         raise
@@ -77,7 +77,7 @@ def _sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: Vie
         else:
             refresh_card(book)
             report(book, outcome)
-    return outcome.exit_code
+        return exit_code(outcome, book.state_after(outcome), driver.interrupted_by)
 
 
 def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
@@ -88,8 +88,9 @@ def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
 def _interrupts(driver: Driver) -> Generator[None]:
     """Ctrl-C and SIGTERM: once, stop cleanly; twice, now."""
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
         driver.interrupts += 1
+        driver.interrupted_by = number
 
     before = {
         number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)

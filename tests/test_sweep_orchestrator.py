@@ -145,7 +145,7 @@ def test_a_finished_study_run_again_changes_nothing(home: Home) -> None:
 )
 def test_a_trial_that_fails_is_tried_again(home: Home, trouble: str, kind: str) -> None:
     home.script({0: trouble, 1: f"always {trouble}"})
-    assert home.run("run.trials=4", "pruning.enabled=false") == 0
+    assert home.run("run.trials=4", "pruning.enabled=false") == 4
     trials = home.document()["trials"]
     assert [t["state"] for t in trials] == ["completed", "failed", "completed", "completed"]
     assert [t["attempts"] for t in trials] == [2, 2, 1, 1]
@@ -156,7 +156,7 @@ def test_a_trial_that_fails_is_tried_again(home: Home, trouble: str, kind: str) 
 def test_a_trial_that_says_nothing_is_ended(home: Home) -> None:
     home.script({0: "always silent"})
     overrides = ("run.silence_minutes=0.02", "run.retries=0", "run.trials=2")
-    assert home.run(*overrides) == 0
+    assert home.run(*overrides) == 4
     trial = home.document()["trials"][0]
     assert trial["state"] == "failed"
     assert trial["error"]["kind"] == "silent"
@@ -223,7 +223,7 @@ def test_a_full_disk_in_a_trial_stops_the_study_and_loses_nothing(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.script({2: "disk full"})
-    assert home.run("run.workers=1", "pruning.enabled=false") == 1
+    assert home.run("run.workers=1", "pruning.enabled=false") == 75
     assert "make room and run the same command again" in " ".join(capsys.readouterr().out.split())
     assert home.run("run.workers=1", "pruning.enabled=false") == 0
     assert home.states() == ["completed"] * 8
@@ -264,7 +264,8 @@ def test_only_the_models_asked_for_stay(home: Home, keep: str, models: set[str])
 
 
 def test_time_runs_out(home: Home) -> None:
-    assert home.run("run.max_hours=1e-9") == 0
+    assert home.run("run.max_hours=1e-9") == 75
+    assert home.document()["state"] == "unfinished"
     assert home.run() == 0
     assert len(home.states()) == 8
 

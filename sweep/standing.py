@@ -1,0 +1,24 @@
+"""Where a study stands, from what is stored: finished or not, and what came of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.ledger import TrialRow
+from sweep.outcome import StudyState, study_state
+from sweep.repeats import SETTLED, Plan, is_repeat, wanted_numbers
+from sweep.stopping import num_planned
+
+
+def standing(
+    document: Mapping[str, Any], rows: Sequence[TrialRow], metric: str, *, is_stopped: bool
+) -> StudyState:
+    """`document`: the resolved study file. `is_stopped`: no new trial is to be started."""
+    states = {row.number: row.state for row in rows}
+    originals = [state for number, state in states.items() if not is_repeat(number)]
+    num_settled = sum(state in SETTLED for state in originals)
+    repeats = wanted_numbers(rows, metric, Plan.of(document))
+    is_finished = is_stopped or num_settled >= num_planned(document, len(originals))
+    is_finished &= all(states.get(number) in SETTLED for number in repeats)
+    return study_state(list(states.values()), is_finished=is_finished)
