@@ -7,12 +7,13 @@ The ledger is what counts; after a crash Optuna is brought in line with it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialModel
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import event
@@ -102,6 +103,24 @@ class Asker:
 
     def is_told(self, number: int) -> bool:
         return self.optuna.get_trials(deepcopy=False)[number].state.is_finished()
+
+    def untell(self, numbers: Sequence[int]) -> None:
+        """Those of them that were told as failed run again, as samplers and dashboards see them.
+
+        Optuna has no way back from a finished trial, so its table is changed; and as it never reads
+        a finished trial twice, it is opened anew.
+        """
+        told = [number for number in numbers if self.is_told(number)]
+        if not told:
+            return
+        table = TrialModel.__table__
+        with self.storage.engine.begin() as connection:
+            for number in told:
+                here = table.c.trial_id == self._handle(number)._trial_id  # pyright: ignore[reportPrivateUsage]
+                here &= table.c.state == TrialState.FAIL
+                running = {table.c.state: TrialState.RUNNING, table.c.datetime_complete: None}
+                connection.execute(table.update().where(here).values(running))
+        self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
 
     def close(self) -> None:
         self.storage.remove_session()

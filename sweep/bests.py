@@ -17,12 +17,14 @@ MARK = "sweep.json"  # beside the weights: whose they are
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
     """Bring a settled trial's model to OUT/best if the trial is the best; drop what nobody wants.
 
-    Its log and its spec stay. Safe to be killed in, and to be called again.
+    Its log and its spec stay, and of a failed one, which may be asked for again, its checkpoints.
+    Safe to be killed in, and to be called again.
     """
     finish_promotion(paths)
     model = paths.trial_model(row.number)
     for left in paths.trial(row.number).glob("*/"):
-        if left != model:  # checkpoints, and what was being written or removed
+        goes_on = row.state == "failed" and left == paths.trial_checkpoints(row.number)
+        if left != model and not goes_on:  # what was being written or removed, too
             shutil.rmtree(left)
     if not model.is_dir():
         return

@@ -35,7 +35,7 @@ from sweep.repeats import (
 from sweep.space import trial_spec
 from sweep.standing import standing
 from sweep.stopping import Outlook, num_planned, outlook
-from sweep.trial import SETTLED, State, Trial, planned_flops
+from sweep.trial import SETTLED, State, Trial, has_tries_left, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
 
 
@@ -177,19 +177,13 @@ class Book:
 
     def failed(self, trial: Trial, cause: Failed) -> bool:
         """Whether it is to be tried again."""
-        trial.row.failures += 1
-        trial.row.error = {
-            "kind": cause.kind,
-            "message": cause.message,
-            "traceback": cause.traceback,
-        }
-        retries = 0 if cause.kind == "bad input" else self.loaded.study.run.retries
-        return trial.row.failures <= retries
+        trial.fail(cause)
+        return has_tries_left(trial.row, self.loaded.study.run.retries)
 
     # --- after a restart
 
-    def recover(self) -> None:
-        """Take up the study where the storage says it stands."""
+    def recover(self) -> list[str]:
+        """Take up the study where the storage says it stands. Sentences: who is tried again."""
         verdicts: dict[int, dict[str, Verdict]] = {}
         self.decisions = self.ledger.read_decisions()
         for decision in self.decisions:
@@ -201,6 +195,7 @@ class Book:
             self.trials[row.number] = trial
             if trial.state is State.RUNNING:
                 self.put_back(trial)
+        again = self._bring_back()
         for asked in self.asker.unrecorded(set(self.trials)):
             self._record(asked)
         for trial in self.trials.values():
@@ -211,6 +206,19 @@ class Book:
             else:
                 trial.observations = self.ledger.read_observations(trial.number)
         self._keep_models([row for row in self.rows if State(row.state) in SETTLED])
+        return again
+
+    def _bring_back(self) -> list[str]:
+        """Failed trials that may be tried more often now; Optuna hears of them and of those that
+        `sweep retry` asked for."""
+        retries, said = self.loaded.study.run.retries, list[str]()
+        for trial in self.trials.values():
+            if trial.state is State.FAILED and has_tries_left(trial.row, retries):
+                self.put_back(trial)
+                failed = f"trial {trial.number} is tried again: run.retries is {retries} now"
+                said.append(f"{failed}, and it failed {trial.row.failures} times")
+        self.asker.untell([trial.number for trial in self.originals if trial.state not in SETTLED])
+        return said
 
     # --- what is known
 

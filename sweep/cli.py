@@ -66,6 +66,26 @@ def run(
 
 
 @app.command
+def retry(study: str, /, *trials: int) -> int:
+    """Bring failed trials back: they wait to be tried again, under their numbers.
+
+    A trial keeps its params and its checkpoint and gets all its tries anew. Nothing is trained:
+    the next `sweep run` of the study does that.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    trials
+        The failed trials; all of them if none is named.
+    """
+    from sweep.retrying import retry_trials
+
+    sys.stdout.write(retry_trials(study, trials) + "\n")
+    return 0
+
+
+@app.command
 def inspect(
     study: str,
     /,

@@ -28,13 +28,24 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
     UserError where there is none. The caller disposes of `ledger.engine`.
     """
     if "://" in where:
-        url, _, name = where.rpartition("#")
-        if not url or "/" in name:  # no #NAME, or a # inside of the path
-            url, name = where, ""
-        ledger = _open(url, name or None, where)
+        url, name = _split(where)
+        ledger = _open(url, name, where)
         return ledger, StudyPaths(RUNS / ledger.study)
     paths, url = find_study(where)
     return _open(url, None, where, guess=paths.out.resolve().name), paths
+
+
+def storage_of(where: str) -> str:
+    """The URL of the storage that `open_study` reads."""
+    return _split(where)[0] if "://" in where else find_study(where)[1]
+
+
+def _split(where: str) -> tuple[str, str | None]:
+    """URL and study name of URL#NAME."""
+    url, _, name = where.rpartition("#")
+    if not url or "/" in name:  # no #NAME, or a # inside of the path
+        return where, None
+    return url, name or None
 
 
 def find_study(where: str) -> tuple[StudyPaths, str]:

@@ -37,7 +37,7 @@ class TrialRow:
     window: dict[str, Any] | None = None
     measurements: dict[str, Any] | None = None
     objective: float | None = None
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class Driver:
     def run(self) -> Outcome:
         """Until the study has its trials, or something ends it earlier. Never loses a trial."""
         try:
-            self.book.recover()
+            for line in self.book.recover():
+                self.view.say(line)
             while self._launch():
                 for number, event in self.executor.wait(TICK_S):
                     assert isinstance(number, int)

@@ -41,6 +41,9 @@ class StudyPaths:
     def trial_log(self, number: int) -> Path:
         return self.trial(number) / "log.txt"
 
+    def trial_checkpoints(self, number: int) -> Path:
+        return self.trial(number) / "checkpoints"
+
     def trial_model(self, number: int) -> Path:
         return self.trial(number) / "model"
 

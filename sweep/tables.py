@@ -49,7 +49,9 @@ trials = sa.Table(
     sa.Column("window", Json),  # predictor.types.WindowSignals, and early_eval_num
     sa.Column("measurements", Json),  # metric -> Measurement
     sa.Column("objective", sa.Float),
-    sa.Column("error", Json),  # kind, message, traceback of the last failure
+    # kind, message, traceback of the last failure; earlier: kind and message of those before;
+    # forgiven: how many of them count no more, as the trial was asked for again
+    sa.Column("error", Json),
 )
 
 observations = sa.Table(

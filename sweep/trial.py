@@ -12,7 +12,7 @@ from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
 from sweep.flops import eval_flops, eval_tokens, train_flops
 from sweep.ledger import Cost, TrialRow
 from sweep.repeats import is_repeat
-from trainer.spec import HIGHER_IS_BETTER, Measurement, TrialSpec
+from trainer.spec import HIGHER_IS_BETTER, Failed, Measurement, TrialSpec
 
 
 class State(StrEnum):
@@ -27,7 +27,27 @@ SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
 _MOVES = {
     State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
     State.RUNNING: {State.WAITING, *SETTLED},
+    State.FAILED: {State.WAITING},  # asked for again
 }
+
+
+def move(row: TrialRow, to: State) -> None:
+    assert to in _MOVES.get(State(row.state), ()), f"trial {row.number}: {row.state} -> {to}"
+    row.state = to.value
+
+
+def ask_again(row: TrialRow) -> None:
+    """A failed trial waits for all its tries anew; what it failed of stays on record."""
+    move(row, State.WAITING)
+    row.error = {"kind": "error", "message": "cause not recorded", **(row.error or {})}
+    row.error["forgiven"] = row.failures
+
+
+def has_tries_left(row: TrialRow, retries: int) -> bool:
+    """Of a trial that has failed: the user's mistake is made again at every try."""
+    error = row.error or {}
+    allowed = 0 if error.get("kind") == "bad input" else retries
+    return row.failures - error.get("forgiven", 0) <= allowed
 
 
 @dataclass(slots=True)
@@ -54,8 +74,7 @@ class Trial:
         return State(self.row.state)
 
     def move(self, to: State) -> None:
-        assert to in _MOVES.get(self.state, ()), f"trial {self.number}: {self.state} -> {to}"
-        self.row.state = to.value
+        move(self.row, to)
 
     def start(self) -> None:
         """A new attempt."""
@@ -64,6 +83,21 @@ class Trial:
         self.doing = "starting"
         self._attempt_tokens, self._attempt_seconds = 0, 0.0
         self.heard()
+
+    def fail(self, cause: Failed) -> None:
+        """Put a failure on record, beside those before it."""
+        before = self.row.error or {}
+        earlier = list(before.get("earlier", ()))
+        if before:
+            earlier.append({name: before.get(name) for name in ("kind", "message")})
+        self.row.failures += 1
+        self.row.error = {
+            "kind": cause.kind,
+            "message": cause.message,
+            "traceback": cause.traceback,
+            "earlier": earlier,
+            "forgiven": before.get("forgiven", 0),
+        }
 
     def heard(self) -> None:
         self.last_heard_s = time.monotonic()

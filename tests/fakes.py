@@ -179,6 +179,9 @@ def _misbehave(trouble: str, channel: Connection) -> None:
         case "oom":
             channel.send(Failed("out of memory", "tried to allocate 100 GiB"))
             os._exit(0)
+        case "bad input":
+            channel.send(Failed("bad input", "model.base: no folder"))
+            os._exit(0)
         case "raise":
             raise RuntimeError("something broke")
         case "exit":

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from sweep.inspect import open_study, study_document
+from sweep.retrying import retry_trials
 from tests.home import Home
 from tests.test_sweep_faults import start_driver
 from trainer.spec import UserError
@@ -57,3 +58,13 @@ def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home) -> No
     assert home.run(storage) == 0
     assert set(states("fake")) <= {"completed", "pruned"}
     assert len(states("fake")) == 8
+
+
+def test_a_failed_trial_comes_back(home: Home) -> None:
+    once = (f"run.storage={URL}", "run.trials=2", "run.retries=0", "pruning.enabled=false")
+    home.script({1: "always raise"})
+    assert home.run(*once) == 4
+    home.script({})
+    assert "To be tried again in study 'fake': 1." in retry_trials(f"{URL}#fake", [])
+    assert home.run(*once) == 0
+    assert states("fake") == ["completed", "completed"]
