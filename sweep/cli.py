@@ -10,9 +10,12 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from sweep.edge import check_folder, fault
 from sweep.faults import PreparationFailed
 from sweep.outcome import EXIT_ERROR, EXIT_USER_ERROR, interrupted_by
+from trainer.sockets import use_short_socket_folder
 from trainer.spec import UserError
+from trainer.streams import print_json, safe_streams
 
 app = App(
     name="sweep",
@@ -112,7 +115,7 @@ def inspect(
     else:
         document = trial_document(ledger, paths, trial)
     if json_:
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
         return 0
     from sweep.display import print_study, print_trial
 
@@ -149,7 +152,7 @@ def recipes(
         raise UserError("--set: overrides keys of a study; name one, as sweep recipes quickstart")
     document = recipes_document(None if study is None else load_study(study, set_ or ()).study)
     if json_:
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
         return 0
     from sweep.display import print_recipes
 
@@ -347,22 +350,41 @@ def studies() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 130."""
+    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 130.
+
+    What the terminal, a pipe or a disk does to the output changes nothing of what a study does: of
+    `sweep run` the exit code is the study's, of all others 1 where their output was lost.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    with safe_streams() as (out, err):
+        code = _exit_code(given)
+        out.flush()
+        lost = out.steady.lost
+        if lost is not None and not isinstance(lost, BrokenPipeError):  # as in `... | head`
+            err.write(f"sweep: the output could not be written: {lost.strerror}\n")
+            code = code or (0 if given[:1] == ["run"] else EXIT_ERROR)
+    return code
+
+
+def _exit_code(arguments: list[str]) -> int:
     try:
-        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
-        return EXIT_USER_ERROR  # it has said what is wrong
+        check_folder()
+        use_short_socket_folder()
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        sys.stderr.write(f"sweep: {error}\n")
+        return EXIT_USER_ERROR
     except UserError as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_USER_ERROR
     except PreparationFailed as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_ERROR
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone, as in `sweep inspect x | head`
-        return 0
     except KeyboardInterrupt:
         return interrupted_by(signal.SIGINT)
+    except Exception as error:  # a fault of ours: said in a sentence, not mended by it
+        sys.stderr.write(fault(error))
+        return EXIT_ERROR
     return code if isinstance(code, int) else 0
 
 

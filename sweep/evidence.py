@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.answer import answer, overall
@@ -20,7 +17,9 @@ from predictor.types import Settings
 from predictor.verdicts import limits, statements
 from sweep.document import finite
 from sweep.evidence_text import print_evidence
+from sweep.printing import make_console
 from sweep.sources import read_sources
+from trainer.streams import print_json
 
 LEAST_JUDGED = 8  # finished runs of a study whose prunes are judged
 ORDERS = 3  # that they are shuffled in
@@ -31,7 +30,7 @@ def show_evidence(texts: Sequence[str], as_json: bool) -> int:
     studies = read_sources(texts)
     document = evidence_document(studies)
     if as_json:
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
     else:
         print_evidence(document)
     return 0
@@ -84,7 +83,7 @@ def _all_evidence(
     found: list[StudyEvidence] = []
     moments: list[Moment] = []
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections import Counter
@@ -21,7 +20,9 @@ from sweep.inspect import look_for_study
 from sweep.merging import Part, merged
 from sweep.sources import read_set, sets_named
 from sweep.study_frames import study_tables
+from trainer.safe_text import file_name
 from trainer.spec import UserError
+from trainer.streams import print_json
 
 
 def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = False) -> int:
@@ -57,8 +58,10 @@ def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = Fals
         "unsettled": num_unsettled,
         "groups": groups,
     }
-    said = json.dumps(document, indent=2, allow_nan=False) if as_json else _said(document)
-    sys.stdout.write(said + "\n")
+    if as_json:
+        print_json(document)
+    else:
+        sys.stdout.write(_said(document) + "\n")
     return 0
 
 
@@ -79,7 +82,7 @@ def _prefix(to: str | Path, names: Sequence[str]) -> Path:
             f"--to: {to} is a folder, and there are {len(names)} groups "
             f"({', '.join(sorted(names))}); give {to / 'X'} for {to / 'X'}_runs.parquet"
         )
-    return to / names[0]
+    return to / file_name(names[0])
 
 
 def _groups(runs: Any) -> list[dict[str, Any]]:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderHook,
+    RenderResult,
+)
+from rich.control import Control
+from rich.segment import Segment
 from rich.text import Text
 
 from sweep.text_table import Column, table_lines
+from trainer.safe_text import safe
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+class _Safe:
+    """Anything that rich can print, with the control codes in its texts written out."""
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self.inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.inner, options):
+            yield segment if segment.control else Segment(safe(segment.text), segment.style)
 
 
-def make_console() -> Console:
-    return Console(markup=False, highlight=False, emoji=False)
+class _SafeHook(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [one if isinstance(one, Control) else _Safe(one) for one in renderables]
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """Whatever is printed on it, no control code of a text and no secret reaches the terminal."""
+    console = Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+    console.push_render_hook(_SafeHook())
+    return console
 
 
 def plain(value: object, style: str = "") -> Text:
-    """The user's text as it is: no markup, no control codes."""
-    return Text(_CONTROL.sub("", str(value)), style=style)
+    """The user's text as it is: no markup; measured as it will be shown."""
+    return Text(safe(str(value)), style=style)
 
 
 def print_lines(lines: Iterable[str], console: Console | None = None) -> None:

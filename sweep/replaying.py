@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.comparison import (
@@ -29,10 +26,12 @@ from predictor.types import Settings
 from sweep.complaints import complaints
 from sweep.document import finite
 from sweep.figures import check_figure, draw_replay
+from sweep.printing import make_console
 from sweep.replay_text import cautions, print_replay, verdict
 from sweep.sources import read_sources
 from sweep.study import Pruning
 from trainer.spec import UserError
+from trainer.streams import print_json
 
 OURS = "sft-sweep"
 UNAUDITED = f"{OURS}, audit 0"
@@ -77,7 +76,7 @@ def show_replay(
     document["verdict"] = verdict(document)
     document["cautions"] = cautions(document)
     if as_json:
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
     else:
         print_replay(document)
     if figure is not None:
@@ -239,7 +238,7 @@ def _with_progress(
     seed: int,
 ) -> list[Replay]:
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from trainer.safe_text import document_without_secrets, without_secrets
+
 
 class Json(sa.TypeDecorator[Any]):
     """JSON as Python writes it, so that NaN and infinity survive in every database."""
@@ -16,10 +18,20 @@ class Json(sa.TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value)
+        return None if value is None else json.dumps(document_without_secrets(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+class Words(sa.TypeDecorator[str]):
+    """Text for people, without secrets."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else without_secrets(value)
 
 
 metadata = sa.MetaData()
@@ -83,7 +95,7 @@ decisions = sa.Table(
     sa.Column("action", sa.String(20), nullable=False),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("probability", sa.Float),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason", Words, nullable=False),
     sa.Column("evidence", Json, nullable=False),
     sa.Column("predictor", sa.String(80), nullable=False),
     sa.Column("settings", Json, nullable=False),
@@ -107,5 +119,5 @@ notes = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("study", sa.String(200), nullable=False, index=True),
     sa.Column("at_s", sa.Float, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),  # a change when it went on, or what was said once
+    sa.Column("text", Words, nullable=False),  # a change when it went on, or what was said once
 )

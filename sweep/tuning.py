@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from predictor.comparison import num_cores
@@ -24,13 +22,14 @@ from predictor.types import Settings
 from sweep.config import load_study
 from sweep.document import finite
 from sweep.inspect import open_study
-from sweep.printing import print_lines
+from sweep.printing import make_console, print_lines
 from sweep.sources import names_study, read_sources
 from sweep.study import Pruning
 from sweep.study_source import source_of
 from sweep.study_writing import SECTION, check_file, write_pruning
 from sweep.tune_text import print_changes, print_tuning, verdict
 from trainer.spec import UserError
+from trainer.streams import print_json
 
 
 class Present(NamedTuple):
@@ -68,7 +67,7 @@ def show_tuning(
         if file is not None:
             sentences.append(f"{file} was left as it is.")
         if as_json:
-            _print_json({"verdict": sentences, "recommended": None, "written": _left(file)})
+            print_json({"verdict": sentences, "recommended": None, "written": _left(file)})
         else:
             print_lines(sentences)
         return 0
@@ -83,7 +82,7 @@ def show_tuning(
         print_tuning(document)
     failure = None if file is None else _write(file, document)
     if as_json:
-        _print_json(document)
+        print_json(document)
     if failure is not None:
         raise failure
     if file is not None and not as_json:
@@ -315,7 +314,7 @@ def _with_progress(
     seed: int,
 ) -> Tuning:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     with Progress(
         *columns,
         TimeRemainingColumn(),
@@ -346,7 +345,3 @@ def _with_progress(
             )
         except NothingToHoldOut as error:
             raise UserError(f"--orders {num_orders}: {error}") from None
-
-
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -35,6 +35,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictor.types import Verdict
 from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
+from trainer.sockets import use_short_socket_folder
 from trainer.spec import (
     PRELOAD,
     DataSpec,
@@ -49,6 +50,7 @@ from trainer.spec import (
     UserError,
     VerdictWanted,
 )
+from trainer.streams import print_json, safe_streams
 from trainer.worker import run_prepare, run_trial
 
 GO_ON = Verdict("continue", "none", "nobody judges a trial that runs alone")
@@ -70,11 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("spec", type=Path, help="a JSON file with what TrialSpec has")
     parser.add_argument("--out", type=Path, help="where it writes, in place of its trial_dir")
     given = parser.parse_args(arguments)
-    with Signals() as signals:
+    with safe_streams(), Signals() as signals:
         try:
+            use_short_socket_folder()
             return run(given.spec, given.out, signals)
         except UserError as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            sys.stderr.write(f"{error}\n")
             return WRONG_SPEC
         except KeyboardInterrupt:
             return STOPPED
@@ -296,9 +299,9 @@ def show(told: Generator[Event]) -> int:
     event: Event | None = None
     with contextlib.closing(told):
         for event in told:
-            print(json.dumps(line(event)), flush=True)  # noqa: T201
+            print_json(line(event), indent=None)
     if isinstance(event, Failed):
-        print(event.message, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{event.message}\n")
     if isinstance(event, Stopped):
         return STOPPED
     return FAILED if event is None or isinstance(event, Failed) else 0

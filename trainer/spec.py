@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from predictor.types import Observation
+from trainer.safe_text import without_secrets
 
 TRIAL_ENTRY = "trainer.worker:run_trial"
 PREPARE_ENTRY = "trainer.worker:run_prepare"
@@ -25,6 +26,9 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {"eval_loss": False, "choice_accuracy": T
 
 class UserError(ValueError):
     """Something only the user can mend: a sentence that says what, where, and what is right."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(without_secrets(sentence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,10 @@ class Failed:
     kind: Literal["bad input", "out of memory", "killed", "lost", "silent", "disk full", "error"]
     message: str
     traceback: str = ""
+
+    def __post_init__(self) -> None:  # what libraries say goes on to logs, pages and databases
+        object.__setattr__(self, "message", without_secrets(self.message))
+        object.__setattr__(self, "traceback", without_secrets(self.traceback))
 
 
 Event = (

@@ -26,7 +26,9 @@ from typing import Any
 
 from predictor.types import Verdict
 from sweep.executors import Job, Slot
+from trainer.sockets import use_short_socket_folder
 from trainer.spec import PRELOAD, Event, Failed, Finished, Prepared, Stop, Stopped
+from trainer.streams import make_streams_safe
 
 LAST = (Finished, Stopped, Failed, Prepared)
 END_PATIENCE_S = 10.0  # between a job's last event and the end of its process
@@ -44,6 +46,7 @@ class LocalExecutor:
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        use_short_socket_folder()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._jobs: dict[Hashable, _Running] = {}
@@ -173,6 +176,7 @@ def _run_job(entry: str, spec: Any, channel: Connection, log: Path, env: dict[st
     with log.open("a", buffering=1) as printed:
         os.dup2(printed.fileno(), 1)
         os.dup2(printed.fileno(), 2)
+    make_streams_safe()
     try:
         pkgutil.resolve_name(entry)(spec, channel)
     except BaseException as error:
