@@ -21,7 +21,6 @@ from sweep.book import Book
 from sweep.config import LoadedStudy, differences, resolve_source
 from sweep.data_text import data_lines
 from sweep.executors import Executor, Slot
-from sweep.faults import is_disk_full
 from sweep.flops import eval_flops
 from sweep.history import note_history, read_history
 from sweep.inspect import remote_storage
@@ -34,6 +33,7 @@ from sweep.recipes import fit_recipes
 from sweep.space import check_rows
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from sweep.study_source import source_line
+from trainer.outside import cause_of
 from trainer.spec import UserError
 
 WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
@@ -92,7 +92,7 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:
-        if is_disk_full(error, paths.out):
+        if cause_of(error):
             raise
         raise UserError(f"storage {url} cannot be read: {error.orig}") from None
     finally:
@@ -152,7 +152,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
     except exc.DBAPIError as error:
-        if is_disk_full(error, (sqlite_file(url) or Path.cwd()).parent):
+        if cause_of(error):
             raise
         raise UserError(f"storage {url} cannot be written: {error.orig}") from None
     finally:
@@ -251,6 +251,8 @@ def _folder_beside(target: Path) -> Generator[Path]:
             )
         beside.mkdir(parents=True)
     except OSError as error:
+        if cause_of(error):
+            raise
         raise UserError(
             f"{target} cannot be written ({error.strerror}): choose another --out"
         ) from None

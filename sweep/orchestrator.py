@@ -12,7 +12,6 @@ from predictor.judge import guard
 from predictor.types import Verdict
 from sweep.book import Book
 from sweep.executors import Executor, Job, Slot
-from sweep.faults import is_disk_full
 from sweep.formats import parameters
 from sweep.outcome import Outcome
 from sweep.progress import View
@@ -22,6 +21,7 @@ from sweep.space import searched
 from sweep.status import study_status
 from sweep.stopping import BEGINNING, last_said
 from sweep.trial import SETTLED, State, Trial
+from trainer.outside import cause_of
 from trainer.spec import (
     TRIAL_ENTRY,
     Alive,
@@ -29,6 +29,7 @@ from trainer.spec import (
     Event,
     Failed,
     Finished,
+    Held,
     Prepared,
     Started,
     Stepped,
@@ -66,7 +67,7 @@ class Driver:
                 self._watch()
             self.book.ledger.flush()
         except Exception as error:
-            if not is_disk_full(error, self.book.paths.out):
+            if cause_of(error, self.book.paths.out) is None:
                 raise
             self._ending = Outcome.DISK_FULL
         finally:
@@ -129,6 +130,9 @@ class Driver:
             case Checkpointed(step):
                 self.book.ledger.flush()  # what it goes on from must be in the storage as well
                 trial.doing = f"checkpoint at step {step}"
+            case Held(_, message):
+                trial.doing = message
+                self.view.say(f"trial {trial.number}: {message}")
             case Finished(measurements):
                 self.book.measured(trial, measurements)
                 self._settle(trial, State.PRUNED if trial.pruned_by else State.COMPLETED)
@@ -195,7 +199,7 @@ class Driver:
     def _failed(self, trial: Trial, failed: Failed) -> None:
         if trial.pruned_by is not None:
             self._settle(trial, State.PRUNED)
-        elif failed.kind == "disk full":
+        elif failed.is_outside:
             self._put_back(trial)
             self._end(Outcome.DISK_FULL)
         elif failed.kind == "killed" and self.interrupts > 1:

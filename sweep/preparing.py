@@ -12,6 +12,7 @@ from sweep.faults import PreparationFailed
 from sweep.progress import View
 from sweep.space import model_spec
 from sweep.values import is_template_file
+from trainer.outside import Cause, OutsideError
 from trainer.spec import (
     PREPARE_ENTRY,
     Alive,
@@ -62,7 +63,8 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
 def prepare(
     spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: Path, silence_s: float
 ) -> Any:
-    """The facts (see trainer/prepare.py). UserError with the other process's sentence."""
+    """The facts (see trainer/prepare.py). UserError with the other process's sentence;
+    OutsideError where the cause is nobody's."""
     Path(spec.out_dir).mkdir(parents=True)
     executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
     said, heard_s = "", time.monotonic()
@@ -78,8 +80,10 @@ def prepare(
                     view.say(f"preparing: {doing}")
                 case Prepared(facts):
                     return facts
-                case Failed("bad input" | "disk full", message):
+                case Failed("bad input", message):
                     raise UserError(message)
+                case Failed(Cause() as cause, message):
+                    raise OutsideError(cause, message)
                 case Failed("killed" | "out of memory" as kind, message):
                     raise PreparationFailed(
                         f"preparing the study failed: {kind}: {message}. If the model does not "

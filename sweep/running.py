@@ -15,7 +15,6 @@ from types import FrameType
 from sweep.config import LoadedStudy, load_study
 from sweep.executors import Executor, Slot
 from sweep.executors.local import LocalExecutor
-from sweep.faults import is_disk_full
 from sweep.history import described, read_history
 from sweep.machine import gpu_ids, make_slots
 from sweep.opening import opened
@@ -25,6 +24,7 @@ from sweep.paths import StudyPaths
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import PlainView, View
 from sweep.reporting import disk_is_full, refresh_card, report
+from trainer.outside import cause_of
 from trainer.spec import UserError
 
 
@@ -55,7 +55,7 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     try:
         return _sweep(loaded, paths, executor, view)
     except Exception as error:
-        if is_disk_full(error, paths.out):
+        if cause_of(error):
             disk_is_full(paths)
             return EXIT_OUTSIDE
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Verdict
+from trainer.outside import Cause
 from trainer.spec import (
     Checkpointed,
     Failed,
@@ -189,7 +190,7 @@ def _misbehave(trouble: str, channel: Connection) -> None:
         case "silent":
             time.sleep(3600)
         case "disk full":
-            channel.send(Failed("disk full", os.strerror(errno.ENOSPC)))
+            channel.send(Failed(Cause.DISK_FULL, os.strerror(errno.ENOSPC)))
             os._exit(0)
         case _:
             pass

@@ -7,6 +7,7 @@ to. A file that is lost or torn costs a search, nothing else.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 from collections.abc import Callable, Generator
@@ -107,6 +108,8 @@ def largest_that_fits(
 
 
 def is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and (should_reduce_batch_size(error) or "can't allocate memory" in str(error))

@@ -20,11 +20,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from trainer.outside import Cause
 from trainer.spec import Failed
 
 # The first to be heard of is often a victim: its collective fails the moment that another dies.
 COLLECT_S = 2.0
-_CAUSES = ("bad input", "killed", "out of memory", "disk full", "lost", "error")
+_CAUSES = ("bad input", "killed", "out of memory", *Cause, "lost", "error")
 _VICTIMS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "gloo")
 
 # work(rank, size, meeting, channel): the channel is the first process's alone.

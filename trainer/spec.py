@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from predictor.types import Observation
+from trainer.outside import Cause
 from trainer.safe_text import without_secrets
 
 TRIAL_ENTRY = "trainer.worker:run_trial"
@@ -114,6 +115,7 @@ class TrialSpec:
     save_model: bool = True
     checkpoint_every_s: float = 120.0
     checkpoints_kept: int = 2
+    wait_s: float = 600.0  # for how long a write that the outside keeps from it is tried again
     num_threads: int = 0  # of each process; 0: all
 
     @property
@@ -198,6 +200,16 @@ class Checkpointed:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Something could not be written, for a cause outside. A trial that `waits` does nothing else;
+    one that does not goes on and tries again later."""
+
+    cause: Cause
+    message: str
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Checkpoints are still there: whoever has recorded the end may remove them."""
 
@@ -214,13 +226,18 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    kind: Literal["bad input", "out of memory", "killed", "lost", "silent", "disk full", "error"]
+    kind: Literal["bad input", "out of memory", "killed", "lost", "silent", "error"] | Cause
     message: str
     traceback: str = ""
 
     def __post_init__(self) -> None:  # what libraries say goes on to logs, pages and databases
         object.__setattr__(self, "message", without_secrets(self.message))
         object.__setattr__(self, "traceback", without_secrets(self.traceback))
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is nobody's failure: the trial goes on once the cause is mended."""
+        return isinstance(self.kind, Cause)
 
 
 Event = (
@@ -230,6 +247,7 @@ Event = (
     | Stepped
     | VerdictWanted
     | Checkpointed
+    | Held
     | Finished
     | Stopped
     | Failed

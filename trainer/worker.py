@@ -6,19 +6,18 @@ Whatever goes wrong inside becomes a `Failed` event: the driver never sees an ex
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import traceback
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 import trainer.environment  # noqa: F401
 from trainer.checks import check_spec
 from trainer.launch import launch
 from trainer.link import DriverGone, DriverLink, TeamLink
+from trainer.outside import OutsideError, cause_of
 from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
 
 MESSAGE_CHARS, TRACEBACK_CHARS = 2_000, 30_000  # a compiler's complaints can be megabytes
@@ -26,11 +25,12 @@ MESSAGE_CHARS, TRACEBACK_CHARS = 2_000, 30_000  # a compiler's complaints can be
 
 def run_trial(spec: TrialSpec, channel: Connection) -> None:
     """Train, observe, measure and save one trial, on as many processes as it says."""
+    folders = _there(spec.trial_dir, spec.data_dir, spec.model.base)
     failed = _attempt(lambda: check_spec(spec))
     if failed is None and spec.processes > 1:
-        failed = _run_team(spec, channel)
+        failed = _run_team(spec, channel, folders)
     elif failed is None:
-        failed = _attempt(lambda: _train_alone(spec, channel))
+        failed = _attempt(lambda: _train_alone(spec, channel), *folders)
     _end(failed, channel)
 
 
@@ -43,7 +43,12 @@ def run_prepare(spec: PrepareSpec, channel: Connection) -> None:
         _quieten(spec.num_threads)
         prepare(spec, DriverLink(channel))
 
-    _end(_attempt(work), channel)
+    _end(_attempt(work, *_there(spec.out_dir, spec.model.base)), channel)
+
+
+def _there(*folders: str) -> list[Path]:
+    """Those of the folders that it works in which are there; a Hub id is none."""
+    return [Path(folder) for folder in folders if Path(folder).is_dir()]
 
 
 def _train_alone(spec: TrialSpec, channel: Connection) -> None:
@@ -54,7 +59,7 @@ def _train_alone(spec: TrialSpec, channel: Connection) -> None:
     train_trial(spec, DriverLink(channel), Team())
 
 
-def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
+def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Failed | None:
     """Launched again, from its newest checkpoint, for as long as smaller micro-batches may help."""
     from trainer.fit import FitMemory
 
@@ -68,7 +73,7 @@ def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
             train_trial(spec, TeamLink(team, DriverLink(own) if own else None), team)
             team.meet()  # nobody leaves while another still needs it
 
-        return _attempt(work)
+        return _attempt(work, *folders)
 
     memory = FitMemory(spec)
     while True:
@@ -79,14 +84,14 @@ def _run_team(spec: TrialSpec, channel: Connection) -> Failed | None:
             return failed
 
 
-def _attempt(work: Callable[[], None]) -> Failed | None:
-    """What went wrong, described."""
+def _attempt(work: Callable[[], None], *folders: Path) -> Failed | None:
+    """What went wrong, described. `folders`: what the work lives in."""
     try:
         work()
     except DriverGone:
         return Failed("lost", "the driver has gone")  # nobody hears it; other processes end by it
     except Exception as error:
-        return describe_failure(error)
+        return describe_failure(error, *folders)
     return None
 
 
@@ -115,25 +120,18 @@ def _quieten(num_threads: int) -> None:
     datasets.disable_progress_bars()
 
 
-def describe_failure(error: Exception) -> Failed:
+def describe_failure(error: Exception, *folders: Path) -> Failed:
     """Sort an exception by what can be done about it."""
-    message = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, UserError):
-        return Failed("bad input", str(error))
-    text = "".join(traceback.format_exception(error))
-    return Failed(
-        _kind(error), f"{type(error).__name__}: {message}"[:MESSAGE_CHARS], text[-TRACEBACK_CHARS:]
-    )
-
-
-def _kind(error: Exception) -> Literal["out of memory", "disk full", "error"]:
     from trainer.fit import is_out_of_memory
 
-    text = str(error)
-    if is_out_of_memory(error):
-        return "out of memory"
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # safetensors and torch.save report a full disk as errors of their own.
-    if full or "No space left on device" in text or "PytorchStreamWriter failed" in text:
-        return "disk full"
-    return "error"
+    message = " ".join(str(error).split()) or type(error).__name__
+    cause = cause_of(error, *folders)
+    if cause is None and isinstance(error, UserError):
+        return Failed("bad input", str(error))
+    if isinstance(error, OutsideError):
+        return Failed(error.cause, str(error)[:MESSAGE_CHARS])
+    text = "".join(traceback.format_exception(error))
+    kind = cause or ("out of memory" if is_out_of_memory(error) else "error")
+    return Failed(
+        kind, f"{type(error).__name__}: {message}"[:MESSAGE_CHARS], text[-TRACEBACK_CHARS:]
+    )

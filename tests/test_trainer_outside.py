@@ -1,0 +1,181 @@
+"""What is nobody's failure: errors as the libraries really raise them, and their causes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.exceptions import StorageInternalError
+from safetensors import SafetensorError
+from sqlalchemy import exc
+
+from trainer.outside import (
+    Cause,
+    OutsideError,
+    cause_of,
+    described,
+    free_bytes,
+    is_there,
+    trouble_in,
+)
+from trainer.spec import UserError
+
+
+class PostgresError(Exception):
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("what the server said")
+        self.sqlstate = sqlstate
+
+
+def no_answer() -> Exception:
+    """As psycopg raises it where no server listens."""
+    kind = type("OperationalError", (Exception,), {"__module__": "psycopg"})
+    return kind("connection failed: connection to server at 127.0.0.1 failed: Connection refused")
+
+
+def through_optuna(error: Exception) -> Exception:
+    """As Optuna wraps what its database raises."""
+    wrapped = StorageInternalError("An exception is raised during the commit.")
+    middle = exc.OperationalError("INSERT", {}, error)
+    wrapped.__cause__, middle.__cause__ = middle, error
+    return wrapped
+
+
+def os_error(name: str, path: str | None = None) -> OSError:
+    number = getattr(errno, name)
+    return OSError(number, os.strerror(number), path)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (os_error("ENOSPC"), Cause.DISK_FULL),
+        (os_error("EDQUOT"), Cause.DISK_FULL),
+        (os_error("EFBIG"), Cause.DISK_FULL),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 640 vs 598"),
+            Cause.DISK_FULL,
+        ),
+        (RuntimeError("PytorchStreamWriter failed writing file data/3"), Cause.DISK_FULL),
+        (
+            SafetensorError(
+                "Error while serializing: I/O error: No space left on device (os error 28)"
+            ),
+            Cause.DISK_FULL,
+        ),
+        (SafetensorError("Error while serializing: I/O error: (os error 122)"), Cause.DISK_FULL),
+        (SafetensorError("I/O error: Read-only file system (os error 30)"), Cause.NOT_WRITABLE),
+        (OSError("1048576 requested and 262112 written"), Cause.DISK_FULL),  # numpy
+        (sqlite3.OperationalError("database or disk is full"), Cause.DISK_FULL),
+        (through_optuna(sqlite3.OperationalError("database is locked")), Cause.STORAGE_LOCKED),
+        (sqlite3.OperationalError("database table is locked"), Cause.STORAGE_LOCKED),
+        (sqlite3.OperationalError("unable to open database file"), Cause.STORAGE_GONE),
+        (sqlite3.OperationalError("attempt to write a readonly database"), Cause.STORAGE_GONE),
+        (sqlite3.OperationalError("disk I/O error"), Cause.STORAGE_GONE),
+        (through_optuna(PostgresError("53100")), Cause.DISK_FULL),
+        (PostgresError("57P01"), Cause.STORAGE_GONE),  # shut down by an administrator
+        (PostgresError("57P03"), Cause.STORAGE_GONE),  # still starting
+        (PostgresError("08006"), Cause.STORAGE_GONE),
+        (PostgresError("53300"), Cause.STORAGE_GONE),  # too many connections
+        (PostgresError("25006"), Cause.STORAGE_GONE),  # read-only
+        (PostgresError("55P03"), Cause.STORAGE_LOCKED),
+        (PostgresError("40P01"), Cause.STORAGE_LOCKED),
+        (through_optuna(no_answer()), Cause.STORAGE_GONE),
+        (os_error("EROFS"), Cause.NOT_WRITABLE),
+        (os_error("EIO"), Cause.NOT_WRITABLE),
+        (os_error("ESTALE"), Cause.FOLDER_GONE),
+        (os_error("ENOTCONN"), Cause.FOLDER_GONE),
+        (os_error("EMFILE"), Cause.MACHINE_LIMIT),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Cause.MACHINE_LIMIT),
+        (OutsideError(Cause.STORAGE_LOCKED, "for ten minutes"), Cause.STORAGE_LOCKED),
+    ],
+)
+def test_an_outside_cause_is_known_by_its_error(error: Exception, cause: Cause) -> None:
+    assert cause_of(error) is cause
+    outer = RuntimeError("something could not be saved")
+    outer.__cause__ = error
+    assert cause_of(outer) is cause
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        KeyError("database"),
+        UserError("data.train: no such file"),
+        os_error("ENOENT", "/no/such/file"),
+        os_error("EACCES", "/etc/shadow"),
+        sqlite3.OperationalError("no such table: sweep_trials"),
+        sqlite3.DatabaseError("database disk image is malformed"),
+        PostgresError("23505"),  # a key twice
+        PostgresError("28P01"),  # a wrong password
+        RuntimeError("CUDA error: device-side assert triggered"),
+    ],
+)
+def test_other_errors_have_none(error: Exception, tmp_path: Path) -> None:
+    assert cause_of(error) is None
+    assert cause_of(error, tmp_path) is None
+
+
+def test_an_error_raised_from_none_says_all_there_is_to_say() -> None:
+    with pytest.raises(UserError) as refusal:
+        try:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        except BlockingIOError:
+            raise UserError("another driver runs this study") from None
+    assert cause_of(refusal.value) is None
+
+
+def test_once_a_folder_is_gone_every_error_comes_from_that(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    for error in (UserError("gone holds no prepared data"), FileNotFoundError(2, "", str(gone))):
+        assert cause_of(error, tmp_path) is None
+        assert cause_of(error, tmp_path, gone) is Cause.FOLDER_GONE
+
+
+def test_what_is_forbidden_counts_below_the_folders_alone(tmp_path: Path) -> None:
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "x"))
+    assert cause_of(error, tmp_path) is Cause.NOT_WRITABLE
+    assert cause_of(error) is None
+
+
+def test_a_write_that_fails_where_it_cannot_fit_met_a_full_disk(tmp_path: Path) -> None:
+    error = RuntimeError("words that nobody knows")
+    assert cause_of(error, tmp_path, needs_bytes=1) is None
+    assert cause_of(error, tmp_path, needs_bytes=2 * free_bytes(tmp_path)) is Cause.DISK_FULL
+
+
+def test_sqlite_has_one_word_for_a_full_disk_and_a_lost_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    assert cause_of(error, tmp_path) is Cause.STORAGE_GONE
+    monkeypatch.setattr("trainer.outside.free_bytes", lambda _: 0)
+    assert cause_of(error, tmp_path) is Cause.DISK_FULL
+
+
+def test_what_keeps_a_folder_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trouble_in(tmp_path) is None
+    assert trouble_in(tmp_path / "gone") is Cause.FOLDER_GONE
+    assert trouble_in(tmp_path, 2 * free_bytes(tmp_path)) is Cause.DISK_FULL
+    assert list(tmp_path.iterdir()) == []
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise os_error("EDQUOT")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert trouble_in(tmp_path) is Cause.DISK_FULL
+
+
+def test_a_full_disk_is_described_with_what_is_needed_and_free(tmp_path: Path) -> None:
+    text = described(Cause.DISK_FULL, tmp_path, 540_000_000)
+    assert text.startswith("no room on the disk (540 MB needed, ")
+    assert f" free in {tmp_path})" in text
+    assert not is_there(tmp_path / "gone")
+    assert str(tmp_path / "gone") in described(Cause.FOLDER_GONE, tmp_path / "gone")
