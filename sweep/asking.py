@@ -7,7 +7,7 @@ The ledger is what counts; after a crash Optuna is brought in line with it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialModel
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
 from sweep import space
 from sweep.config import Study
 from sweep.recipes import fit_recipes
 from sweep.storage import sqlite_file
+from sweep.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,7 +36,7 @@ class Asked:
 
 
 class Asker:
-    """Makes the Optuna study where it is not there yet, the recipes first in its queue."""
+    """Makes the Optuna study where it is not there yet."""
 
     def __init__(self, study: Study, url: str) -> None:
         self.study = study
@@ -51,35 +52,77 @@ class Asker:
             with warnings.catch_warnings():  # experimental: the dashboard's axes get a name
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self.optuna.set_metric_names([study.objective.metric])
-            for recipe in fit_recipes(study):
-                attrs = {"recipe": recipe.name}
-                self.optuna.enqueue_trial(recipe.params, user_attrs=attrs, skip_if_exists=True)
             self.optuna.set_user_attr("ready", True)
-        self._grid = space.grid_points(study) if study.search.sampler == "grid" else []
+        self._points = Points(study)
+        self._recipes = fit_recipes(study)
+        self.dropped: list[str] = []  # sentences: recipes that would be a trial there is already
 
-    def ask(self, parallel: bool = False) -> Asked | None:
-        """A new trial; None: nothing is left to try."""
-        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if self.study.search.sampler == "grid" and not waiting:
-            tried = [_searched(trial) for trial in self.optuna.get_trials(deepcopy=False)]
-            point = next((point for point in self._grid if point not in tried), None)
-            if point is None:
+    def ask(self, parallel: bool, is_tried: IsTried) -> Asked | None:
+        """A new trial at a point that is not tried yet, recipes first. None: no point is left."""
+        while True:
+            trials = self.optuna.get_trials(deepcopy=False)
+            waiting = next((t for t in trials if t.state is TrialState.WAITING), None)
+            if waiting is None and self._enqueue_recipe(trials, is_tried):
+                continue
+            number = waiting.number if waiting else len(trials)
+            found = self._set_sampler(number, _fixed(waiting), parallel, is_tried)
+            if not found and not waiting:
                 return None
-            self.optuna.enqueue_trial(point)
-        trials = self.optuna.get_trials(deepcopy=False)
-        number = next((t.number for t in trials if t.state is TrialState.WAITING), len(trials))
-        # made anew each time: what is drawn depends on the trials so far, not on restarts
-        self.optuna.sampler = space.make_sampler(self.study, number, parallel)
-        return self._asked(self.optuna.ask())
+            trial = self.optuna.ask()
+            if found:
+                return self._asked(trial)
+            self._drop(trial)
 
-    def unrecorded(self, recorded: set[int]) -> list[Asked]:
+    def unrecorded(self, recorded: set[int], is_tried: IsTried) -> Iterator[Asked]:
         """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        found: list[Asked] = []
-        for number in (trial.number for trial in running if trial.number not in recorded):
-            self.optuna.sampler = space.make_sampler(self.study, number, parallel=False)
-            found.append(self._asked(self._handle(number)))
-        return found
+        for lost in running:
+            if lost.number in recorded:
+                continue
+            trial = self._handle(lost.number)
+            if self._set_sampler(lost.number, _fixed(lost), False, is_tried):
+                yield self._asked(trial)
+            else:
+                self._drop(trial)
+
+    def _set_sampler(self, number: int, fixed: Point, parallel: bool, is_tried: IsTried) -> bool:
+        """For trial `number`, some of whose params may be fixed. False: it cannot be a new one."""
+
+        fallback = self._points.untried(fixed, is_tried, space.draw_seed(self.study, number, -1))
+        # made anew each time: what is drawn depends on the trials so far, not on restarts
+        if fallback is None:
+            self.optuna.sampler = space.make_sampler(self.study, number, parallel)
+            return False
+        self.optuna.sampler = UntriedSampler(
+            lambda draw: space.make_sampler(self.study, number, parallel, draw),
+            0 if self.study.search.sampler == "grid" else SAMPLER_DRAWS,
+            space.distributions(self.study),
+            fixed,
+            fallback,
+            is_tried,
+        )
+        return True
+
+    def _enqueue_recipe(self, trials: Sequence[FrozenTrial], is_tried: IsTried) -> bool:
+        """The next that is no trial yet; False: there is none."""
+        if not self._recipes:
+            return False
+        asked = {trial.user_attrs.get("recipe") for trial in trials}
+        while self._recipes:
+            recipe = self._recipes.pop(0)
+            if recipe.name in asked:
+                continue
+            if self._points.untried(recipe.params, is_tried, self.study.run.seed) is not None:
+                self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
+                return True
+            self.dropped.append(f"recipe {recipe.name} is the same as a trial before it")
+        return False
+
+    def _drop(self, trial: optuna.trial.Trial) -> None:
+        """It was queued by hand and is the same as another: it must not look like a result."""
+        space.suggest(trial, self.study)
+        trial.set_user_attr("reason", "not trained: the same as an earlier trial")
+        self.optuna.tell(trial, state=TrialState.FAIL)
 
     def report(self, number: int, samples: int, value: float) -> None:
         """An evaluation of the objective, after `samples` samples. The first one stands."""
@@ -138,8 +181,11 @@ class Asker:
         return Asked(trial.number, params, trial.user_attrs.get("recipe"))
 
 
-def _searched(trial: optuna.trial.FrozenTrial) -> Mapping[str, Any]:
-    return trial.params or trial.system_attrs.get("fixed_params", {})
+def _fixed(trial: FrozenTrial | None) -> Point:
+    """What of a trial is not to be drawn: given where it was queued, or drawn already."""
+    if trial is None:
+        return {}
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def _storage(url: str) -> RDBStorage:

@@ -7,7 +7,7 @@ brings all three together again after a driver was killed anywhere in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from statistics import median
@@ -32,8 +32,9 @@ from sweep.repeats import (
     seed_index,
     wanted_numbers,
 )
-from sweep.space import trial_spec
-from sweep.standing import standing
+from sweep.sameness import identity
+from sweep.space import params_at, trial_spec
+from sweep.standing import EXHAUSTED, standing
 from sweep.stopping import Outlook, num_planned, outlook
 from sweep.trial import SETTLED, State, Trial, has_tries_left, planned_flops
 from trainer.spec import Failed, Measurement, Stepped, TrialSpec
@@ -53,13 +54,24 @@ class Book:
     costs: dict[tuple[int, int, str], Cost] = field(
         default_factory=dict[tuple[int, int, str], Cost]
     )
+    _tried: set[Hashable] = field(default_factory=set[Hashable])
 
     # --- a trial comes and goes
 
     def new_trial(self, parallel: bool) -> Trial | None:
         """The next configuration; None when the space has no more."""
-        asked = self.asker.ask(parallel)
+        asked = self.asker.ask(parallel, self._is_tried)
+        said = list(self.asker.dropped) if asked else [*self.asker.dropped, EXHAUSTED]
+        if said:
+            known = self.ledger.read_notes()
+            for text in (text for text in said if text not in known):
+                self.ledger.note(text)
+        self.asker.dropped.clear()
         return None if asked is None else self._record(asked)
+
+    def _is_tried(self, point: Mapping[str, Any]) -> bool:
+        params = params_at(self.loaded.study, point)
+        return identity(self._spec(Asked(0, params, None))) in self._tried
 
     def next_repeat(self) -> Trial | None:
         """The next to confirm the best with; None: there is none to be started."""
@@ -78,6 +90,7 @@ class Book:
             asked.number, State.WAITING.value, asked.params, spec.num_steps, plan, asked.recipe
         )
         trial = self.trials[asked.number] = Trial(row, spec)
+        self._tried.add(identity(spec))
         self.ledger.save_trial(row)
         return trial
 
@@ -193,10 +206,11 @@ class Book:
             spec = self._spec(Asked(row.number, row.params, row.recipe))
             trial = Trial(row, spec, verdicts=verdicts.get(row.number, {}))
             self.trials[row.number] = trial
+            self._tried.add(identity(spec))
             if trial.state is State.RUNNING:
                 self.put_back(trial)
         again = self._bring_back()
-        for asked in self.asker.unrecorded(set(self.trials)):
+        for asked in self.asker.unrecorded(set(self.trials), self._is_tried):
             self._record(asked)
         for trial in self.trials.values():
             if trial.state in SETTLED:
@@ -309,7 +323,8 @@ class Book:
         if outcome in FINISHED:
             return study_state([row.state for row in self.rows], is_finished=True)
         document = self.loaded.study.to_document()
-        return standing(document, self.rows, self.metric, is_stopped=self.is_stopped)
+        no_new = self.is_stopped or EXHAUSTED in self.ledger.read_notes()
+        return standing(document, self.rows, self.metric, no_new=no_new)
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.

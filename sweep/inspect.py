@@ -14,7 +14,7 @@ from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.paths import StudyPaths
 from sweep.repeats import Plan, confirm_part, is_repeat
-from sweep.standing import standing
+from sweep.standing import EXHAUSTED, standing
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.spec import HIGHER_IS_BETTER, UserError
@@ -154,6 +154,8 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
     metric: str = study.document["objective"]["metric"]
     base = base_part(study, metric)
     stopping = stopping_part(study.document, trials, metric)
+    notes = ledger.read_notes()
+    no_new = stopping["stopped"] or EXHAUSTED in notes
     plan = Plan.of(study.document)
     base["compute"] = compute_part(usage.get(BASE, Usage()))
     document = {
@@ -161,11 +163,11 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
         "metric": metric,
         "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
         "out": str(paths.out),
-        "state": standing(study.document, trials, metric, is_stopped=stopping["stopped"]).value,
+        "state": standing(study.document, trials, metric, no_new=no_new).value,
         "total": study.document.get("run", {}).get("trials"),
         "predictor": study.predictor,
         "created_s": study.created_s,
-        "notes": ledger.read_notes(),
+        "notes": notes,
         "base": base,
         "trials": [
             trial_part(

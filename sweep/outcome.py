@@ -13,7 +13,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     STOPPED = "further trials are unlikely to help"
-    EXHAUSTED = "every point of the grid has been tried"
+    EXHAUSTED = "every configuration of the space has been tried"
     INTERRUPTED = "interrupted"
     OUT_OF_TIME = "run.max_hours is over"
     DISK_FULL = "the disk is full"

@@ -34,7 +34,7 @@ def plan_document(
     workers = num_workers or _workers(study, machine)
     points = num_points(study.search.space)
     trials = study.run.trials
-    if study.search.sampler == "grid" and points is not None:
+    if points is not None:  # none is tried twice
         trials = min(trials, points)
     repeats = min(study.run.confirm.top, trials) * study.run.confirm.seeds
     return {

@@ -37,6 +37,12 @@ def report(book: Book, outcome: Outcome) -> None:
     print_study(study_document(book.ledger, book.paths), book.paths)
     if outcome is Outcome.STOPPED:
         print_lines([_stopped(book)])
+    elif outcome is Outcome.EXHAUSTED:
+        tried, total = len(book.originals), book.loaded.study.run.trials
+        also = (
+            "Configurations that would train alike are tried once; a wider space is another study."
+        )
+        print_lines([f"Ended after {tried} of {total} trials: {outcome}. {also}"])
     elif outcome is not Outcome.DONE:
         print_lines([f"Stopped: {outcome}. The same command goes on from here."])
 

@@ -30,9 +30,11 @@ __all__ = [
     "budget_samples",
     "check_rows",
     "distributions",
+    "draw_seed",
     "grid_points",
     "make_sampler",
     "model_spec",
+    "params_at",
     "searched",
     "suggest",
     "trial_spec",
@@ -63,11 +65,16 @@ def distributions(study: Study) -> dict[str, BaseDistribution]:
 def suggest(trial: optuna.trial.BaseTrial, study: Study) -> dict[str, Any]:
     """All params of a trial, drawn and fixed; `lora_rank`, `epochs` and `strategy` (of phases)
     where the study has them."""
-    drawn = distributions(study)
+    drawn = distributions(study).items()
+    return params_at(study, {name: _draw(trial, name, kind) for name, kind in drawn})
+
+
+def params_at(study: Study, point: Mapping[str, Any]) -> dict[str, Any]:
+    """As `suggest`, of the values of what is searched."""
     params: dict[str, Any] = {}
     for name in PARAMS:
-        if name in drawn:
-            params[name] = _draw(trial, name, drawn[name])
+        if name in point:
+            params[name] = point[name]
         elif fixed := study.search.space.options(name):
             params[name] = fixed[0]
     if not study.data.phases:
@@ -101,15 +108,21 @@ def grid_points(study: Study) -> list[dict[str, Any]]:
     return points
 
 
-def make_sampler(study: Study, number: int, parallel: bool) -> BaseSampler:
+def draw_seed(study: Study, number: int, draw: int) -> int:
+    text = f"{study.run.seed}:{number}" + (f":{draw}" if draw else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> BaseSampler:
     """The sampler for trial `number`; one is made for each, so that a restart changes no draw.
+
+    `draw` counts from 0 where what it drew before had been tried.
 
     A sampler made once with a fixed seed would repeat its first draws after every restart. QMC is
     one sequence over all trials (Optuna keeps its place in the study), so its seed is the study's.
-    A grid's points are queued by the caller; RandomSampler is what Optuna then never asks.
+    A grid's points come one after the other (sweep/untried.py); RandomSampler is never asked.
     """
-    digest = hashlib.sha256(f"{study.run.seed}:{number}".encode()).digest()
-    seed = int.from_bytes(digest[:4], "big")
+    seed = draw_seed(study, number, draw)
     match study.search.sampler:
         case "tpe":
             # random draws for the first third of a small study; Optuna's 10 would be most of it

@@ -6,19 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.ledger import TrialRow
-from sweep.outcome import StudyState, study_state
+from sweep.outcome import Outcome, StudyState, study_state
 from sweep.repeats import SETTLED, Plan, is_repeat, wanted_numbers
 from sweep.stopping import num_planned
 
+EXHAUSTED = f"no trial is left: {Outcome.EXHAUSTED}"  # a note
+
 
 def standing(
-    document: Mapping[str, Any], rows: Sequence[TrialRow], metric: str, *, is_stopped: bool
+    document: Mapping[str, Any],
+    rows: Sequence[TrialRow],
+    metric: str,
+    *,
+    no_new: bool,
 ) -> StudyState:
-    """`document`: the resolved study file. `is_stopped`: no new trial is to be started."""
+    """`document`: the resolved study file. `no_new`: no further trial is to be started."""
     states = {row.number: row.state for row in rows}
     originals = [state for number, state in states.items() if not is_repeat(number)]
     num_settled = sum(state in SETTLED for state in originals)
     repeats = wanted_numbers(rows, metric, Plan.of(document))
-    is_finished = is_stopped or num_settled >= num_planned(document, len(originals))
+    is_finished = num_settled == len(originals) if no_new else False
+    is_finished |= num_settled >= num_planned(document, len(originals))
     is_finished &= all(states.get(number) in SETTLED for number in repeats)
     return study_state(list(states.values()), is_finished=is_finished)

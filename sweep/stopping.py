@@ -105,9 +105,14 @@ def stopping_part(
 
 
 def num_planned(document: Mapping[str, Any], num_trials: int) -> int:
-    """How many trials the study would have: run.trials, or the points of its grid if fewer."""
+    """How many trials the study would have: run.trials, or the points of its space if fewer."""
     total, search = document.get("run", {}).get("trials", num_trials), document.get("search", {})
-    if search.get("sampler") != "grid":
+    entries: dict[str, Any] = search.get("space", {})
+    if not entries or any(
+        "low" in entry and name != "batch_size"
+        for name, entry in entries.items()
+        if isinstance(entry, Mapping)
+    ):
         return total
     from sweep.checks import num_points  # pydantic: inspect is to answer at once
     from sweep.entries import Space

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -19,6 +21,11 @@ from sweep.paths import StudyPaths
 from sweep.retrying import retry_trials
 from tests.home import Home
 from trainer.spec import UserError
+
+
+def untried(point: Mapping[str, Any]) -> bool:
+    return False
+
 
 ONCE = ("run.trials=4", "run.workers=1", "run.retries=0", "pruning.enabled=false")
 
@@ -187,7 +194,7 @@ def test_optuna_takes_back_that_a_trial_failed_and_nothing_else(home: Home) -> N
     """Its tables are as `Asker.untell` takes them to be."""
     url = f"sqlite:///{home.folder / 'optuna.db'}"
     asker = Asker(load_study(str(home.file)).study, url)
-    numbers = [asked.number for _ in range(3) if (asked := asker.ask())]
+    numbers = [asked.number for _ in range(3) if (asked := asker.ask(False, untried))]
     asker.report(0, 4, 0.5)
     for number, state in zip(numbers, ("failed", "completed", "failed"), strict=True):
         asker.tell(number, state, 1.0 if state == "completed" else None)
@@ -198,7 +205,7 @@ def test_optuna_takes_back_that_a_trial_failed_and_nothing_else(home: Home) -> N
     assert [t.params for t in after] == [t.params for t in before]
     assert after[0].datetime_complete is None
     assert after[0].intermediate_values == {4: 0.5}
-    asked = asker.ask()
+    asked = asker.ask(False, untried)
     assert asked is not None and asked.number == 3
     asker.tell(0, "completed", 2.0)
     assert asker.optuna.get_trials()[0].value == 2.0
