@@ -150,11 +150,19 @@ def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list
     """Between two `Study.to_document`s: what makes another study of it, and what may change."""
     refused: list[str] = []
     allowed: list[str] = []
-    for path, was, now in _changes(stored, new, ""):
+    for path, was, now in _changes(_completed(stored), new, ""):
         may_change = any(path == key or path.startswith(f"{key}.") for key in _MAY_CHANGE)
         may_change &= path != "model.parallel" or "fsdp" not in (was, now)
         (allowed if may_change else refused).append(f"{path}: was {was}, is {now}")
     return refused, allowed
+
+
+def _completed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the defaults of the keys that came after the version which stored it."""
+    try:
+        return Study.model_validate(stored).to_document()
+    except ValidationError:
+        return stored
 
 
 def _changes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -12,31 +12,28 @@ from sweep.formats import share
 DATA_FACTS = (
     *("train", "phases", "eval", "choices"),
     *("duplicates", "duplicates_choices", "repeated", "max_length"),
+    *("notes", "shapes"),
 )
 SURPRISING = 0.2  # share of a source's rows cut or dropped that is worth a warning
 
-_DROPPED = {
-    "dropped_no_completion": "nothing left of the completion within data.max_length",
-    "dropped_too_short": "too short: nothing before the only token with loss",
-}
+_WRITTEN_AS = {"chat": "chats", "text": "text"}
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
     """Rows, tokens, what was cut or dropped, and warnings; `data` has the keys of DATA_FACTS."""
     phases = {f"phase {i}": facts for i, facts in enumerate(data["phases"] or (), start=1)}
     held_out = {"eval": data["eval"]} if data["eval"] else {}
+    notes = data["notes"]
     if not phases:
-        yield from _rows("train", data["train"])
+        yield from _rows("train", data["train"], notes)
     else:
         yield _size("train", data["train"])
         for name, facts in phases.items():
-            yield from _rows(name, facts, f" ({PurePath(facts['path']).name})")
-    if data["repeated"]:
-        yield f"{'':<8} {data['repeated']:,} of the rows of train repeat an earlier one"
+            yield from _rows(name, facts, notes, f" ({PurePath(facts['path']).name})")
     for name, facts in held_out.items():
-        yield from _rows(name, facts)
+        yield from _rows(name, facts, notes)
     if data["choices"]:
-        yield from _questions(data["choices"])
+        yield from _questions(data["choices"], notes, data["shapes"]["choices"])
     for name, facts in ((phases or {"train": data["train"]}) | held_out).items():
         read, cut = facts["rows_read"], facts["truncated"]
         yield from _warning(read - facts["rows"], read, f"rows of {name} were dropped")
@@ -55,18 +52,23 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
                 f"warning: rows of train that are also {what}: {data[key]:,} "
                 f"({share(data[key], data['train']['rows'])}); learning them by heart pays"
             )
+    yield from _other_shapes(data["shapes"])
 
 
-def _rows(name: str, facts: Mapping[str, Any], source: str = "") -> Iterator[str]:
+def _rows(
+    name: str, facts: Mapping[str, Any], notes: Mapping[str, Any], source: str = ""
+) -> Iterator[str]:
     yield _size(name, facts) + source
-    read = f"of {facts['rows_read']:,}"
-    for key, why in _DROPPED.items():
-        if facts[key]:
-            yield f"{'':<8} {facts[key]:,} {read} dropped: {why}"
-    if facts["truncated"]:
-        yield f"{'':<8} {facts['truncated']:,} {read} cut at data.max_length"
+    yield from _notes(notes.get(name, ()), facts["rows_read"], "rows")
     if facts["longest_read"] > facts["longest"]:
         yield f"{'':<8} the longest that was read has {facts['longest_read']:,} tokens"
+
+
+def _notes(notes: Iterable[Mapping[str, Any]], read: int, what: str) -> Iterator[str]:
+    for each in notes:
+        yield (
+            f"{'':<8} {each['what']}: {each['rows']:,} of {read:,} {what}, first {each['first']}"
+        )
 
 
 def _size(name: str, facts: Mapping[str, Any]) -> str:
@@ -77,18 +79,30 @@ def _size(name: str, facts: Mapping[str, Any]) -> str:
     )
 
 
-def _questions(choices: Mapping[str, Any]) -> Iterator[str]:
+def _questions(choices: Mapping[str, Any], notes: Mapping[str, Any], shape: str) -> Iterator[str]:
     groups = ", ".join(f"{name} {num:,}" for name, num in choices["groups"].items())
     in_groups = f" ({groups})" if groups else ""
     yield (
         f"choices  {choices['questions']:,} questions{in_groups}, "
-        f"{choices['input_tokens']:,} tokens"
+        f"{choices['input_tokens']:,} tokens, asked as {_WRITTEN_AS[shape]}"
     )
+    yield from _notes(notes.get("choices", ()), choices["questions_read"], "questions")
     if choices["dropped_too_long"]:
-        yield (
-            f"{'':<8} {choices['dropped_too_long']:,} of {choices['questions_read']:,} dropped: a "
-            f"choice beyond data.max_length; the longest has {choices['longest_read']:,} tokens"
-        )
+        yield f"{'':<8} the longest that was read has {choices['longest_read']:,} tokens"
+
+
+def _other_shapes(shapes: Mapping[str, str]) -> Iterator[str]:
+    """Where what is measured on is not written as what is trained on."""
+    held_out = ("eval", "choices")
+    trained = sorted({shape for name, shape in shapes.items() if name not in held_out})
+    for name in held_out:
+        if name in shapes and trained != [shapes[name]]:
+            ways = " and ".join(_WRITTEN_AS[shape] for shape in trained)
+            hint = " (objective.shape)" if name == "choices" else ""
+            yield (
+                f"warning: the rows of train are {ways}, and those of {name} are asked as "
+                f"{_WRITTEN_AS[shapes[name]]}{hint}; in another shape the same rows score otherwise"
+            )
 
 
 def _warning(num: int, read: int, what: str) -> Iterator[str]:

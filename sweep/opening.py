@@ -224,10 +224,19 @@ def _prepare_again(
         facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
         for part in ("train", "phases", "eval", "choices"):
             if _without_paths(facts[part]) != _without_paths(row.facts[part]):
-                raise UserError(f"the {part} data give other rows than when the study was made")
+                raise UserError(
+                    f"the {part} data give other rows than when the study was made"
+                    f"{_other_version(row.facts, facts)}"
+                )
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
     return {**facts, "base_measurements": row.facts["base_measurements"]}
+
+
+def _other_version(before: dict[str, Any], now: dict[str, Any]) -> str:
+    if before.get("version") == now.get("version"):
+        return ""
+    return " by an older version of this program; give the study another name to make it anew"
 
 
 def _without_paths(part: Any) -> Any:

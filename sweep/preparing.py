@@ -52,6 +52,7 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
             system=study.data.system,
             max_length=study.data.max_length,
             loss_on=study.data.loss_on,
+            shape=study.objective.shape,
         ),
         out_dir=str(out_dir),
         metrics=metrics,

@@ -83,9 +83,10 @@ class Data(Part):
     reset_optimizer: bool = False
     """with strategy phased: forget AdamW's moments where a phase begins"""
     format: Literal[
-        "auto", "choices", "messages", "prompt-completion", "question-answer", "alpaca"
+        "auto", "choices", "messages", "sharegpt", "prompt-completion", "question-answer", "alpaca"
     ] = "auto"
-    """how the rows are laid out; auto tells by their columns"""
+    """how the rows are laid out; auto tells by their columns, and refuses further ones that may
+    change what these mean"""
     template: Template = "auto"
     """what stands before the completion, with {prompt} in it, or a chat template's .jinja file;
     auto: the model's chat template for chats, else Question: {prompt} / Answer:"""
@@ -138,6 +139,9 @@ class Objective(Part):
     """eval_loss (nats per token) or choice_accuracy"""
     data: Text | None = None
     """multiple choice rows; data.eval where not given"""
+    shape: Literal["auto", "chat", "text"] = "auto"
+    """what the questions are asked in: chat, a turn of the user's and each choice as the reply;
+    text, by data.template; auto: as the rows to train on"""
     also: Annotated[tuple[Metric, ...], Strict(False)] = ()
     """measured as well"""
 

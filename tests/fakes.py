@@ -66,6 +66,8 @@ FACTS: dict[str, Any] = {
     "repeated": 0,
     "max_length": 1024,
     "phases": None,
+    "notes": {},
+    "shapes": {"train": "text", "eval": "text"},
     "sources": {},
     "base_measurements": {
         "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}

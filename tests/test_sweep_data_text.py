@@ -18,7 +18,12 @@ def rows(num: int, read: int | None = None, **changes: Any) -> dict[str, Any]:
 def data(**changes: Any) -> dict[str, Any]:
     whole = {"train": rows(1000), "phases": None, "eval": rows(100), "choices": None}
     whole |= {"duplicates": 0, "duplicates_choices": 0, "repeated": 0, "max_length": 64}
+    whole |= {"notes": {}, "shapes": {"train": "text", "eval": "text", "choices": "text"}}
     return whole | changes
+
+
+def note(what: str, num: int, first: str) -> dict[str, Any]:
+    return {"what": what, "rows": num, "first": first}
 
 
 def test_nothing_to_say_but_sizes() -> None:
@@ -28,29 +33,35 @@ def test_nothing_to_say_but_sizes() -> None:
     ]
 
 
-def test_each_reason_for_a_drop_has_its_line() -> None:
-    dropped = {"dropped_no_completion": 4, "dropped_too_short": 1, "longest_read": 300}
-    train = rows(995, 1000, truncated=7, **dropped)
-    assert list(data_lines(data(train=train, repeated=3, eval=None)))[1:] == [
-        "         4 of 1,000 dropped: nothing left of the completion within data.max_length",
-        "         1 of 1,000 dropped: too short: nothing before the only token with loss",
-        "         7 of 1,000 cut at data.max_length",
+def test_each_note_has_its_line_with_the_first_place() -> None:
+    notes = {
+        "train": [
+            note("column 'source' is not read", 1000, "train.jsonl, line 1"),
+            note("cut at data.max_length", 7, "train.jsonl, line 12"),
+        ],
+        "eval": [note("byte order marks", 1, "eval.csv, line 3")],
+    }
+    train = rows(995, 1000, truncated=7, longest_read=300)
+    said = list(data_lines(data(train=train, notes=notes)))
+    assert said[1:4] == [
+        "         column 'source' is not read: 1,000 of 1,000 rows, first train.jsonl, line 1",
+        "         cut at data.max_length: 7 of 1,000 rows, first train.jsonl, line 12",
         "         the longest that was read has 300 tokens",
-        "         3 of the rows of train repeat an earlier one",
     ]
+    assert said[5] == "         byte order marks: 1 of 100 rows, first eval.csv, line 3"
 
 
 def test_phases_have_a_line_each() -> None:
     one = rows(300, path="/data/facts.jsonl")
     two = rows(690, 700, path="org/skills:train", dropped_no_completion=10)
-    said = list(
-        data_lines(data(train=rows(990, 1000, dropped_no_completion=10), phases=[one, two]))
-    )
+    train = rows(990, 1000, dropped_no_completion=10)
+    notes = {"phase 2": [note("dropped", 10, "skills:train, row 4")]}
+    said = list(data_lines(data(train=train, phases=[one, two], notes=notes)))
     assert [line[:18] for line in said] == [
         "train    990 rows,",
         "phase 1  300 rows,",
         "phase 2  690 rows,",
-        "         10 of 700",
+        "         dropped: ",
         "eval     100 rows,",
     ]
     assert said[1].endswith("the longest 90 (facts.jsonl)")
@@ -60,9 +71,11 @@ def test_phases_have_a_line_each() -> None:
 def test_questions_and_those_that_did_not_fit() -> None:
     choices = {"questions": 90, "questions_read": 100, "dropped_too_long": 10, "longest_read": 99}
     choices |= {"groups": {"a": 60, "b": 30}, "input_tokens": 9000}
-    assert list(data_lines(data(eval=None, choices=choices)))[1:] == [
-        "choices  90 questions (a 60, b 30), 9,000 tokens",
-        "         10 of 100 dropped: a choice beyond data.max_length; the longest has 99 tokens",
+    notes = {"choices": [note("dropped", 10, "eval.jsonl, line 4")]}
+    assert list(data_lines(data(eval=None, choices=choices, notes=notes)))[1:] == [
+        "choices  90 questions (a 60, b 30), 9,000 tokens, asked as text",
+        "         dropped: 10 of 100 questions, first eval.jsonl, line 4",
+        "         the longest that was read has 99 tokens",
     ]
     many = choices | {"questions": 70, "dropped_too_long": 30}
     assert list(data_lines(data(choices=many)))[-1] == "warning: 30% of the questions were dropped"
@@ -89,6 +102,21 @@ def test_questions_and_those_that_did_not_fit() -> None:
                 "learning them by heart pays",
             ],
         ),
+        (
+            {"shapes": {"train": "chat", "eval": "chat", "choices": "text"}},
+            [
+                "the rows of train are chats, and those of choices are asked as text "
+                "(objective.shape); in another shape the same rows score otherwise"
+            ],
+        ),
+        (
+            {"shapes": {"phase 1": "chat", "phase 2": "text", "eval": "chat"}},
+            [
+                "the rows of train are chats and text, and those of eval are asked as chats; "
+                "in another shape the same rows score otherwise"
+            ],
+        ),
+        ({"shapes": {"train": "chat", "eval": "chat", "choices": "chat"}}, []),
     ],
 )
 def test_warnings(changes: dict[str, Any], said: list[str]) -> None:

@@ -55,6 +55,8 @@ def make_facts(num_params: int = 7_000_000_000, **changes: Any) -> dict[str, Any
         "repeated": 0,
         "phases": None,
         "max_length": 1024,
+        "notes": {},
+        "shapes": {"train": "text", "eval": "text", "choices": "text"},
         "sources": {},
         "base_measurements": None,
         "machine": {
@@ -340,7 +342,9 @@ def test_the_plan_of_choices(load: Load) -> None:
     loaded = load("objective={metric: choice_accuracy, data: org/questions}", "data.eval=null")
     document = plan_document(loaded, make_facts(1_000_000, eval=None, choices=choices))
     assert document["flops"]["early_evaluations"] == 2e6 * 16 * 6400
-    assert "  choices  400 questions (a 300, b 100), 40,000 tokens" in plan_lines(document)
+    assert "  choices  400 questions (a 300, b 100), 40,000 tokens, asked as text" in plan_lines(
+        document
+    )
 
 
 def test_a_plan_that_cannot_be(load: Load) -> None:
@@ -374,13 +378,15 @@ def test_lora_needs_less(load: Load) -> None:
 
 
 def test_the_text(load: Load) -> None:
-    lines = plan_lines(plan_document(load("run.trials=10"), make_facts(duplicates=3)))
+    cut = {"what": "cut", "rows": 5, "first": "train.jsonl, line 3"}
+    facts = make_facts(duplicates=3, notes={"train": [cut]})
+    lines = plan_lines(plan_document(load("run.trials=10"), facts))
     text = "\n".join(lines)
     for words in (
         "run.trials                       10",
         "--set",
         "1,000 rows, 200,000 tokens, 40.0% of them bear loss (80,000), the longest 900",
-        "2 of 1,002 dropped: nothing left of the completion",
+        "         cut: 5 of 1,002 rows, first train.jsonl, line 3",
         "rows of train that are also in eval: 3",
         "10 trials of 40,000 samples, 2 at a time",
         "early window: 4,000 samples, 10.0% of the smallest budget",

@@ -8,20 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.chat_templates import MARKED, PLAIN
 from trainer.chats import Chats, read_template
 from trainer.spec import UserError
 from trainer.tables import to_table
 from trainer.texts import BadRow
 from trainer.tokenise import tokenise
 
-ASK = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-END = "<|end|>{{ '\n' }}"  # a bare newline behind a tag would be trimmed
-PLAIN = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}" + END + "{% endfor %}" + ASK
-MARKED = (
-    "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}"
-    "{% generation %}{{ m.content }}<|end|>{% endgeneration %}{{ '\n' }}"
-    "{% else %}{{ m.content }}" + END + "{% endif %}{% endfor %}" + ASK
-)
 # As Qwen3's: what was thought before earlier replies is left out.
 SHOWN = "{{ m.content if loop.last else m.content.split('</think>')[-1] }}"
 FORGETS, FORGETS_MARKED = (each.replace("{{ m.content }}", SHOWN) for each in (PLAIN, MARKED))

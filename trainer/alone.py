@@ -132,6 +132,9 @@ def differences(
     before: Mapping[str, Any], asked: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     """What is asked for otherwise than before, and which local files have changed since."""
+    # What an older version did not ask for yet was as it is by default.
+    defaults = {f"data.{key}": value for key, value in asdict(DataSpec()).items()}
+    before = {**defaults, **before}
     differ = [
         f"{key} was {before.get(key)}, is {value}"
         for key, value in asked.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,28 @@ from typing import Any
 import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from trainer.messages import Chat, chat_of
+from trainer.readers import ENCODING, not_utf8
+from trainer.reads import Reads
 from trainer.spec import UserError
-from trainer.texts import BadRow, Segment, Text
+from trainer.suspects import special_tokens
+from trainer.texts import BARE, BadRow, Note, Segment, Text, is_bare
 
 TEMPLATE_SUFFIX = ".jinja"
-Message = dict[str, Any]
+MASKED = "without loss, a message of weight 0"
 Span = tuple[int, int]  # of characters, the end not included
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
 def read_template(file: str) -> str:
     """A chat template. Raises UserError where the file cannot be read, or is not Jinja."""
+    path = Path(file).expanduser()
     try:
-        template = Path(file).expanduser().read_text(encoding="utf-8")
+        template = path.read_text(encoding=ENCODING)
     except FileNotFoundError:
         raise UserError(f"data.template: {file}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"data.template: {file}: not UTF-8 text (byte {error.start})") from None
+    except UnicodeDecodeError:
+        raise UserError(f"data.template: {file}, {not_utf8(path)}") from None
     except OSError as error:
         raise UserError(f"data.template: {file}: cannot be read ({error.strerror})") from None
     if not template.strip():
@@ -50,7 +56,7 @@ class Chats:
     marks. Elsewhere a reply is what the template adds to the messages before it when it has asked
     for one, which holds only if it renders those messages the same way whatever comes after them.
     A reply bears loss up to its end of turn; white space behind that is never generated. What
-    follows the last reply changes no loss and is left out.
+    follows the last reply changes no loss and is left out. A message of weight 0 bears none.
     """
 
     def __init__(self, tokenizer: Any, loss_on: str, system: str | None) -> None:
@@ -64,43 +70,116 @@ class Chats:
         self._tokenizer = tokenizer
         self._loss_on, self._system = loss_on, system
         self._takes_system = False  # not known yet
-        template = tokenizer.get_chat_template()
-        self._marked = template if _MARKS.search(template) else None
-        added = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
-        self._specials = tuple({*tokenizer.all_special_tokens, *added})
+        self._reads = Reads(self._apply)
+        self._specials = special_tokens(tokenizer)
 
-    def render(self, row: Mapping[str, Any]) -> Text:
+    def render(self, row: Mapping[str, Any], note: Note = lambda what: None) -> Text:
         """Raises BadRow, and UserError for what is wrong with every row."""
-        messages = self._with_system(_messages(row))
+        chat = self._with_system(chat_of(row))
+        messages = chat.messages
+        full = self._apply(chat)
+        self._reads.check(chat, full, note)
         if self._loss_on == "all":
-            full = self._apply(messages)
-            return self._cut(full, [(0, len(full))])
-        replies = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+            if chat.masked:
+                note(MASKED)
+            return self._all(chat, full)
+        replies = self._replies(chat, note)
+        template = self._template(chat)
+        if self._loss_on == "assistant" and _MARKS.search(template):
+            full, spans = self._follow_marks(chat, template)
+            # Marks do not say whose they are; where weights ask, the renderings do.
+            masked = [self._span(chat, i, full) for i in sorted(chat.masked & set(_all_of(chat)))]
+            spans = [each for each in spans if not any(_overlap(each, one) for one in masked)]
+            if not spans:
+                raise BadRow("the chat template's generation marks mark nothing but masked replies")
+        else:
+            spans = [self._span(chat, i, full) for i in replies]
+        for i in replies:
+            if is_bare(messages[i]["content"]) and not messages[i].get("tool_calls"):
+                note(BARE)
+        return self._cut(full, spans)
+
+    def ask(self, prompt: str, choices: Sequence[str]) -> tuple[list[Text], list[Text]]:
+        """A question as a turn of the user's, and each choice as the reply to it: without its end
+        of turn, to be scored, and as a row of a chat, to be trained on. Raises as `render`."""
+        alone = self._with_system(Chat([{"role": "user", "content": prompt}]))
+        start = self._apply(alone, ask=True)
+        scored: list[Text] = []
+        for choice in choices:
+            reply = {"role": "assistant", "content": choice}
+            full = self._apply(replace(alone, messages=[*alone.messages, reply]))
+            at = full.find(choice.strip(), len(start))
+            if not full.startswith(start) or at < 0:
+                raise BadRow(
+                    "the chat template renders the question in another way before a choice"
+                )
+            segments = (Segment(full[:at], False), Segment(choice.strip(), True))
+            scored.append(Text(segments, chat=True, ends=False))
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": ""}]
+        rows = [{"messages": [turns[0], turns[1] | {"content": choice}]} for choice in choices]
+        return scored, [self.render(row) for row in rows]
+
+    def _replies(self, chat: Chat, note: Note) -> list[int]:
+        """The messages that bear loss, by number, under loss_on completion and assistant."""
+        messages = chat.messages
+        replies = _all_of(chat)
+        for i in sorted(chat.weighted):
+            if messages[i]["role"] != "assistant":
+                raise BadRow(
+                    f"a message by {messages[i]['role']!r} has weight 1, and loss_on: "
+                    f"{self._loss_on} trains on the assistant's alone; loss_on: all on every one"
+                )
         if self._loss_on == "completion":
             if messages[-1]["role"] != "assistant":
                 role = messages[-1]["role"]
                 raise BadRow(f"the last message is by {role!r}, not by 'assistant'")
+            if chat.weighted - {len(messages) - 1}:
+                note("an earlier reply of weight 1 is not learned (loss_on: assistant would)")
             replies = replies[-1:]
         if not replies:
             raise BadRow("no message is the assistant's, so there is nothing to learn")
+        if chat.masked.issuperset(replies):
+            which = "every reply" if self._loss_on == "assistant" else "the last reply"
+            raise BadRow(f"{which} has weight 0, so there is nothing to learn; take the row out")
+        if chat.masked.intersection(replies):
+            note(MASKED)
+        replies = [i for i in replies if i not in chat.masked]
         for i in replies:
-            if not messages[i]["content"].strip():
+            if not messages[i]["content"].strip() and not messages[i].get("tool_calls"):
                 raise BadRow(
                     "the last message is empty"
                     if i == len(messages) - 1
                     else f"message {i + 1}, the assistant's, is empty"
                 )
-        if self._marked is not None and self._loss_on == "assistant":
-            return self._cut(*self._follow_marks(messages))
-        full = self._apply(messages)
-        return self._cut(full, [self._span(messages, i, full) for i in replies])
+        return replies
 
-    def _with_system(self, messages: list[Message]) -> list[Message]:
+    def _all(self, chat: Chat, full: str) -> Text:
+        """Everything bears loss but the messages of weight 0, headers included."""
+        borders = [0]
+        for i in sorted(chat.masked):
+            borders += self._span(chat, i, full)
+        is_open = len(chat.messages) - 1 in chat.masked
+        end = borders[-1] if is_open else len(full)
+        spans = [(a, b) for a, b in zip(borders[::2], [*borders[1::2], end], strict=True) if a < b]
+        if not spans:
+            raise BadRow("every message has weight 0, so there is nothing to learn")
+        if not is_open:
+            spans[-1] = self._through(full, *spans[-1])
+        text = self._cut(full, spans)
+        return replace(text, ends=text.ends or is_open)
+
+    def _with_system(self, chat: Chat) -> Chat:
+        messages = chat.messages
         if self._system is None or any(message["role"] == "system" for message in messages):
-            return messages
-        extended = [{"role": "system", "content": self._system}, *messages]
+            return chat
+        extended = Chat(
+            [{"role": "system", "content": self._system}, *messages],
+            frozenset(i + 1 for i in chat.masked),
+            frozenset(i + 1 for i in chat.weighted),
+            chat.variables,
+        )
         if not self._takes_system:
-            plain = self._apply(messages)
+            plain = self._apply(chat)
             try:
                 same = self._apply(extended) == plain
             except BadRow as error:
@@ -110,21 +189,27 @@ class Chats:
             self._takes_system = True
         return extended
 
-    def _apply(self, messages: list[Message], ask: bool = False) -> str:
+    def _template(self, chat: Chat) -> str:
+        return self._tokenizer.get_chat_template(tools=chat.variables.get("tools"))
+
+    def _apply(self, chat: Chat, ask: bool = False) -> str:
         try:
             return self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=ask
+                chat.messages, tokenize=False, add_generation_prompt=ask, **chat.variables
             )
         except Exception as error:  # templates refuse what they do not know, in Jinja's own words
-            raise BadRow(f"the chat template refuses it ({error})") from None
+            raise BadRow(f"the chat template refuses it ({_said(error)})") from None
 
-    def _span(self, messages: list[Message], index: int, full: str) -> Span:
-        """Of the reply messages[index]."""
-        if index == 0:
+    def _span(self, chat: Chat, index: int, full: str) -> Span:
+        """Of the message `index`: of a reply what follows the request for it, of another all."""
+        messages = chat.messages
+        is_reply = messages[index]["role"] == "assistant"
+        if index == 0 and is_reply:
             raise BadRow("the first message is the assistant's; there is nothing it replies to")
-        prompt = self._apply(messages[:index], ask=True)
+        before = replace(chat, messages=messages[:index])
+        prompt = self._apply(before, ask=is_reply) if index else ""
         is_last = index == len(messages) - 1
-        through = full if is_last else self._apply(messages[: index + 1])
+        through = full if is_last else self._apply(replace(chat, messages=messages[: index + 1]))
         if not (through.startswith(prompt) and full.startswith(through)):
             raise BadRow(
                 "the chat template renders the earlier messages in another way before a reply"
@@ -134,21 +219,24 @@ class Chats:
                 "would not be those that are generated; loss_on: completion trains on the last "
                 "reply alone, a template with generation marks on all"
             )
-        return len(prompt), len(through)
+        return self._through(full, len(prompt), len(through))
 
-    def _follow_marks(self, messages: list[Message]) -> tuple[str, list[Span]]:
+    def _follow_marks(self, chat: Chat, template: str) -> tuple[str, list[Span]]:
+        variables = {"tools": None, **self._tokenizer.special_tokens_map, **chat.variables}
         try:
             found: Any = render_jinja_template(
-                [messages],
-                chat_template=self._marked,
+                [chat.messages],
+                chat_template=template,
                 return_assistant_tokens_mask=True,
-                **self._tokenizer.special_tokens_map,
+                **variables,
             )
         except Exception as error:  # as in `_apply`
-            raise BadRow(f"the chat template refuses it ({error})") from None
+            raise BadRow(f"the chat template refuses it ({_said(error)})") from None
         (full,), (marked,) = found
         spans = [
-            (start, self._through_end_of_turn(full, end)) for start, end in marked if end > start
+            self._through(full, start, self._through_end_of_turn(full, end))
+            for start, end in marked
+            if end > start
         ]
         if not spans:
             raise BadRow("the chat template's generation marks mark nothing in it")
@@ -163,7 +251,6 @@ class Chats:
         )
 
     def _cut(self, full: str, spans: Sequence[Span]) -> Text:
-        spans = [(start, start + len(self._reply(full[start:end]))) for start, end in spans]
         borders = [0, *(border for span in spans for border in span)]
         pieces = [full[start:end] for start, end in pairwise(borders)]
         segments = tuple(
@@ -171,20 +258,19 @@ class Chats:
         )
         return Text(segments, chat=True, ends=pieces[-1].endswith(self._specials))
 
-    def _reply(self, turn: str) -> str:
+    def _through(self, full: str, start: int, end: int) -> Span:
         """Without what the template puts behind the end of the turn, often a newline."""
-        kept = turn.rstrip()
-        return kept if kept.endswith(self._specials) else turn
+        kept = full[start:end].rstrip()
+        return start, start + len(kept) if kept.endswith(self._specials) else end
 
 
-def _messages(row: Mapping[str, Any]) -> list[Message]:
-    messages = row.get("messages")
-    if not isinstance(messages, list) or len(messages) < 2:
-        raise BadRow("messages is not a list of two messages or more")
-    for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise BadRow("a message is not {role, content} with text as content")
-        if not isinstance(message.get("role"), str):
-            raise BadRow("a message has no role")
-    # Parquet files give every message every key.
-    return [{k: v for k, v in message.items() if v is not None} for message in messages]
+def _all_of(chat: Chat) -> list[int]:
+    return [i for i, message in enumerate(chat.messages) if message["role"] == "assistant"]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from trainer.render import render_questions, render_texts
+from trainer.notes import Notes
+from trainer.positions import Positions
+from trainer.render import Renderer, Shape
 from trainer.rows import Source
 from trainer.spec import DataSpec, UserError
 from trainer.store import save_table
@@ -17,6 +19,7 @@ from trainer.texts import Text
 from trainer.tokenise import Ids, tokenise
 
 Alive = Callable[[], None]
+Notebook = Mapping[str, Notes]  # by the names of their sources
 
 
 def source_names(data: DataSpec) -> dict[str, tuple[str, str]]:
@@ -25,6 +28,19 @@ def source_names(data: DataSpec) -> dict[str, tuple[str, str]]:
     given |= {f"phase {i}": (path, "train") for i, path in enumerate(data.phases, start=1)}
     given |= {"eval": (data.eval, "test"), "choices": (data.choices, "test")}
     return {name: (path, split) for name, (path, split) in given.items() if path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What all tables of a study are made with."""
+
+    data: DataSpec
+    tokenizer: Any
+    positions: Positions | None
+    alive: Alive
+
+    def renderer(self, notes: Notes) -> Renderer:
+        return Renderer(self.data, self.tokenizer, notes, self.alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +65,37 @@ class Tables:
         if self.choices is not None:
             save_table(self.choices.to_arrow(), out_dir / "choices")
 
-    def facts(self, sources: Mapping[str, Source], eos: int) -> dict[str, Any]:
+    def facts(self, sources: Mapping[str, Source], notes: Notebook, eos: int) -> dict[str, Any]:
         """The keys of trainer/prepare.py that tell of the data."""
         phases = [
             {"path": sources[name].name, **table.facts()} for name, table in self.phases.items()
         ]
-        keys = self.train.keys()
         in_eval = set(self.eval.keys()) if self.eval else set[bytes]()
         in_choices = self.choices.answer_keys(eos) if self.choices else set[bytes]()
+        seen: set[bytes] = set()
+        counts = {"duplicates": 0, "duplicates_choices": 0, "repeated": 0}
+        for name, table in (self.phases or {"train": self.train}).items():
+            for key, index in zip(table.keys(), table.kept, strict=True):
+                for what, found, said in (
+                    ("duplicates", key in in_eval, "of train, also in eval"),
+                    (
+                        "duplicates_choices",
+                        key in in_choices,
+                        "of train, a question with its answer",
+                    ),
+                    ("repeated", key in seen, "the same as an earlier row of train"),
+                ):
+                    if found:
+                        counts[what] += 1
+                        notes[name].add(said, index)
+                seen.add(key)
         return {
             "train": self.train.facts(),
             "phases": phases or None,
             "eval": self.eval.facts() if self.eval else None,
             "choices": self.choices.facts() if self.choices else None,
-            "duplicates": sum(key in in_eval for key in keys),
-            "duplicates_choices": sum(key in in_choices for key in keys),
-            "repeated": len(keys) - len(set(keys)),
+            **counts,
+            "notes": {name: facts for name, each in notes.items() if (facts := each.facts())},
             "sources": {
                 name: {"path": source.name, "sha256": source.sha256}
                 for name, source in sources.items()
@@ -72,19 +103,21 @@ class Tables:
         }
 
 
-def text_table(
-    source: Source, format: str, data: DataSpec, tokenizer: Any, alive: Alive
-) -> TextTable:
+def text_table(maker: Maker, notes: Notes, format: str) -> TextTable:
     """Rendered, tokenised and cut. UserError where a row is bad, or none bears loss."""
-    texts = render_texts(source, format, data, tokenizer, alive)
-    rows = tokenise(tokenizer, texts, alive)
-    table = to_table(rows, texts, tokenizer.eos_token_id, data.max_length)
+    source, tokenizer = notes.source, maker.tokenizer
+    texts = maker.renderer(notes).texts(format)
+    rows = tokenise(tokenizer, texts, maker.alive)
+    max_length = maker.data.max_length
+    table = to_table(rows, texts, tokenizer.eos_token_id, max_length, notes.add)
     if not table.input_ids:
         fewest = min(map(_tokens_before_loss, rows, texts))
         raise UserError(
             f"{source.name}: none of the {table.rows_read} rows keeps anything that bears loss "
-            f"within max_length = {data.max_length} tokens (the shortest prompt has {fewest})"
+            f"within max_length = {max_length} tokens (the shortest prompt has {fewest})"
         )
+    if maker.positions:
+        maker.positions.check([len(ids) for ids in table.input_ids], table.kept, "rows", notes)
     return table
 
 
@@ -97,16 +130,25 @@ def _tokens_before_loss(segments: list[Ids], text: Text) -> int:
     return num
 
 
-def choice_table(source: Source, data: DataSpec, tokenizer: Any, alive: Alive) -> ChoiceTable:
+def choice_table(maker: Maker, notes: Notes, shape: Shape) -> ChoiceTable:
     """As `text_table`. UserError where a row is bad, or no question fits into max_length."""
-    questions = render_questions(source, data.template, alive)
+    questions = maker.renderer(notes).questions(shape)
     texts = [text for question in questions for text in question.texts]
-    flat = iter(tokenise(tokenizer, texts, alive))
+    flat = iter(tokenise(maker.tokenizer, texts, maker.alive))
     rows = [list(islice(flat, len(question.texts))) for question in questions]
-    table = to_choice_table(rows, questions, data.max_length)
+    table = to_choice_table(rows, questions, maker.data.max_length, notes.add)
     if not table.groups:
         raise UserError(
-            f"{source.name}: none of the {len(questions)} questions fits into "
-            f"max_length = {data.max_length} tokens"
+            f"{notes.source.name}: none of the {len(questions)} questions fits into "
+            f"max_length = {maker.data.max_length} tokens"
         )
+    answered = [question.answered for question in questions if question.answered is not None]
+    if answered:
+        ids = tokenise(maker.tokenizer, answered, maker.alive)
+        eos = maker.tokenizer.eos_token_id
+        table.answered = to_table(ids, answered, eos, maker.data.max_length).input_ids
+    if maker.positions:
+        lengths = [len(ids) for ids in table.input_ids]
+        rows_of = [table.kept[question] for question in table.question]
+        maker.positions.check(lengths, rows_of, "questions", notes)
     return table

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from trainer.positions import Positions, positions_of
 from trainer.spec import ModelSpec, UserError
 from trainer.switches import (
     apply_liger,
@@ -30,6 +31,7 @@ class CheckedModel:
     tokenizer: Any
     num_params: int  # tied weights counted once
     num_trainable: int
+    positions: Positions | None
 
 
 def find_model(model: ModelSpec, offline: bool = False) -> Path:
@@ -104,7 +106,8 @@ def check_model(model: ModelSpec) -> CheckedModel:
     num_params = num_trainable = sum(p.numel() for p in skeleton.parameters())
     if model.tuning == "lora":
         num_trainable = _count_adapter(skeleton, model)
-    return CheckedModel(folder, tokenizer, num_params, num_trainable)
+    positions = positions_of(config, skeleton)
+    return CheckedModel(folder, tokenizer, num_params, num_trainable, positions)
 
 
 def _count_adapter(skeleton: Any, model: ModelSpec) -> int:

@@ -17,6 +17,11 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
     duplicates         rows of train that are also in eval, token for token
     duplicates_choices rows of train that are a prompt of choices with its right answer
     repeated           rows of train that an earlier row of train equals
+    notes              {name of a source: [{"what", "rows", "first"}, ...]}: what was not read, cut,
+                        dropped, masked, doubled, or is not what it looks like; in how many of its
+                        rows, and where it stands first
+    shapes             {name of a source: "chat" | "text"}: what its rows are written as
+    positions          tokens that the model has positions for, or null
     sources            {"train" | "phase 1" ... | "eval" | "choices" | "template": {"path",
                         "sha256"}}; sha256
                         is null for a Hub data set
@@ -41,17 +46,20 @@ import psutil
 import torch
 
 from trainer.chats import read_template
-from trainer.data import Tables, choice_table, source_names, text_table
+from trainer.columns import CHATS, format_of
+from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
 from trainer.files import write_json
 from trainer.link import Link
 from trainer.measure import load_scored, measure
 from trainer.model import CheckedModel, best_device, check_model, load_model
-from trainer.render import check_formats, check_template, format_of, is_template_file
+from trainer.notes import Notes
+from trainer.render import check_formats, check_template, is_template_file, question_shape
 from trainer.rows import Source, read_source
 from trainer.spec import Alive, Prepared, PrepareSpec, UserError
 from trainer.tables import ChoiceTable, TextTable
 
-VERSION = 2
+VERSION = 3
+READABLE = (2, 3)  # 2: the same tables, without shapes, notes and positions
 GIB = 2**30
 
 
@@ -62,7 +70,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     datasets.config.HF_DATASETS_CACHE = cache_dir  # read at import from the environment
     link.send(Alive("reading the data"))
     try:
-        checked, sources, tables = _check(spec, link, cache_dir)
+        checked, tables, told = _check(spec, link, cache_dir)
         tables.save(out_dir)
         checked.tokenizer.save_pretrained(out_dir / "tokenizer")
     finally:
@@ -81,7 +89,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
             "pad": tokenizer.pad_token,
         },
         "max_length": spec.data.max_length,
-        **tables.facts(sources, tokenizer.eos_token_id),
+        **told,
         "base_measurements": _measure_base(spec, out_dir, link) if spec.measure_base else None,
         "machine": _machine(),
     }
@@ -94,8 +102,9 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
 
 def _check(
     spec: PrepareSpec, link: Link, cache_dir: Path
-) -> tuple[CheckedModel, dict[str, Source], Tables]:
-    """Collects the user's mistakes from every corner before it gives up."""
+) -> tuple[CheckedModel, Tables, dict[str, Any]]:
+    """The facts are those that tell of the data. Collects the user's mistakes from every corner
+    before it gives up."""
     data = spec.data
     mistakes: list[str] = []
 
@@ -132,18 +141,26 @@ def _check(
             lambda: check_formats(data, {sources[name].name: formats[name] for name in formats})
         )
     tables: dict[str, TextTable | ChoiceTable] = {}
+    notes: Notebook = {name: Notes(source) for name, source in sources.items()}
+    shapes = {name: "chat" if format in CHATS else "text" for name, format in formats.items()}
     if checked and not mistakes:
-        for name, source in sources.items():
+        maker = Maker(data, checked.tokenizer, checked.positions, alive)
+        for name in sources:
             if name == "choices":
-                build = partial(choice_table, source, data, checked.tokenizer, alive)
+                shape = question_shape(data.shape, formats)
+                shapes[name] = shape
+                build = partial(choice_table, maker, notes[name], shape)
             else:
-                build = partial(text_table, source, formats[name], data, checked.tokenizer, alive)
+                build = partial(text_table, maker, notes[name], formats[name])
             table = attempt(build)
             tables |= {name: table} if table else {}
     if mistakes:
         raise UserError("\n".join(dict.fromkeys(mistakes)))
     assert checked is not None
-    return checked, sources, Tables.of(tables)
+    made = Tables.of(tables)
+    told = made.facts(sources, notes, checked.tokenizer.eos_token_id)
+    positions = checked.positions.most if checked.positions else None
+    return checked, made, {**told, "shapes": shapes, "positions": positions}
 
 
 def _machine() -> dict[str, Any]:
@@ -181,6 +198,6 @@ def read_prepared(data_dir: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{data_dir} holds no prepared data (no prepared.json)")
     facts = json.loads(path.read_text())
-    if facts["version"] != VERSION:
+    if facts["version"] not in READABLE:
         raise UserError(f"{path}: version {facts['version']}, this program reads {VERSION}")
     return facts

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from trainer.chats import TEMPLATE_SUFFIX, Chats
-from trainer.rows import Source
+from trainer.columns import CHATS, FORMATS, check_columns, columns_of
+from trainer.notes import Notes
 from trainer.spec import DataSpec, UserError
-from trainer.texts import BadRow, Question, Segment, Text
+from trainer.suspects import Suspects, strings
+from trainer.texts import BARE, BadRow, Note, Question, Segment, Text, is_bare
 
 AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"
-T = TypeVar("T")
+Row = Mapping[str, Any]
+Shape = Literal["chat", "text"]
+T = TypeVar("T", Text, Question)
 MAX_REPORTED = 3  # mistakes of a source named in one error
 
 
-# Each format by its columns, in the order in which `auto` tries them.
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    "choices": ("prompt", "choices", "answer"),
-    "messages": ("messages",),
-    "prompt-completion": ("prompt", "completion"),
-    "question-answer": ("question", "answer"),
-    "alpaca": ("instruction", "output"),
-}
-
-
 def check_template(template: str) -> None:
+    try:
+        template.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(template[error.start])[1:-1]
+        raise UserError(f"data.template: {half} is half of a character") from None
     if template != "auto" and "{prompt}" not in template and not is_template_file(template):
         raise UserError(
             f"data.template: {template!r} lacks {{prompt}}; it is everything before the "
@@ -44,14 +44,14 @@ def check_formats(data: DataSpec, formats: Mapping[str, str]) -> None:
     that are not chats, so these may stand beside chats, in other phases.
     """
     mistakes: list[str] = []
-    if data.loss_on == "assistant" and "messages" not in formats.values():
+    if data.loss_on == "assistant" and not set(CHATS).intersection(formats.values()):
         name, format = next(iter(formats.items()))
         mistakes.append(
             f"data.loss_on: assistant is for chats, and the rows of {name} are {format}; "
             "completion is the same there"
         )
     for name, format in formats.items():
-        if format == "messages":
+        if format in CHATS:
             continue
         if is_template_file(data.template):
             mistakes.append(
@@ -67,82 +67,116 @@ def check_formats(data: DataSpec, formats: Mapping[str, str]) -> None:
         raise UserError("\n".join(mistakes))
 
 
-def render_texts(
-    source: Source, format: str, data: DataSpec, tokenizer: Any, alive: Callable[[], None]
-) -> list[Text]:
-    """One Text per row. Raises UserError naming the first bad rows and what would be right."""
-    if format == "messages":
-        return _each(source, format, Chats(tokenizer, data.loss_on, data.system).render, alive)
+def question_shape(shape: str, formats: Mapping[str, str]) -> Shape:
+    """`shape`, or where it is auto the one that all rows to train on have, chats or text.
 
-    def render(row: dict[str, Any]) -> Text:
+    `formats` by the names of the sources.
+    """
+    if shape == "chat" or shape == "text":
+        return shape
+    trained = {format for name, format in formats.items() if name not in ("eval", "choices")}
+    return "chat" if trained and trained.issubset(CHATS) else "text"
+
+
+class Renderer:
+    """Renders the rows of one source, and notes what is worth knowing of them."""
+
+    def __init__(
+        self, data: DataSpec, tokenizer: Any, notes: Notes, alive: Callable[[], None]
+    ) -> None:
+        self._source, self._data, self._tokenizer = notes.source, data, tokenizer
+        self._notes, self._alive = notes, alive
+        self._suspects = Suspects(tokenizer)
+
+    def texts(self, format: str) -> list[Text]:
+        """One per row. UserError naming the first bad rows and what would be right."""
+        if format in CHATS:
+            chats = Chats(self._tokenizer, self._data.loss_on, self._data.system)
+            return self._each(format, chats.render)
+        return self._each(format, partial(self._text, format))
+
+    def questions(self, shape: Shape) -> list[Question]:
+        """One per row, for choice_accuracy. Raises like `texts`."""
+        if shape == "text":
+            return self._each("choices", self._question)
+        chats = Chats(self._tokenizer, self._data.loss_on, self._data.system)
+        return self._each("choices", partial(_chat_question, chats))
+
+    def _text(self, format: str, row: Row, note: Note) -> Text:
         if format == "choices":
             prompt, choices, answer, _ = _choices(row)
-            return _plain(prompt, choices[answer], data.template, data.loss_on)
-        if format == "prompt-completion":
+            completion = choices[answer]
+        elif format == "prompt-completion":
             prompt, completion = _string(row, "prompt", empty=True), _string(row, "completion")
         elif format == "question-answer":
             prompt, completion = _string(row, "question"), _string(row, "answer")
         else:
             prompt, completion = _alpaca(row)
-        return _plain(prompt, completion, data.template, data.loss_on)
+        if is_bare(completion):
+            note(BARE)
+        text = _plain(prompt, completion, self._data.template, self._data.loss_on)
+        bos = self._tokenizer.bos_token
+        if bos and "".join(segment.text for segment in text.segments).startswith(bos):
+            note(f"begins with {bos!a}, which is not added to it again")
+        return text
 
-    return _each(source, format, render, alive)
-
-
-def render_questions(source: Source, template: str, alive: Callable[[], None]) -> list[Question]:
-    """One Question per row, for choice_accuracy; never as a chat. Raises like `render_texts`."""
-    template = "auto" if is_template_file(template) else template
-
-    def render(row: dict[str, Any]) -> Question:
+    def _question(self, row: Row, note: Note) -> Question:
         prompt, choices, answer, group = _choices(row)
+        template = "auto" if is_template_file(self._data.template) else self._data.template
         texts = tuple(_plain(prompt, choice, template, "completion") for choice in choices)
         return Question(texts, answer, group)
 
-    return _each(source, "choices", render, alive)
+    def _each(self, format: str, render: Callable[[Row, Note], T]) -> list[T]:
+        rendered: list[T] = []
+        bad: dict[str, str] = {}  # what is wrong, and the first place
+        num_bad = 0
+        guessed = self._data.format == "auto"
+        read = columns_of(format)
+        for index, row in enumerate(self._source.rows):
+            self._alive()
+            note = partial(self._notes.add, index=index)
+            try:
+                check_columns(row, index, format, guessed, self._notes)
+                rendered.append(_checked(render(row, note)))
+                for what in self._suspects.of(strings([row.get(column) for column in read])):
+                    note(what)
+            except BadRow as error:
+                num_bad += 1
+                if len(bad) < MAX_REPORTED:
+                    bad.setdefault(str(error), self._source.place(index))
+        if num_bad:
+            needed = ", ".join(FORMATS[format])
+            reasons = "; ".join(f"{place}: {reason}" for reason, place in bad.items())
+            rest = num_bad - len(bad)
+            more = f"; {rest} more such row{'s' if rest > 1 else ''}" if rest else ""
+            raise UserError(f"{reasons}{more} (format {format} needs {needed})")
+        return rendered
 
 
-def format_of(source: Source, format: str) -> str:
-    """`format`, or by the first row's columns where it is auto. UserError where none fits."""
-    if format != "auto":
-        return format
-    columns = set(source.rows[0])
-    for name, needed in FORMATS.items():
-        if columns >= set(needed):
-            return name
-    known = "; ".join(f"{name}: {', '.join(needed)}" for name, needed in FORMATS.items())
-    raise UserError(
-        f"{source.place(0)}: columns {', '.join(map(str, sorted(columns))) or '(none)'} "
-        f"fit no known format ({known})"
-    )
+def _checked(made: T) -> T:
+    """The same. Raises BadRow where a template has put half a character into it."""
+    texts = made.texts if isinstance(made, Question) else (made,)
+    for text in texts:
+        assert isinstance(text, Text)
+        for segment in text.segments:
+            if not segment.text.isascii() and not segment.text.isprintable():
+                try:
+                    segment.text.encode()
+                except UnicodeEncodeError as error:
+                    half = ascii(segment.text[error.start])
+                    raise BadRow(
+                        f"{half}, from the chat template, is half of a character"
+                    ) from None
+    return made
 
 
-def _each(
-    source: Source,
-    format: str,
-    render: Callable[[dict[str, Any]], T],
-    alive: Callable[[], None],
-) -> list[T]:
-    rendered: list[T] = []
-    bad: dict[str, str] = {}  # what is wrong, and the first place
-    num_bad = 0
-    for index, row in enumerate(source.rows):
-        alive()
-        try:
-            rendered.append(render(row))
-        except BadRow as error:
-            num_bad += 1
-            if len(bad) < MAX_REPORTED:
-                bad.setdefault(str(error), source.place(index))
-    if num_bad:
-        needed = ", ".join(FORMATS[format])
-        reasons = "; ".join(f"{place}: {reason}" for reason, place in bad.items())
-        rest = num_bad - len(bad)
-        more = f"; {rest} more such row{'s' if rest > 1 else ''}" if rest else ""
-        raise UserError(f"{reasons}{more} (format {format} needs {needed})")
-    return rendered
+def _chat_question(chats: Chats, row: Row, note: Note) -> Question:
+    prompt, choices, answer, group = _choices(row)
+    scored, trained = chats.ask(prompt, choices)
+    return Question(tuple(scored), answer, group, trained[answer])
 
 
-def _string(row: Mapping[str, Any], column: str, empty: bool = False) -> str:
+def _string(row: Row, column: str, empty: bool = False) -> str:
     if column not in row:
         raise BadRow(f"no column {column!r} (it has {', '.join(map(str, row)) or 'none'})")
     value = row[column]
@@ -161,7 +195,7 @@ def _plain(prompt: str, completion: str, template: str, loss_on: str) -> Text:
     return Text(segments, chat=False, ends=False)
 
 
-def _alpaca(row: Mapping[str, Any]) -> tuple[str, str]:
+def _alpaca(row: Row) -> tuple[str, str]:
     prompt, completion = _string(row, "instruction"), _string(row, "output")
     if row.get("input") is None:
         return prompt, completion
@@ -169,7 +203,7 @@ def _alpaca(row: Mapping[str, Any]) -> tuple[str, str]:
     return (f"{prompt}\n\n{extra}" if extra.strip() else prompt), completion
 
 
-def _choices(row: Mapping[str, Any]) -> tuple[str, list[str], int, str]:
+def _choices(row: Row) -> tuple[str, list[str], int, str]:
     prompt = _string(row, "prompt")
     choices, answer = row.get("choices"), row.get("answer")
     if not isinstance(choices, list) or len(choices) < 2:
@@ -177,6 +211,6 @@ def _choices(row: Mapping[str, Any]) -> tuple[str, list[str], int, str]:
     if not all(isinstance(choice, str) and choice.strip() for choice in choices):
         raise BadRow("a choice is empty or no text")
     if not isinstance(answer, int) or isinstance(answer, bool) or not 0 <= answer < len(choices):
-        raise BadRow(f"answer is {answer!r}, not an index from 0 to {len(choices) - 1}")
+        raise BadRow(f"answer is {str(answer)[:40]!r}, not an index from 0 to {len(choices) - 1}")
     group = row.get("group")
     return prompt, choices, answer, "" if group is None else str(group)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from trainer.readers import (
+    not_utf8,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_parquet,
+    without_nulls,
+)
 from trainer.spec import UserError
 
 HUB_TIMEOUT_S = 20.0
@@ -30,6 +36,10 @@ class Source:
 
     def place(self, index: int) -> str:
         return f"{self.name}, {self.unit} {self.numbers[index]}"
+
+    def short_place(self, index: int) -> str:
+        """Without the folder."""
+        return f"{PurePath(self.name).name}, {self.unit} {self.numbers[index]}"
 
 
 def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
@@ -61,72 +71,36 @@ def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
 
 
 def _read_file(path: Path) -> Source:
-    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv}
+    readers = {
+        ".jsonl": read_jsonl,
+        ".json": read_json,
+        ".csv": read_csv,
+        ".parquet": read_parquet,
+    }
     name = str(path)
     if path.suffix not in SUFFIXES:
         raise UserError(f"{name}: unknown kind of file; one of {', '.join(SUFFIXES)} is read")
     try:
-        if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            rows = pq.read_table(path).to_pylist()
-            numbered = list(enumerate(rows, start=1))
-        else:
-            numbered = readers[path.suffix](path)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}: not UTF-8 text (byte {error.start})") from None
+        numbered = readers[path.suffix](path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except UnicodeDecodeError:
+        raise UserError(f"{name}, {not_utf8(path)}") from None
     except PermissionError:
         raise UserError(f"{name}: may not be read (permissions)") from None
     except UserError:
         raise
     except Exception as error:  # pyarrow raises several kinds of its own
-        raise UserError(f"{name}: cannot be read as {path.suffix[1:]} ({error})") from None
+        said = " ".join(str(error).split())
+        raise UserError(
+            f"{name}: cannot be read as {path.suffix[1:]} ({_short(said, 200)})"
+        ) from None
     unit = "line" if path.suffix in (".jsonl", ".csv") else "row"
     for number, row in numbered:
         if not isinstance(row, dict):
             raise UserError(f"{name}, {unit} {number}: {_short(row)} is no object of named columns")
     rows = [row for _, row in numbered]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Source(name, rows, unit, [number for number, _ in numbered], digest)
-
-
-def _read_jsonl(path: Path) -> list[tuple[int, Any]]:
-    numbered = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                numbered.append((number, json.loads(line)))
-            except json.JSONDecodeError as error:
-                raise UserError(
-                    f"{path}, line {number}: malformed JSON ({error.msg} at column {error.colno})"
-                ) from None
-    return numbered
-
-
-def _read_json(path: Path) -> list[tuple[int, Any]]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}: malformed JSON ({error.msg}); "
-            "one object per line goes into a .jsonl file"
-        ) from None
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: a .json file holds one list of objects")
-    return list(enumerate(rows, start=1))
-
-
-def _read_csv(path: Path) -> list[tuple[int, Any]]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        numbered = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise UserError(f"{path}, line {reader.line_num}: not as many cells as the header")
-            numbered.append((reader.line_num, row))
-        return numbered
 
 
 def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
@@ -140,6 +114,7 @@ def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
         # One plain question first: load_dataset tries an unreachable Hub for half a minute.
         HfApi().dataset_info(name, timeout=HUB_TIMEOUT_S)
         rows = datasets.load_dataset(name, config, split=split, cache_dir=str(cache_dir)).to_list()
+        rows = list(map(without_nulls, rows))
     except Exception as error:  # the Hub's clients raise a dozen kinds
         raise UserError(_hub_trouble(source, name, error)) from None
     return Source(source, rows, "row", list(range(1, len(rows) + 1)), None)

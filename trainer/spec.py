@@ -71,6 +71,7 @@ class DataSpec:
     system: str | None = None  # put before chats that have no system message
     max_length: int = 1024  # tokens
     loss_on: Literal["completion", "assistant", "all"] = "completion"
+    shape: Literal["auto", "chat", "text"] = "auto"  # what questions are asked in; auto: as trained
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,12 @@ import pyarrow as pa
 from trainer.store import list_array
 from trainer.texts import Question, Text
 from trainer.tokenise import IGNORED, Ids
+
+RowNote = Callable[[str, int], None]  # what there is to say, of the row with this index
+DROPPED = "dropped, nothing of the completion is left within data.max_length"
+TOO_SHORT = "dropped as too short, nothing stands before the only token with loss"
+CUT = "cut at data.max_length"
+TOO_LONG = "dropped, a choice goes beyond data.max_length"
 
 
 @dataclass(slots=True)
@@ -25,6 +31,7 @@ class TextTable:
     dropped_too_short: int = 0  # no token that bears loss has one before it
     truncated: int = 0
     longest_read: int = 0  # tokens, before any was cut
+    kept: list[int] = field(default_factory=list)  # of each row its index in the source
 
     def facts(self) -> dict[str, int]:
         return {
@@ -58,20 +65,25 @@ class TextTable:
 
 
 def to_table(
-    rows: Sequence[Sequence[Ids]], texts: Sequence[Text], eos: int, max_length: int
+    rows: Sequence[Sequence[Ids]],
+    texts: Sequence[Text],
+    eos: int,
+    max_length: int,
+    note: RowNote = lambda what, index: None,
 ) -> TextTable:
-    """Append EOS, label, and truncate to the first `max_length` tokens.
+    """Append EOS where a row has no end of its own, label, and truncate to the first `max_length`
+    tokens.
 
     A token is predicted from those before it, so the first one of a row never bears loss.
     """
     table = TextTable(len(rows), [], [])
-    for segments, text in zip(rows, texts, strict=True):
+    for index, (segments, text) in enumerate(zip(rows, texts, strict=True)):
         ids: Ids = []
         labels: Ids = []
         for tokens, segment in zip(segments, text.segments, strict=True):
             ids += tokens
             labels += tokens if segment.bears_loss else [IGNORED] * len(tokens)
-        if not text.ends:
+        if not text.ends and labels[-1:] != [eos]:
             ids.append(eos)
             labels.append(eos)
         labels[:1] = [IGNORED]
@@ -81,8 +93,12 @@ def to_table(
             is_cut = any(label != IGNORED for label in labels)
             table.dropped_no_completion += is_cut
             table.dropped_too_short += not is_cut
+            note(DROPPED if is_cut else TOO_SHORT, index)
             continue
-        table.truncated += len(ids) > max_length
+        if len(ids) > max_length:
+            table.truncated += 1
+            note(CUT, index)
+        table.kept.append(index)
         table.input_ids.append(np.array(ids[:max_length], dtype=np.int32))
         table.labels.append(kept)
     return table
@@ -98,6 +114,7 @@ def together(phases: Sequence[TextTable]) -> TextTable:
         dropped_too_short=sum(table.dropped_too_short for table in phases),
         truncated=sum(table.truncated for table in phases),
         longest_read=max(table.longest_read for table in phases),
+        kept=[index for table in phases for index in table.kept],
     )
 
 
@@ -113,6 +130,8 @@ class ChoiceTable:
     groups: list[str]  # one per question
     dropped_too_long: int = 0
     longest_read: int = 0  # tokens of the longest choice with its prompt, dropped ones too
+    kept: list[int] = field(default_factory=list)  # of each question its index in the source
+    answered: list[np.ndarray] | None = None  # of each question that was read, see answer_keys
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -136,7 +155,10 @@ class ChoiceTable:
         )
 
     def answer_keys(self, eos: int) -> set[bytes]:
-        """As `TextTable.keys` of rows made of a prompt, its right choice and EOS."""
+        """As `TextTable.keys` of rows made of a prompt and its right choice: in `answered` those
+        of chats, otherwise they end with EOS."""
+        if self.answered is not None:
+            return {ids.tobytes() for ids in self.answered}
         end = np.array([eos], dtype=np.int32).tobytes()
         return {
             ids.tobytes() + end
@@ -146,19 +168,24 @@ class ChoiceTable:
 
 
 def to_choice_table(
-    rows: Sequence[Sequence[Sequence[Ids]]], questions: Sequence[Question], max_length: int
+    rows: Sequence[Sequence[Sequence[Ids]]],
+    questions: Sequence[Question],
+    max_length: int,
+    note: RowNote = lambda what, index: None,
 ) -> ChoiceTable:
     """Lay the questions out flat, without those that have a choice beyond `max_length`.
 
     `rows`: of each question, of each choice, the ids of the prompt and of the choice.
     """
     table = ChoiceTable(len(questions), [], [], [], [], [])
-    for choices, question in zip(rows, questions, strict=True):
+    for number, (choices, question) in enumerate(zip(rows, questions, strict=True)):
         longest = max(len(prompt) + len(choice) for prompt, choice in choices)
         table.longest_read = max(table.longest_read, longest)
         if longest > max_length:
             table.dropped_too_long += 1
+            note(TOO_LONG, number)
             continue
+        table.kept.append(number)
         for index, (prompt, choice) in enumerate(choices):
             table.input_ids.append(np.array(prompt + choice, dtype=np.int32))
             table.num_scored.append(len(choice))

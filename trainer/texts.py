@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+BARE = "a reply without a letter or digit"
+Note = Callable[[str], None]  # takes what there is to say of the row at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,12 @@ class Question:
     texts: tuple[Text, ...]
     answer: int
     group: str
+    answered: Text | None = None  # the right choice as a row of a chat; None: its text and EOS
 
 
 class BadRow(Exception):
     """What is wrong with a row, without saying where it stands."""
+
+
+def is_bare(reply: str) -> bool:
+    return not any(map(str.isalnum, reply))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from typing import Any
 
@@ -23,14 +24,14 @@ def tokenise(tokenizer: Any, texts: Sequence[Text], alive: Callable[[], None]) -
     tokenised apart, as in generation.
     """
     rows: list[list[Ids]] = []
+    # A chat template writes its special tokens itself; all rows of a source are of one kind.
+    special = added(tokenizer) if texts and not texts[0].chat else None
     for start in range(0, len(texts), CHUNK):
         chunk = texts[start : start + CHUNK]
-        # A chat template writes its special tokens itself; all rows of a source are of one kind.
-        special = not chunk[0].chat
         segments = [[segment.text for segment in text.segments] for text in chunk]
         whole = _ids(tokenizer, ["".join(parts) for parts in segments], special)
         first = _ids(tokenizer, [parts[0] for parts in segments], special)
-        rest = iter(_ids(tokenizer, [part for parts in segments for part in parts[1:]], False))
+        rest = iter(_ids(tokenizer, [part for parts in segments for part in parts[1:]], None))
         for parts, together, begin in zip(segments, whole, first, strict=True):
             apart = [begin, *(next(rest) for _ in parts[1:])]
             # As nearly always; only the others cost a tokenisation for every border.
@@ -40,7 +41,7 @@ def tokenise(tokenizer: Any, texts: Sequence[Text], alive: Callable[[], None]) -
     return rows
 
 
-def _part(tokenizer: Any, parts: Sequence[str], together: Ids, special: bool) -> list[Ids]:
+def _part(tokenizer: Any, parts: Sequence[str], together: Ids, special: Added | None) -> list[Ids]:
     """`together`, the tokens of all parts, in pieces; apart where they have no border there."""
     if len(parts) == 1:
         return [together]
@@ -48,20 +49,45 @@ def _part(tokenizer: Any, parts: Sequence[str], together: Ids, special: bool) ->
     for i, head in enumerate(heads, start=1):
         if together[: len(head)] != head:
             before, after = parts[:i], parts[i:]
-            tail = _ids(tokenizer, ["".join(after)], False)[0]
+            tail = _ids(tokenizer, ["".join(after)], None)[0]
             return [
                 *_part(tokenizer, before, head, special),
-                *_part(tokenizer, after, tail, False),
+                *_part(tokenizer, after, tail, None),
             ]
     ends = [0, *(len(head) for head in heads), len(together)]
     return [together[start:end] for start, end in pairwise(ends)]
 
 
-def _ids(tokenizer: Any, texts: list[str], special: bool) -> list[Ids]:
+def _ids(tokenizer: Any, texts: list[str], special: Added | None) -> list[Ids]:
+    """Of each text, behind what the tokenizer puts before a text where `special` says so."""
     if not texts:
         return []
-    rows = tokenizer(texts, add_special_tokens=special, return_attention_mask=False)["input_ids"]
-    if special:  # some tokenisers also append EOS, which must not stand after a prompt
-        eos = tokenizer.eos_token_id
-        rows = [row[:-1] if row and row[-1] == eos else row for row in rows]
-    return rows
+    rows = tokenizer(texts, add_special_tokens=special is not None, return_attention_mask=False)
+    ids: list[Ids] = rows["input_ids"]
+    return ids if special is None else [special.trimmed(row) for row in ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a tokenizer puts around every text: often BOS before it, seldom EOS behind it."""
+
+    before: Ids
+    behind: Ids
+
+    def trimmed(self, row: Ids) -> Ids:
+        """Without what was put behind, which must not stand after a prompt, and with what was put
+        before only once: the text may begin with a BOS of its own."""
+        row = row[: len(row) - len(self.behind)]
+        num = len(self.before)
+        return row[num:] if num and row[num : 2 * num] == self.before else row
+
+
+def added(tokenizer: Any) -> Added:
+    bare, full = (
+        tokenizer("a", add_special_tokens=special, return_attention_mask=False)["input_ids"]
+        for special in (False, True)
+    )
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return Added(full[:start], full[start + len(bare) :])
+    return Added([], [])
