@@ -10,7 +10,7 @@ from typing import Any, cast
 from sweep.complaints import Problem, show
 from sweep.entries import Space
 from sweep.repeats import STRIDE
-from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search
+from sweep.study import LARGEST_SEED, Budget, Data, Model, Objective, Pruning, Run, Search
 from sweep.values import LATER_METRIC
 
 PARAMS = (  # the space's keys that a trial gets, in the order of every list of params
@@ -145,6 +145,12 @@ def _confirm(run: Run) -> Iterator[Problem]:
             "run.confirm.top",
             f"{run.confirm.top} trials cannot be confirmed where run.trials is {run.trials}; give "
             f"{run.trials} or fewer",
+        )
+    if run.confirm.top and run.seed + run.confirm.seeds > LARGEST_SEED:
+        yield (
+            "run.seed",
+            f"must be at most {LARGEST_SEED - run.confirm.seeds}, as run.confirm adds up to "
+            f"{run.confirm.seeds} to it",
         )
     if run.trials > STRIDE:
         yield "run.trials", f"must be at most {STRIDE}"

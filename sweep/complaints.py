@@ -11,8 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sweep.entries import CHOICES, RANGE, VALUE, Choices, Interval
+from trainer.safe_text import clipped, url_without_secrets
 
 Problem = tuple[str, str]  # key path, what is wrong and what would be right
+
+MOST_PROBLEMS = 20  # said of one study; beyond that a number
 
 _WANTED = {
     "float_type": "a number",
@@ -27,6 +30,8 @@ _WANTED = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "string_too_short": "text, not empty",
+    "string_too_long": "at most {max_length:,} characters long",
+    "too_long": "a list of at most {max_length:,}",
 }
 
 
@@ -45,8 +50,13 @@ def show(value: Any) -> str:
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """One for each error, in the order of the model's keys."""
-    return [(_path(each["loc"]), _sentence(each, model)) for each in error.errors()]
+    """One for each error, in the order of the model's keys; of very many the first, and a number
+    of the others."""
+    errors = error.errors(include_url=False)
+    found = [(_path(each["loc"]), _sentence(each, model)) for each in errors[:MOST_PROBLEMS]]
+    if len(errors) > MOST_PROBLEMS:
+        found.append(("and", f"{len(errors) - MOST_PROBLEMS:,} more problems of this kind"))
+    return found
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
@@ -54,11 +64,12 @@ def _path(loc: tuple[int | str, ...]) -> str:
     for part in loc:
         if part not in (VALUE, RANGE, CHOICES):
             path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.removeprefix(".") or "the study"
+    return clipped(path.removeprefix(".")) or "the study"
 
 
 def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
+    found = "" if kind in ("missing", "extra_forbidden") else _shown(error["input"])
     match kind:
         case "missing":
             owner = _model_at(model, error["loc"][:-1])
@@ -67,23 +78,28 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             return _unknown_key(error["loc"], model)
         case "union_tag_invalid":
-            return f"is {show(error['input'])}; takes no range: give a value or {{choices: [...]}}"
+            return f"is {found}; takes no range: give a value or {{choices: [...]}}"
         case "too_short":
             return "is empty; list at least one value"
         case "literal_error":
             allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "")
-            return f"is {show(error['input'])}; allowed: {allowed}"
+            return f"is {found}; allowed: {allowed}"
         case "value_error":
-            return f"is {show(error['input'])}; {context['error']}"
+            return f"is {found}; {context['error']}"
         case _ if kind in _WANTED:
-            return f"is {show(error['input'])}; must be {_WANTED[kind].format(**context)}"
+            return f"is {found}; must be {_WANTED[kind].format(**context)}"
         case _:
-            return f"is {show(error['input'])}; {error['msg']}"
+            return f"is {found}; {error['msg']}"
+
+
+def _shown(value: Any) -> str:
+    text = show(value)
+    return clipped(url_without_secrets(text) if isinstance(value, str) else text)
 
 
 def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     key, allowed = str(loc[-1]), list(_model_at(model, loc[:-1]).model_fields)
-    close = difflib.get_close_matches(key, allowed, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(clipped(key), allowed, n=1, cutoff=0.6)
     elsewhere = [path for path in key_paths(model) if path.split(".")[-1] == key]
     if close:
         return f"unknown key; did you mean {close[0]}? allowed: {', '.join(allowed)}"

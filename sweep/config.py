@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from sweep.budgets import window_samples
 from sweep.checks import Sections, disagreements, lookup, not_yet
-from sweep.complaints import Problem, complaints, show
+from sweep.complaints import MOST_PROBLEMS, Problem, complaints, show
 from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
 from sweep.values import is_template_file
 from sweep.yaml_file import override, read_mapping
+from trainer.safe_text import clipped
 from trainer.spec import UserError
 
 __all__ = ["LoadedStudy", "Study", "differences", "load_study", "resolve_source", "shipped_studies"]
@@ -82,7 +83,10 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
     study, problems = _validate(document, folder)
     problems += [each for each in not_yet(document) if each[0] not in dict(problems)]
     if problems or study is None:
-        raise UserError("\n".join(f"{key}: {text}" for key, text in problems))
+        lines = [f"{key}: {text}" for key, text in problems[: 2 * MOST_PROBLEMS]]
+        if len(problems) > len(lines):
+            lines.append(f"and {len(problems) - len(lines):,} more problems")
+        raise UserError("\n".join(lines))
     if study.budget is not None and study.budget.samples is not None:
         window_samples(study, num_rows=0)  # no need to read the data first
     return LoadedStudy(study, _origins(study, document, overridden), folder, str(source))
@@ -96,11 +100,14 @@ def _from_here(document: dict[str, Any], key: str) -> None:
         return str(_at_home(text).resolve()) if is_there else text
 
     section, _, name = key.partition(".")
-    value = document[section][name]
+    owner = document[section]
+    if not isinstance(owner, dict) or name not in owner:  # a later --set has replaced it
+        return
+    value = cast("dict[str, Any]", owner)[name]
     if isinstance(value, list):
-        document[section][name] = [from_here(text) for text in cast("list[Any]", value)]
+        owner[name] = [from_here(text) for text in cast("list[Any]", value)]
     else:
-        document[section][name] = from_here(value)
+        owner[name] = from_here(value)
 
 
 def shipped_studies() -> list[tuple[str, str]]:
@@ -128,14 +135,14 @@ def resolve_source(text: str, folder: Path, path: str = "") -> str:
     where = f"{path}: " if path else ""
     is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _FILE_SUFFIXES
     if is_path or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(:[^/]+)?", text):
-        raise UserError(f"{where}no such file or folder: {local}")
+        raise UserError(f"{where}no such file or folder: {clipped(str(local))}")
     return text
 
 
 def _at_home(text: str | Path) -> Path:
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # ~ of a user that is not there
+    except (RuntimeError, ValueError):  # ~ of a user that is not there, or cannot be
         return Path(text)
 
 
@@ -196,7 +203,7 @@ def _find(source: str | Path) -> Path:
     close = difflib.get_close_matches(path.stem, shipped, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     raise UserError(
-        f"{name}: no such study file, and no shipped study{hint}; shipped: "
+        f"{clipped(name)}: no such study file, and no shipped study{hint}; shipped: "
         f"{', '.join(shipped) or 'none'}"
     )
 

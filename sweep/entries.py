@@ -53,7 +53,7 @@ class Interval(Part, Generic[Number]):
 class Choices(Part, Generic[T]):
     """One of the listed values."""
 
-    choices: Annotated[tuple[T, ...], Strict(False)] = Field(min_length=1)
+    choices: Annotated[tuple[T, ...], Strict(False)] = Field(min_length=1, max_length=1_000)
     """the values tried, each listed once"""
 
     @model_validator(mode="after")
@@ -81,26 +81,41 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(whole), Field(ge=1)]
-Above0 = Annotated[float, Field(gt=0)]
-AtLeast0 = Annotated[float, Field(ge=0)]
+# Bounds are far beyond what anybody trains, and within what every library and database can take:
+# what is beyond them would pass a dry run and fail in a trial.
+MOST = 2**31 - 1
+Count = Annotated[int, BeforeValidator(whole), Field(ge=1, le=MOST)]
+Count0 = Annotated[int, BeforeValidator(whole), Field(ge=0, le=MOST)]
+Above0 = Annotated[float, Field(gt=0, le=1e6)]
+AtLeast0 = Annotated[float, Field(ge=0, le=1e6)]
 Below1 = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Samples = Annotated[int, BeforeValidator(whole), Field(ge=1, le=2**20)]
+Rank = Annotated[int, BeforeValidator(whole), Field(ge=1, le=2**16)]
+Epochs = Annotated[float, Field(gt=0, le=10_000)]
+WholeEpochs = Annotated[int, BeforeValidator(whole), Field(ge=1, le=10_000)]
 Schedule = Literal["constant", "linear", "cosine"]
 Strategy = Literal["stacked", "phased"]
 
 # Each is a value, {low, high, log} or {choices: [...]}; the tags keep errors to the shape that was
 # meant. Spelled out: typing does not substitute type variables inside pydantic's generic classes.
 _by_shape = Discriminator(_shape)
-CountEntry = Annotated[
-    Annotated[Count, Tag(VALUE)]
-    | Annotated[Interval[Count], Tag(RANGE)]
-    | Annotated[Choices[Count], Tag(CHOICES)],
+RateEntry = Annotated[
+    Annotated[Rate, Tag(VALUE)]
+    | Annotated[Interval[Rate], Tag(RANGE)]
+    | Annotated[Choices[Rate], Tag(CHOICES)],
     _by_shape,
 ]
-Above0Entry = Annotated[
-    Annotated[Above0, Tag(VALUE)]
-    | Annotated[Interval[Above0], Tag(RANGE)]
-    | Annotated[Choices[Above0], Tag(CHOICES)],
+SamplesEntry = Annotated[
+    Annotated[Samples, Tag(VALUE)]
+    | Annotated[Interval[Samples], Tag(RANGE)]
+    | Annotated[Choices[Samples], Tag(CHOICES)],
+    _by_shape,
+]
+RankEntry = Annotated[
+    Annotated[Rank, Tag(VALUE)]
+    | Annotated[Interval[Rank], Tag(RANGE)]
+    | Annotated[Choices[Rank], Tag(CHOICES)],
     _by_shape,
 ]
 AtLeast0Entry = Annotated[
@@ -116,9 +131,9 @@ Below1Entry = Annotated[
     _by_shape,
 ]
 EpochsEntry = Annotated[
-    Annotated[Above0, Tag(VALUE)]
-    | Annotated[Interval[Count], Tag(RANGE)]
-    | Annotated[Choices[Above0], Tag(CHOICES)],
+    Annotated[Epochs, Tag(VALUE)]
+    | Annotated[Interval[WholeEpochs], Tag(RANGE)]
+    | Annotated[Choices[Epochs], Tag(CHOICES)],
     _by_shape,
 ]
 ScheduleEntry = Annotated[
@@ -139,9 +154,9 @@ def powers_of_two(low: int, high: int) -> tuple[int, ...]:
 class Space(Part):
     """Each entry a value, a range {low, high, log} or {choices: [...]}."""
 
-    learning_rate: Above0Entry
+    learning_rate: RateEntry
     """peak learning rate of AdamW"""
-    batch_size: CountEntry
+    batch_size: SamplesEntry
     """samples per optimizer step, over everything; a range takes powers of two"""
     schedule: ScheduleEntry = "constant"
     """how the rate goes after warmup"""
@@ -159,12 +174,12 @@ class Space(Part):
     """of data.phases: stacked, all shuffled together; phased, one after the other"""
     epochs: EpochsEntry | None = None
     """times the training data, in place of budget; a range takes whole numbers"""
-    lora_rank: CountEntry | None = None
+    lora_rank: RankEntry | None = None
     """rank, with model.tuning lora"""
 
     @field_validator("batch_size")
     @classmethod
-    def _holds_a_power_of_two(cls, entry: CountEntry) -> CountEntry:
+    def _holds_a_power_of_two(cls, entry: SamplesEntry) -> SamplesEntry:
         if isinstance(entry, Interval) and not powers_of_two(entry.low, entry.high):
             raise ValueError(
                 f"a range takes powers of two, and none lies in {entry.low} to {entry.high}"

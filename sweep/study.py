@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from sweep.entries import Above0, AtLeast0, Below1, Count, Part, Space
+from sweep.entries import Above0, AtLeast0, Below1, Count, Count0, Epochs, Part, Rank, Space
 from sweep.values import (
     AtLeast2,
     AutoOrBool,
@@ -21,12 +20,15 @@ from sweep.values import (
     Text,
     Texts,
 )
+from trainer.safe_text import url_without_secrets
+
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 
 
 class Lora(Part):
     """The adapter, where model.tuning is lora."""
 
-    rank: Count = 16
+    rank: Rank = 16
     """rank of the adapter; search.space.lora_rank replaces it"""
     alpha: Above0 = 32
     """scale of the adapter: alpha / rank"""
@@ -92,7 +94,7 @@ class Data(Part):
     auto: the model's chat template for chats, else Question: {prompt} / Answer:"""
     system: Text | None = None
     """put before chats that have no system message"""
-    max_length: Count = 1024
+    max_length: Annotated[Count, Field(le=10_000_000)] = 1024
     """longest sample, in tokens; the rest is cut"""
     loss_on: Literal["completion", "assistant", "all"] = "completion"
     """the tokens that carry loss; assistant: every assistant turn of a chat"""
@@ -111,7 +113,7 @@ class Budget(Part):
 
     samples: Count | None = None
     """samples per trial, repeats counted"""
-    epochs: Above0 | None = None
+    epochs: Epochs | None = None
     """times the training data, fractions allowed"""
 
     @model_validator(mode="after")
@@ -165,7 +167,7 @@ class Pruning(Part):
     """most that the probabilities of all prunes by rank may add up to, audited ones left out"""
     audit: Share = 0.1
     """share of the prunes that go on to the end, as a check"""
-    early_eval: Annotated[int, Field(ge=0)] = 64
+    early_eval: Count0 = 64
     """samples of the objective evaluated at the window; 0: none"""
     prior_strength: AtLeast0 = 1.0
     """trials that the prior counts for: what the paper found, as a direction; 0: none"""
@@ -180,9 +182,9 @@ class Pruning(Part):
 class Confirm(Part):
     """Repeats of the best trials with other seeds, before a best is named."""
 
-    top: Annotated[int, Field(ge=0)] = 0
+    top: Count0 = 0
     """best trials that are trained again with other seeds before one is named; 0: none"""
-    seeds: Count = 2
+    seeds: Annotated[Count, Field(le=1_000)] = 2
     """further seeds each"""
 
 
@@ -193,12 +195,12 @@ class Run(Part):
     """trials in total, over all runs of the study"""
     workers: AutoOrCount = "auto"
     """trials at a time; auto: as many as have GPUs of their own, else 1"""
-    processes_per_trial: Count = 1
+    processes_per_trial: Annotated[Count, Field(le=1_024)] = 1
     """processes that train each trial together, a GPU each where there are any; more than 1 with
     model.parallel"""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """of draws, data order and audits"""
-    retries: Annotated[int, Field(ge=0)] = 1
+    retries: Annotated[Count0, Field(le=1_000)] = 1
     """further tries of a failed trial"""
     max_hours: Above0 | None = None
     """hours after which running trials write a checkpoint and the command ends"""
@@ -210,7 +212,7 @@ class Run(Part):
     """most checkpoints of a running trial on disk, the one being written counted"""
     storage: Storage = "auto"
     """database URL; auto: study.db in the study's folder"""
-    silence_minutes: Above0 = 30
+    silence_minutes: Annotated[float, Field(ge=0.1, le=1e6)] = 30
     """a trial that sends nothing for so long is killed and counts as failed"""
 
     @property
@@ -261,10 +263,6 @@ class Study(Part):
                 del part[key]
         if self.budget is not None:
             document["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
-        document["run"]["storage"] = _without_password(self.run.storage)
-        document["pruning"]["history"] = [_without_password(t) for t in self.pruning.history]
+        document["run"]["storage"] = url_without_secrets(self.run.storage)
+        document["pruning"]["history"] = [url_without_secrets(t) for t in self.pruning.history]
         return document
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)

@@ -13,6 +13,7 @@ from sweep.inspect import open_study
 from sweep.paths import StudyPaths
 from sweep.progress import PlainView
 from sweep.running import sweep
+from sweep.study import Run
 from tests.fakes import final_loss
 from tests.home import Home
 from trainer.spec import TrialSpec
@@ -153,9 +154,10 @@ def test_a_trial_that_fails_is_tried_again(home: Home, trouble: str, kind: str) 
     assert home.optuna_trials()[1].state == optuna.trial.TrialState.FAIL
 
 
-def test_a_trial_that_says_nothing_is_ended(home: Home) -> None:
+def test_a_trial_that_says_nothing_is_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "silence_s", 1.2)
     home.script({0: "always silent"})
-    overrides = ("run.silence_minutes=0.02", "run.retries=0", "run.trials=2")
+    overrides = ("run.retries=0", "run.trials=2")
     assert home.run(*overrides) == 4
     trial = home.document()["trials"][0]
     assert trial["state"] == "failed"

@@ -141,6 +141,16 @@ def safe(text: str) -> str:
     return clean(without_secrets(text))
 
 
+_LONGEST_SHOWN = 200  # characters
+
+
+def clipped(text: str) -> str:
+    """The beginning of a text that is too long to be shown."""
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
+
+
 # --- file names
 
 _RESERVED = frozenset(
