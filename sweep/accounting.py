@@ -49,6 +49,14 @@ def usage_by_trial(costs: Iterable[Cost]) -> dict[int, Usage]:
     return usage
 
 
+def usage_of(costs: Iterable[Cost]) -> Usage:
+    """Of costs of one trial."""
+    usage = Usage()
+    for cost in costs:
+        usage.add(cost)
+    return usage
+
+
 def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
     """The one decision to show: what pruned the trial, else its audit, else its look at the window.
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +19,7 @@ from sqlalchemy import event
 
 from sweep import space
 from sweep.config import Study
+from sweep.optuna_quick import QuickStorage
 from sweep.recipes import fit_recipes
 from sweep.storage import sqlite_file
 from sweep.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
@@ -126,7 +126,7 @@ class Asker:
 
     def report(self, number: int, samples: int, value: float) -> None:
         """An evaluation of the objective, after `samples` samples. The first one stands."""
-        if samples not in self.optuna.get_trials(deepcopy=False)[number].intermediate_values:
+        if samples not in self._stored(number).intermediate_values:
             self._handle(number).report(value, samples)
 
     def annotate(self, number: int, **attrs: str | float | None) -> None:
@@ -145,7 +145,12 @@ class Asker:
         self.optuna.tell(number, value, state=optuna_state, skip_if_finished=True)
 
     def is_told(self, number: int) -> bool:
-        return self.optuna.get_trials(deepcopy=False)[number].state.is_finished()
+        return self._stored(number).state.is_finished()
+
+    def _stored(self, number: int) -> optuna.trial.FrozenTrial:
+        """One that is finished is in memory once all have been read."""
+        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
+        return storage.get_trial(self._id(number))
 
     def untell(self, numbers: Sequence[int]) -> None:
         """Those of them that were told as failed run again, as samplers and dashboards see them.
@@ -159,7 +164,7 @@ class Asker:
         table = TrialModel.__table__
         with self.storage.engine.begin() as connection:
             for number in told:
-                here = table.c.trial_id == self._handle(number)._trial_id  # pyright: ignore[reportPrivateUsage]
+                here = table.c.trial_id == self._id(number)
                 here &= table.c.state == TrialState.FAIL
                 running = {table.c.state: TrialState.RUNNING, table.c.datetime_complete: None}
                 connection.execute(table.update().where(here).values(running))
@@ -170,11 +175,12 @@ class Asker:
         self.storage.engine.dispose()
 
     def _handle(self, number: int) -> optuna.trial.Trial:
-        trial_id = self.storage.get_trial_id_from_study_id_trial_number(
-            self.optuna._study_id,  # pyright: ignore[reportPrivateUsage]
-            number,
-        )
-        return optuna.trial.Trial(self.optuna, trial_id)
+        return optuna.trial.Trial(self.optuna, self._id(number))
+
+    def _id(self, number: int) -> int:
+        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
+        study_id = self.optuna._study_id  # pyright: ignore[reportPrivateUsage]
+        return storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def _asked(self, trial: optuna.trial.Trial) -> Asked:
         params = space.suggest(trial, self.study)
@@ -188,10 +194,10 @@ def _fixed(trial: FrozenTrial | None) -> Point:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
-def _storage(url: str) -> RDBStorage:
+def _storage(url: str) -> QuickStorage:
     if sqlite_file(url) is None:
-        return RDBStorage(url)
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
+        return QuickStorage(url)
+    storage = QuickStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
 
     @event.listens_for(storage.engine, "connect")
     def be_quick(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]

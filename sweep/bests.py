@@ -49,6 +49,15 @@ def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: 
         shutil.rmtree(model)
 
 
+def has_folders(folder: Path) -> bool:
+    """Whether anything but files is in a trial's folder: `settle_files` has something to do."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.is_dir(follow_symlinks=False) for entry in entries)
+    except FileNotFoundError:
+        return False
+
+
 def finish_promotion(paths: StudyPaths) -> None:
     """Put a new best model in the old one's place, also after a kill between the two renames."""
     old = paths.best.with_name("best.old")

@@ -16,11 +16,13 @@ from typing import Any
 from predictor.history import History
 from predictor.judge import PREDICTOR_VERSION, judge
 from predictor.signals import window_signals
-from predictor.types import CohortTrial, Settings, Verdict
+from predictor.types import Settings, Verdict
+from sweep.accounting import usage_of
 from sweep.asking import Asked, Asker
-from sweep.bests import best_kept, settle_files, write_beside
+from sweep.bests import best_kept, has_folders, settle_files, write_beside
 from sweep.config import LoadedStudy
-from sweep.ledger import Cost, Decision, Ledger, TrialRow
+from sweep.ledger import BASE, Cost, Decision, Ledger, TrialRow
+from sweep.odd_rows import odd_rows
 from sweep.outcome import FINISHED, Outcome, StudyState, study_state
 from sweep.paths import StudyPaths
 from sweep.repeats import (
@@ -32,12 +34,13 @@ from sweep.repeats import (
     seed_index,
     wanted_numbers,
 )
+from sweep.roster import Roster
 from sweep.sameness import identity
-from sweep.space import params_at, trial_spec
+from sweep.space import model_spec, params_at, trial_spec
 from sweep.standing import EXHAUSTED, standing
-from sweep.stopping import Outlook, num_planned, outlook
+from sweep.stopping import Outlook, num_planned, outlook_of
 from sweep.trial import SETTLED, State, Trial, has_tries_left, planned_flops
-from trainer.spec import Failed, Measurement, Stepped, TrialSpec
+from trainer.spec import Failed, Measurement, ModelSpec, Stepped, TrialSpec
 
 
 @dataclass(slots=True)
@@ -49,12 +52,19 @@ class Book:
     asker: Asker
     history: History | None = None
     threads_per_trial: int = 0
-    trials: dict[int, Trial] = field(default_factory=dict[int, Trial])
-    decisions: list[Decision] = field(default_factory=list[Decision])  # as they were taken
-    costs: dict[tuple[int, int, str], Cost] = field(
-        default_factory=dict[tuple[int, int, str], Cost]
-    )
+    base_flops: float = 0.0  # of measuring the base model
+    roster: Roster = field(init=False)
+    _model: ModelSpec = field(init=False)
+    _models: set[int] = field(default_factory=set[int])  # trials whose model may lie with them
     _tried: set[Hashable] = field(default_factory=set[Hashable])
+
+    def __post_init__(self) -> None:
+        self.roster = Roster(self.metric, max(1, self.confirm.top))
+        self._model = model_spec(self.loaded)
+
+    @property
+    def trials(self) -> Mapping[int, Trial]:
+        return self.roster.trials
 
     # --- a trial comes and goes
 
@@ -75,7 +85,7 @@ class Book:
 
     def next_repeat(self) -> Trial | None:
         """The next to confirm the best with; None: there is none to be started."""
-        for number in wanted_numbers(self.rows, self.metric, self.confirm):
+        for number in wanted_numbers(self.roster.contenders, self.metric, self.confirm):
             if number not in self.trials:
                 row = self.trials[original_of(number)].row
                 return self._record(Asked(number, row.params, row.recipe))
@@ -89,7 +99,8 @@ class Book:
         row = TrialRow(
             asked.number, State.WAITING.value, asked.params, spec.num_steps, plan, asked.recipe
         )
-        trial = self.trials[asked.number] = Trial(row, spec)
+        trial = Trial(row, spec)
+        self.roster.add(trial)
         self._tried.add(identity(spec))
         self.ledger.save_trial(row)
         return trial
@@ -126,21 +137,26 @@ class Book:
         """Of those that settled: the best trial's; before it is confirmed, also that of the best
         run of each candidate. Doing it again is harmless."""
         keep, best = self.loaded.study.run.keep, self.best
-        rows, candidates = self.rows, set[int]()
-        if keep == "best" and confirmed(rows, self.metric, self.confirm) is None:
-            found = repeated(rows, self.metric, self.confirm)
+        contenders, candidates = self.roster.contenders, set[int]()
+        if keep == "best" and confirmed(contenders, self.metric, self.confirm) is None:
+            found = repeated(contenders, self.metric, self.confirm)
             candidates = {one.best_run.number for one in found}
 
         def settle(row: TrialRow) -> None:
             settle_files(self.paths, row, best, "all" if row.number in candidates else keep)
+            if self.paths.trial_model(row.number).is_dir():
+                self._models.add(row.number)
+            else:
+                self._models.discard(row.number)
 
         for row in settled:
             settle(row)
         if best is not None and best_kept(self.paths) != best.number:
             settle(best)
-        if self.confirm.top:
-            for row in rows:  # who is a candidate no more
-                if row.state == "completed" and not (row is best and row.number in candidates):
+        if self.confirm.top and keep == "best":
+            for number in sorted(self._models):  # who is a candidate no more
+                row = self.trials[number].row
+                if not (row is best and number in candidates):
                     settle(row)
 
     # --- what is seen and decided
@@ -174,7 +190,6 @@ class Book:
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
         trial.verdicts[moment] = verdict
         decision = Decision(trial.number, moment, step, verdict, PREDICTOR_VERSION, self.settings)
-        self.decisions.append(decision)
         self.ledger.save_trial(trial.row, decision=decision)
 
     def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
@@ -196,16 +211,19 @@ class Book:
     # --- after a restart
 
     def recover(self) -> list[str]:
-        """Take up the study where the storage says it stands. Sentences: who is tried again."""
-        verdicts: dict[int, dict[str, Verdict]] = {}
-        self.decisions = self.ledger.read_decisions()
-        for decision in self.decisions:
-            verdicts.setdefault(decision.trial, {})[decision.moment] = decision.verdict
-        self.costs = {(c.trial, c.attempt, c.what): c for c in self.ledger.read_costs()}
-        for row in self.ledger.read_trials():
+        """Take up the study where the storage says it stands. Sentences: what is odd in it,
+        and who is tried again."""
+        verdicts = self.ledger.read_verdicts()
+        costs: dict[int, dict[tuple[int, str], Cost]] = {}
+        for cost in self.ledger.read_costs():
+            costs.setdefault(cost.trial, {})[(cost.attempt, cost.what)] = cost
+        self.base_flops = usage_of(costs.get(BASE, {}).values()).flops
+        rows = self.ledger.read_trials()
+        for row in rows:
             spec = self._spec(Asked(row.number, row.params, row.recipe))
-            trial = Trial(row, spec, verdicts=verdicts.get(row.number, {}))
-            self.trials[row.number] = trial
+            own = verdicts.get(row.number, {}), costs.get(row.number, {})
+            trial = Trial(row, spec, verdicts=own[0], costs=own[1])
+            self.roster.add(trial)
             self._tried.add(identity(spec))
             if trial.state is State.RUNNING:
                 self.put_back(trial)
@@ -219,8 +237,9 @@ class Book:
                 self.settle(trial, State.PRUNED)
             else:
                 trial.observations = self.ledger.read_observations(trial.number)
-        self._keep_models([row for row in self.rows if State(row.state) in SETTLED])
-        return again
+        settled = (trial.row for trial in self.trials.values() if trial.state in SETTLED)
+        self._keep_models([row for row in settled if has_folders(self.paths.trial(row.number))])
+        return [*odd_rows(rows, self.metric, [*verdicts, *costs]), *again]
 
     def _bring_back(self) -> list[str]:
         """Failed trials that may be tried more often now; Optuna hears of them and of those that
@@ -231,7 +250,8 @@ class Book:
                 self.put_back(trial)
                 failed = f"trial {trial.number} is tried again: run.retries is {retries} now"
                 said.append(f"{failed}, and it failed {trial.row.failures} times")
-        self.asker.untell([trial.number for trial in self.originals if trial.state not in SETTLED])
+        under_way = self.roster.of(State.WAITING, State.RUNNING)
+        self.asker.untell([trial.number for trial in under_way])
         return said
 
     # --- what is known
@@ -261,7 +281,8 @@ class Book:
 
     def judge(self, trial: Trial) -> Verdict:
         """At the window; a prior from past studies stands in the evidence, numbers and digest."""
-        own, cohort, history = trial.in_cohort(self.metric), self.cohort_of(trial), self.history
+        own, history = trial.in_cohort(self.metric), self.history
+        cohort = self.roster.cohort_of(trial)
         if history is None:
             return judge(own, cohort, self.settings)
         verdict = judge(own, cohort, self.settings, history.prior)
@@ -270,7 +291,7 @@ class Book:
 
     @property
     def best(self) -> TrialRow | None:
-        return best_trial(self.rows, self.metric, self.confirm)
+        return best_trial(self.roster.contenders, self.metric, self.confirm)
 
     @property
     def confirm(self) -> Plan:
@@ -282,28 +303,9 @@ class Book:
         return [trial.row for trial in self.trials.values()]
 
     @property
-    def originals(self) -> list[Trial]:
-        """All trials but the repeats."""
-        return [trial for trial in self.trials.values() if not trial.is_repeat]
-
-    def cohort_of(self, trial: Trial) -> list[CohortTrial]:
-        """All trials; without its window one that was looked at in another way, as `pruning` may
-        have changed. Its expected miss counts all the same."""
-
-        def look(other: Trial) -> list[Any]:
-            window = other.row.window or {}
-            return [window.get("samples"), window.get("early_eval_num")]
-
-        cohort = [(other, other.in_cohort(self.metric)) for other in self.originals]
-        return [
-            seen if look(other) == look(trial) else replace(seen, window=None)
-            for other, seen in cohort
-        ]
-
-    @property
     def outlook(self) -> Outlook | None:
         """What a further trial can hope for."""
-        return outlook(self.rows, self.metric, self.loaded.study.pruning.model_dump())
+        return outlook_of(self.roster.phases, self.loaded.study.pruning.model_dump())
 
     @property
     def is_stopped(self) -> bool:
@@ -316,35 +318,28 @@ class Book:
     @property
     def num_not_started(self) -> int:
         """Of the trials that the study would have."""
-        planned = num_planned(self.loaded.study.to_document(), len(self.originals))
-        return max(0, planned - len(self.originals))
+        planned = num_planned(self.loaded.study.to_document(), self.roster.originals)
+        return max(0, planned - self.roster.originals)
 
     def state_after(self, outcome: Outcome) -> StudyState:
+        rows = [trial.row for trial in self.trials.values()]
         if outcome in FINISHED:
-            return study_state([row.state for row in self.rows], is_finished=True)
+            return study_state([row.state for row in rows], is_finished=True)
         document = self.loaded.study.to_document()
         no_new = self.is_stopped or EXHAUSTED in self.ledger.read_notes()
-        return standing(document, self.rows, self.metric, no_new=no_new)
+        return standing(document, rows, self.metric, no_new=no_new)
 
     def incumbent(self) -> dict[str, float]:
         """The best finished objective, lower is better, and median - best; {} before there is one.
 
         Under the names that evidence has for them."""
-        objectives = [
-            seen.objective
-            for trial in self.originals
-            if (seen := trial.in_cohort(self.metric)).objective is not None
-        ]
+        objectives = self.roster.objectives
         if not objectives:
             return {}
         return {"best": min(objectives), "spread": median(objectives) - min(objectives)}
 
-    def count(self, *states: State) -> int:
-        """Of the originals."""
-        return sum(trial.state in states for trial in self.originals)
-
     def _book(self, cost: Cost) -> None:
-        self.costs[(cost.trial, cost.attempt, cost.what)] = cost
+        self.trials[cost.trial].costs[(cost.attempt, cost.what)] = cost
         self.ledger.book(cost)
 
     def _spec(self, asked: Asked) -> TrialSpec:
@@ -356,5 +351,6 @@ class Book:
             str(self.paths.data),
             str(self.paths.trial(asked.number)),
             self.threads_per_trial,
+            self._model,
         )
         return replace(spec, seed=spec.seed + seed_index(asked.number))

@@ -163,6 +163,7 @@ def recipes(
 @app.command
 def evidence(
     *studies: str,
+    max_runs: int = 500,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Show what the early dynamics were worth: alone, and beyond the configuration.
@@ -171,12 +172,14 @@ def evidence(
     ----------
     studies
         Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
+    max_runs
+        Of a study with more runs look at a sample of so many.
     json_
         Print one JSON document.
     """
     from sweep.evidence import show_evidence
 
-    return show_evidence(_some(studies), as_json=json_)
+    return show_evidence(_some(studies), max_runs, as_json=json_)
 
 
 @app.command
@@ -195,6 +198,7 @@ def replay(
     orders: int = 5,
     points: int = 20,
     seed: int = 0,
+    max_runs: int = 500,
     figure: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
@@ -230,6 +234,8 @@ def replay(
         How many points of each curve the rivals that look more than once get to see.
     seed
         Of the orders and the audits.
+    max_runs
+        Of a study with more runs replay a sample of so many.
     figure
         Draw regret against compute into this file (SVG, PNG or PDF).
     json_
@@ -256,6 +262,7 @@ def replay(
         num_orders=orders,
         num_points=points,
         seed=seed,
+        max_runs=max_runs,
         figure=figure,
         as_json=json_,
     )
@@ -270,6 +277,7 @@ def tune(
     workers: int = 1,
     orders: int = 5,
     seed: int = 0,
+    max_runs: int = 200,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Show the pruning thresholds worth using, what they save and what they cost.
@@ -290,6 +298,8 @@ def tune(
         How often each study is replayed, its trials in an order shuffled by the seed.
     seed
         Of the orders and the folds.
+    max_runs
+        Of a study with more runs replay a sample of so many.
     json_
         Print one JSON document.
     """
@@ -303,6 +313,7 @@ def tune(
         num_workers=workers,
         num_orders=orders,
         seed=seed,
+        max_runs=max_runs,
         as_json=json_,
     )
 

@@ -22,6 +22,7 @@ from sweep.paths import StudyPaths
 from sweep.printing import make_console, plain, print_lines
 from sweep.progress import RunningTrial, Status, counts, duration
 from sweep.text_table import Column, table_lines, table_width
+from trainer.safe_text import safe
 
 _REFRESH_S = 0.25
 _REASON = 50  # columns that a reason needs beside its trial's numbers
@@ -139,7 +140,7 @@ def _print_table(
     highlight: int | None = None,
 ) -> None:
     text = Text()
-    clean = [[plain(cell).plain for cell in row] for row in rows]
+    clean = [[safe(cell) for cell in row] for row in rows]
     for index, line in table_lines(columns, clean, console.width):
         style = "bold green" if index is not None and index == highlight else ""
         text.append(line + "\n", style=style)

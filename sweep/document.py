@@ -121,8 +121,13 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def finite(value: Any) -> Any:
     """The value with every NaN and infinity turned to None, so that it is JSON."""
+    if type(value) in _PLAIN:  # most of a large document
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -18,6 +18,7 @@ from predictor.verdicts import limits, statements
 from sweep.document import finite
 from sweep.evidence_text import print_evidence
 from sweep.printing import make_console
+from sweep.sampling import sample, sample_part
 from sweep.sources import read_sources
 from trainer.streams import print_json
 
@@ -25,10 +26,18 @@ LEAST_JUDGED = 8  # finished runs of a study whose prunes are judged
 ORDERS = 3  # that they are shuffled in
 
 
-def show_evidence(texts: Sequence[str], as_json: bool) -> int:
-    """Print the evidence of every group in the sources; UserError where one cannot be read."""
-    studies = read_sources(texts)
+def show_evidence(texts: Sequence[str], max_runs: int, as_json: bool) -> int:
+    """Print the evidence of every group in the sources, of `max_runs` runs each at most; UserError
+    where one cannot be read."""
+    studies, samples = sample(whole := read_sources(texts), max_runs)
     document = evidence_document(studies)
+    document["samples"] = sample_part(samples)
+    if samples:
+        document["audits"] = finite(_audits(whole))
+    for one in samples:
+        study = next(study for study in document["studies"] if study["name"] == one.group)
+        study["limits"].insert(0, one.text)
+        study["audits"] = finite(_audits([s for s in whole if s.name == one.group]))
     if as_json:
         print_json(document)
     else:

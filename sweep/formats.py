@@ -79,11 +79,12 @@ def varying(document: Mapping[str, Any]) -> list[str]:
         space: dict[str, Any] = document["resolved"].get("search", {}).get("space", {})
         return [name for name, entry in space.items() if isinstance(entry, dict)]
     names = dict.fromkeys(name for trial in trials for name in trial["params"])
-    return [
-        name
-        for name in names
-        if len({json.dumps(trial["params"].get(name), sort_keys=True) for trial in trials}) > 1
-    ]
+    return [name for name in names if _differ([trial["params"].get(name) for trial in trials])]
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    first = json.dumps(values[0], sort_keys=True)
+    return any(json.dumps(value, sort_keys=True) != first for value in values[1:])
 
 
 def scattered(mean: float, sd: float | None, num_new: int) -> str:

@@ -12,6 +12,7 @@ from sweep.accounting import Usage, account, audit_cost, decisive, usage_by_tria
 from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
+from sweep.odd_rows import odd_rows
 from sweep.paths import StudyPaths
 from sweep.repeats import Plan, confirm_part, is_repeat
 from sweep.standing import EXHAUSTED, standing
@@ -167,7 +168,7 @@ def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
         "total": study.document.get("run", {}).get("trials"),
         "predictor": study.predictor,
         "created_s": study.created_s,
-        "notes": notes,
+        "notes": [*notes, *odd_rows(trials, metric, [*decisions, *usage])],
         "base": base,
         "trials": [
             trial_part(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +21,7 @@ import sqlalchemy as sa
 from predictor.types import Observation, Settings, Verdict
 from sweep import tables as t
 
+ROWS_AT_ONCE = 10_000  # that are read from the storage
 BASE = -1  # the trial number that the base model's costs are booked under
 
 
@@ -204,59 +207,65 @@ class Ledger:
 
     def read_trials(self) -> list[TrialRow]:
         """By number."""
-        query = t.trials.select().where(t.trials.c.study == self.study).order_by(t.trials.c.number)
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        names = TrialRow.__dataclass_fields__
-        return [TrialRow(**{name: getattr(row, name) for name in names}) for row in rows]
+        columns = (t.trials.c[name] for name in TrialRow.__dataclass_fields__)
+        here = t.trials.c.study == self.study
+        query = sa.select(*columns).where(here).order_by(t.trials.c.number)
+        return [TrialRow(*row) for row in self._rows(query)]
 
     def read_observations(self, trial: int) -> list[Observation]:
         """In the order of their steps."""
-        o = t.observations.c
-        query = (
-            t.observations.select()
-            .where((o.study == self.study) & (o.trial == trial))
-            .order_by(o.step)
-        )
+        query = self._observations_query().where(t.observations.c.trial == trial)
+        return [_observation(row) for _, *row in self._rows(query)]
+
+    def stream_observations(self) -> Generator[tuple[int, list[Observation]]]:
+        """Of each trial that has any, by number; no more than a few thousand steps in memory."""
         with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        names = Observation.__dataclass_fields__
-        return [
-            Observation(
-                **{name: getattr(row, name) for name in names if name not in ("loss", "grad_norm")},
-                loss=math.nan if row.loss is None else row.loss,
-                grad_norm=math.nan if row.grad_norm is None else row.grad_norm,
-            )
-            for row in rows
-        ]
+            query = self._observations_query().execution_options(yield_per=ROWS_AT_ONCE)
+            for trial, rows in groupby(connection.execute(query), key=itemgetter(0)):
+                yield trial, [_observation(row) for _, *row in rows]
+
+    def _observations_query(self) -> sa.Select[Any]:
+        """Columns: the trial, then an Observation's fields."""
+        o = t.observations.c
+        columns = (o[name] for name in Observation.__dataclass_fields__)
+        return sa.select(o.trial, *columns).where(o.study == self.study).order_by(o.trial, o.step)
 
     def read_decisions(self) -> list[Decision]:
         """In the order they were taken."""
+        d = t.decisions.c
+        verdict = d.action, d.kind, d.reason, d.probability, d.evidence
         query = (
-            t.decisions.select()
-            .where(t.decisions.c.study == self.study)
-            .order_by(t.decisions.c.at_s)
+            sa.select(d.trial, d.moment, d.step, d.predictor, d.settings, *verdict)
+            .where(d.study == self.study)
+            .order_by(d.at_s)
         )
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
         return [
-            Decision(
-                row.trial,
-                row.moment,
-                row.step,
-                Verdict(row.action, row.kind, row.reason, row.probability, row.evidence),
-                row.predictor,
-                Settings(**row.settings),
-            )
-            for row in rows
+            Decision(trial, moment, step, Verdict(*verdict), predictor, Settings(**settings))
+            for trial, moment, step, predictor, settings, *verdict in self._rows(query)
         ]
 
+    def read_verdicts(self) -> dict[int, dict[str, Verdict]]:
+        """By trial and moment, in the order they were taken, without their evidence: it is by far
+        the most of them, and a driver that goes on acts on what was decided alone."""
+        d = t.decisions.c
+        query = (
+            sa.select(d.trial, d.moment, d.action, d.kind, d.reason, d.probability)
+            .where(d.study == self.study)
+            .order_by(d.at_s)
+        )
+        found: dict[int, dict[str, Verdict]] = {}
+        for trial, moment, *verdict in self._rows(query):
+            found.setdefault(trial, {})[moment] = Verdict(*verdict)
+        return found
+
     def read_costs(self) -> list[Cost]:
-        query = t.costs.select().where(t.costs.c.study == self.study)
+        columns = (t.costs.c[name] for name in Cost.__dataclass_fields__)
+        query = sa.select(*columns).where(t.costs.c.study == self.study)
+        return [Cost(*row) for row in self._rows(query)]
+
+    def _rows(self, query: Any) -> Sequence[Any]:
         with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        names = Cost.__dataclass_fields__
-        return [Cost(**{name: getattr(row, name) for name in names}) for row in rows]
+            return connection.execute(query).all()
 
     def read_notes(self) -> list[str]:
         query = (
@@ -264,3 +273,15 @@ class Ledger:
         )
         with self.engine.connect() as connection:
             return list(connection.scalars(query))
+
+
+def _observation(row: Sequence[Any]) -> Observation:
+    """Of its fields, in their order; the storage has no NaN."""
+    seen = Observation(*row)
+    if seen.loss is not None and seen.grad_norm is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        return seen
+    return replace(seen, loss=_or_nan(seen.loss), grad_norm=_or_nan(seen.grad_norm))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.ledger import Decision, TrialRow
-from sweep.trial import expected_miss, turned
+from sweep.trial import ended_with, expected_miss
 
 
 def expected_misses(
@@ -79,11 +79,3 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
     objective = ended_with(trial, metric)
     goal = best - decision.settings.min_gain * spread
     return objective is not None and objective < best and objective <= goal
-
-
-def ended_with(trial: TrialRow, metric: str) -> float | None:
-    """The objective turned so that lower is better; None where there is none, or not finite."""
-    if trial.state != "completed" or trial.objective is None or not math.isfinite(trial.objective):
-        return None
-    assert trial.measurements is not None
-    return turned(metric, trial.objective, trial.measurements[metric]["num"])

@@ -92,7 +92,7 @@ class Driver:
     def _next_trial(self) -> Trial | None:
         """One that waits, or a new one, or a repeat of the best when those have ended."""
         trial, why = self._next_original()
-        if trial is not None or self.book.count(State.RUNNING):
+        if trial is not None or self.book.roster.count(State.RUNNING):
             return trial
         trial = self.book.next_repeat()
         if trial is None and not self._in_slot:
@@ -101,9 +101,10 @@ class Driver:
 
     def _next_original(self) -> tuple[Trial | None, Outcome | None]:
         """Without one: why the study ends before it has its trials, if it does."""
-        if self.book.count(*SETTLED, State.RUNNING) >= self.book.loaded.study.run.trials:
+        roster = self.book.roster
+        if roster.count(*SETTLED, State.RUNNING) >= self.book.loaded.study.run.trials:
             return None, None
-        waiting = [t for t in self.book.originals if t.state is State.WAITING]
+        waiting = roster.of(State.WAITING)
         if waiting:
             return min(waiting, key=lambda trial: trial.number), None
         if self.book.is_stopped:
@@ -294,14 +295,13 @@ class Driver:
         self.view.show(
             study_status(
                 study.name,
-                list(self.book.trials.values()),
-                list(self.book.costs.values()),
+                self.book.roster,
+                base_flops=self.book.base_flops,
                 total=study.run.trials,
                 num_repeats=study.run.confirm.top * study.run.confirm.seeds,
                 num_slots=len(self.slots),
                 elapsed_s=time.monotonic() - self._began_s,
                 best=self.book.best,
-                metric=self.book.metric,
                 searched=searched(study),
             )
         )

@@ -28,6 +28,7 @@ from sweep.document import finite
 from sweep.figures import check_figure, draw_replay
 from sweep.printing import make_console
 from sweep.replay_text import cautions, print_replay, verdict
+from sweep.sampling import sample, sample_part
 from sweep.sources import read_sources
 from sweep.study import Pruning
 from trainer.spec import UserError
@@ -47,12 +48,13 @@ def show_replay(
     num_orders: int,
     num_points: int,
     seed: int,
+    max_runs: int,
     figure: Path | None,
     as_json: bool,
 ) -> int:
     """Print the comparison; UserError for a source that cannot be read or an option out of range.
 
-    `settings`: those of `pruning` that are not to have their defaults.
+    `settings`: those of `pruning` that are not to have their defaults. `max_runs`: of each group.
     """
     least = {"workers": (num_workers, 1), "orders": (num_orders, 1), "seed": (seed, 0)}
     least["points"] = (num_points, LEAST_POINTS)
@@ -63,7 +65,8 @@ def show_replay(
         check_figure(figure)
     pruning, window = read_settings(settings)
     policies = policies_of(pruning, window, num_points if against_all else None)
-    studies, without_end = _replayable(read_sources(texts))
+    studies, samples = sample(read_sources(texts), max_runs, seed)
+    studies, without_end = _replayable(studies)
     replays = _with_progress(studies, policies, pruning, num_orders, num_workers, seed)
     document = replay_document(studies, policies, replays, pruning, window)
     document |= {
@@ -72,9 +75,10 @@ def show_replay(
         "points": num_points if against_all else None,
         "seed": seed,
         "groups_without_end": without_end,
+        "samples": sample_part(samples),
     }
     document["verdict"] = verdict(document)
-    document["cautions"] = cautions(document)
+    document["cautions"] = [*(one.text for one in samples), *cautions(document)]
     if as_json:
         print_json(document)
     else:

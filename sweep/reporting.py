@@ -38,7 +38,7 @@ def report(book: Book, outcome: Outcome) -> None:
     if outcome is Outcome.STOPPED:
         print_lines([_stopped(book)])
     elif outcome is Outcome.EXHAUSTED:
-        tried, total = len(book.originals), book.loaded.study.run.trials
+        tried, total = book.roster.originals, book.loaded.study.run.trials
         also = (
             "Configurations that would train alike are tried once; a wider space is another study."
         )
@@ -52,7 +52,7 @@ def _stopped(book: Book) -> str:
     assert found is not None
     left = book.num_not_started
     return (
-        f"The study has been stopped. {found.sentence()} {left} of {left + len(book.originals)} "
+        f"The study has been stopped. {found.sentence()} {left} of {left + book.roster.originals} "
         "trials were not started. To go on: --set pruning.stop=false, or pruning.risk of "
         f"{math.floor(1000 * found.before) / 1000:g} or below."
     )

@@ -18,11 +18,12 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 
 from sweep.budgets import budget_samples, check_rows, window_samples
 from sweep.checks import PARAMS, searched_names
 from sweep.config import LoadedStudy, resolve_source
+from sweep.optuna_quick import QuickTPE
 from sweep.study import Study
 from trainer.spec import LoraSpec, ModelSpec, TrialSpec
 
@@ -127,7 +128,12 @@ def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> Ba
         case "tpe":
             # random draws for the first third of a small study; Optuna's 10 would be most of it
             startup = min(10, max(5, study.run.trials // 3))
-            return TPESampler(seed=seed, n_startup_trials=startup, constant_liar=parallel)
+            return QuickTPE(
+                distributions(study),
+                seed=seed,
+                n_startup_trials=startup,
+                constant_liar=parallel,
+            )
         case "qmc":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -165,10 +171,14 @@ def trial_spec(
     data_dir: str | Path,
     trial_dir: str | Path,
     num_threads: int = 0,
+    model: ModelSpec | None = None,
 ) -> TrialSpec:
-    """All trials share the study's seed: what differs between them is then not the data's order."""
+    """All trials share the study's seed: what differs between them is then not the data's order.
+
+    `model`: as `model_spec` gives it, which looks for the folder.
+    """
     study = loaded.study
-    model = model_spec(loaded)
+    model = model or model_spec(loaded)
     if "lora_rank" in params:
         lora = LoraSpec(
             params["lora_rank"], model.lora.alpha, model.lora.dropout, model.lora.targets

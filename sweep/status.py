@@ -1,13 +1,13 @@
-"""Where a running study stands, in numbers, from the driver's trials and costs."""
+"""Where a running study stands, in numbers, from the driver's trials."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.accounting import account, usage_by_trial
-from sweep.ledger import Cost, TrialRow
+from sweep.ledger import TrialRow
 from sweep.progress import RunningTrial, Status
-from sweep.trial import SETTLED, State, Trial
+from sweep.roster import Roster, Totals
+from sweep.trial import State, Trial
 
 
 def running_trial(trial: Trial, searched: Sequence[str]) -> RunningTrial:
@@ -27,57 +27,50 @@ def running_trial(trial: Trial, searched: Sequence[str]) -> RunningTrial:
 
 def study_status(
     name: str,
-    trials: Sequence[Trial],
-    costs: Sequence[Cost],
+    roster: Roster,
     *,
+    base_flops: float,
     total: int,
     num_repeats: int,
     num_slots: int,
     elapsed_s: float,
     best: TrialRow | None,
-    metric: str,
     searched: Sequence[str],
 ) -> Status:
-    def count(state: State) -> int:
-        return sum(trial.state is state for trial in trials if not trial.is_repeat)
-
-    settled = [trial for trial in trials if trial.state in SETTLED]
-    running = [trial for trial in trials if trial.state is State.RUNNING]
+    """`base_flops`: of measuring the base model. Reads the trials under way and no others."""
+    running, settled = roster.running, roster.totals
+    under_way = [*running, *roster.of(State.WAITING)]
     return Status(
         study=name,
         running=[running_trial(trial, searched) for trial in running],
-        completed=count(State.COMPLETED),
-        pruned=count(State.PRUNED),
-        audited=sum(trial.is_audited for trial in trials),
-        failed=count(State.FAILED),
+        completed=roster.count(State.COMPLETED),
+        pruned=roster.count(State.PRUNED),
+        audited=settled.audited + sum(trial.is_audited for trial in under_way),
+        failed=roster.count(State.FAILED),
         total=total,
-        saved_share=_saved_share(settled, costs) if settled else None,
+        saved_share=_saved_share(settled, base_flops),
         elapsed_s=elapsed_s,
-        left_s=_left_s(settled, running, costs, total + num_repeats, num_slots),
-        best=f"trial {best.number}: {metric} {best.objective:.4g}" if best else "",
+        left_s=_left_s(settled, running, total + num_repeats, num_slots),
+        best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
     )
 
 
-def _saved_share(settled: Sequence[Trial], costs: Sequence[Cost]) -> float | None:
-    rows = [trial.row for trial in settled]
-    return account(rows, usage_by_trial(costs), {})["saved_share"]
-
-
-def _left_s(
-    settled: Sequence[Trial],
-    running: Sequence[Trial],
-    costs: Sequence[Cost],
-    total: int,
-    num_slots: int,
-) -> float | None:
-    """What the trials to come take if they take what the settled ones did."""
-    if not settled:
+def _saved_share(settled: Totals, base_flops: float) -> float | None:
+    """As accounting.account; None before a trial is settled."""
+    planned = base_flops + settled.planned_flops
+    if not settled.num or planned <= 0:
         return None
-    numbers = {trial.number for trial in settled}
-    mean_s = sum(cost.seconds for cost in costs if cost.trial in numbers) / len(settled)
+    return (planned - base_flops - settled.used_flops) / planned
+
+
+def _left_s(settled: Totals, running: Sequence[Trial], total: int, num_slots: int) -> float | None:
+    """What the trials to come take if they take what the settled ones did."""
+    if not settled.num:
+        return None
     under_way = sum(
         trial.observations[-1].step / trial.spec.num_steps
         for trial in running
         if trial.observations
     )
-    return max(0.0, total - len(settled) - under_way) * mean_s / num_slots
+    mean_s = settled.seconds / settled.num
+    return max(0.0, total - settled.num - under_way) * mean_s / num_slots

@@ -7,14 +7,14 @@ are not compared, so each phase that a window of the study closed in must say so
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweep import formats as f
 from sweep.ledger import TrialRow
-from sweep.misses import ended_with
 from sweep.repeats import is_repeat
+from sweep.trial import ended_with
 
 BEGINNING = "Further trials are unlikely to help"
 WITHDRAWN = "Further trials may help after all"
@@ -47,7 +47,29 @@ class Outlook:
         return f"{WITHDRAWN}: {beats}, not below the risk {self.risk:.2f}."
 
 
+Phases = Mapping[int, Collection[tuple[int, float]]]
+"""by the phase that windows closed in: finished trials and their objectives, lower is better"""
+
+
+def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
+    """Of originals with a window."""
+    phases: dict[int, list[tuple[int, float]]] = {}
+    for trial in trials:
+        if is_repeat(trial.number) or trial.window is None:
+            continue
+        ended = phases.setdefault(trial.window["phase"], [])
+        objective = ended_with(trial, metric)
+        if objective is not None:
+            ended.append((trial.number, objective))
+    return phases
+
+
 def outlook(trials: Iterable[TrialRow], metric: str, pruning: Mapping[str, Any]) -> Outlook | None:
+    """As `outlook_of`."""
+    return outlook_of(phases_of(trials, metric), pruning)
+
+
+def outlook_of(phases: Phases, pruning: Mapping[str, Any]) -> Outlook | None:
     """None before every phase has `startup` finished trials, where they tie, and with pruning off.
 
     `pruning`: of the study file; its enabled, risk, min_gain and startup count.
@@ -55,24 +77,17 @@ def outlook(trials: Iterable[TrialRow], metric: str, pruning: Mapping[str, Any])
     risk, startup = pruning.get("risk"), pruning.get("startup", 1)
     if risk is None or not pruning.get("enabled", True):
         return None
-    phases: dict[int, list[tuple[float, int]]] = {}
-    for trial in trials:
-        if is_repeat(trial.number) or trial.window is None:
-            continue
-        ended = phases.setdefault(trial.window["phase"], [])
-        objective = ended_with(trial, metric)
-        if objective is not None:
-            ended.append((objective, trial.number))
     if not phases or min(map(len, phases.values())) < startup:
         return None
     from predictor.model import chance_of_another  # numpy: inspect is to answer at once
 
     found: list[Outlook] = []
     for ended in phases.values():
-        before = chance_of_another([y for y, _ in ended], pruning.get("min_gain", 0.0))
+        before = chance_of_another([y for _, y in ended], pruning.get("min_gain", 0.0))
         if before is None:
             return None
-        found.append(Outlook(before, min(ended)[1], risk))
+        _, incumbent = min((y, number) for number, y in ended)
+        found.append(Outlook(before, incumbent, risk))
     return max(found, key=lambda one: one.before)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from operator import attrgetter
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +21,7 @@ from sweep.misses import audit_of, is_miss
 from sweep.paths import StudyPaths
 from sweep.repeats import is_repeat, original_of, seed_index
 from sweep.storage import refuse_older
-from sweep.trial import SETTLED, turned
+from sweep.trial import SETTLED, objective_of, turned
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 RUN_TYPES = {
@@ -68,6 +68,19 @@ STEP_TYPES = {
     "phase": "int64",
     "seconds": "float64",
 }
+# columns of the steps, and what an observation calls them
+PLACE = {
+    "step": "step",
+    "samples": "samples_seen",
+    "tokens": "loss_tokens_seen",
+    "input_tokens": "input_tokens_seen",
+    "phase": "phase",
+}
+MEASURED = {
+    name: name
+    for name in ("loss", "grad_norm", "lr", "grad_sq_noise_free", "grad_sq_noise", "seconds")
+}
+STEPS_A_FRAME = 100_000
 # of the study file's model section: what else it has does not change what is asked
 MODEL_KEYS = ("base", "tuning", "lora", "dtype", "weights")
 PATH_KEYS = ("train", "eval", "phases")  # of its data section; the files' content is compared
@@ -103,20 +116,37 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
         studies = _labelled(opened)
         _refuse_other_questions(studies)
         runs: list[Row] = []
-        steps: list[Row] = []
-        keys = count()
+        steps = _StepTable()
         for study in studies:
-            decisions = study.ledger.read_decisions()
-            for trial in study.trials:
-                own = [decision for decision in decisions if decision.trial == trial.number]
-                seen = _without_gap(study.ledger.read_observations(trial.number))
-                runs.append(run := {"run": next(keys), **_run(study, trial, own, seen)})
-                steps += [{"run": run["run"], **step} for step in _steps(trial, run, seen)]
+            decisions = _by_trial(study.ledger.read_decisions())
+            usual = _window_samples(study.trials)
+            for trial, seen in _with_observations(study):
+                own = decisions.get(trial.number, [])
+                run = {"run": len(runs), **_run(study, trial, own, seen, usual)}
+                runs.append(run)
+                steps.add(trial, run, seen)
     if not runs:
         raise UserError(f"no trial of {', '.join(texts)} is completed, pruned or failed yet")
-    return StudyTables(
-        _frame(runs, RUN_TYPES), _frame(steps, STEP_TYPES), sum(s.num_unsettled for s in studies)
-    )
+    num_unsettled = sum(study.num_unsettled for study in studies)
+    return StudyTables(_frame(runs, RUN_TYPES), steps.frame(), num_unsettled)
+
+
+def _with_observations(study: _Study) -> Iterator[tuple[TrialRow, Sequence[Observation]]]:
+    """The study's trials, by number; observations of others are passed over."""
+    stream = study.ledger.stream_observations()
+    number, seen = -1, list[Observation]()
+    for trial in study.trials:
+        while number < trial.number and (following := next(stream, None)) is not None:
+            number, seen = following
+        yield trial, _without_gap(seen) if number == trial.number else []
+    stream.close()
+
+
+def _by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:
+    found: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        found.setdefault(decision.trial, []).append(decision)
+    return found
 
 
 def _frame(rows: Sequence[Row], types: Mapping[str, str]) -> pd.DataFrame:
@@ -128,15 +158,17 @@ def _frame(rows: Sequence[Row], types: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _run(
-    study: _Study, trial: TrialRow, decisions: Sequence[Decision], seen: Sequence[Observation]
+    study: _Study,
+    trial: TrialRow,
+    decisions: Sequence[Decision],
+    seen: Sequence[Observation],
+    usual: int | None,
 ) -> Row:
+    """`usual`: where most windows of the study closed."""
     document = study.row.document
     metric, seed = document["objective"]["metric"], document["run"]["seed"]
     seed += seed_index(trial.number)
-    window, final = trial.window or {}, None
-    if trial.state == "completed" and trial.objective is not None:
-        assert trial.measurements is not None
-        final = turned(metric, trial.objective, trial.measurements[metric]["num"])
+    window, final = trial.window or {}, objective_of(trial, metric)
     early = window.get("early_eval")
     pruned = trial.state == "pruned"
     pruning = next((d for d in decisions if pruned and d.verdict.action == "prune"), None)
@@ -150,7 +182,7 @@ def _run(
         "seed": seed,
         "horizon_step": trial.num_steps,
         "horizon_samples": trial.num_steps * trial.params["batch_size"],
-        "window_samples": window.get("samples", _window_samples(study.trials)),
+        "window_samples": window.get("samples", usual),
         "warmup_steps": math.ceil(trial.params.get("warmup_ratio", 0.0) * trial.num_steps),
         "state": trial.state,
         "pruned_by": pruning.verdict.kind if pruning is not None else None,
@@ -180,47 +212,56 @@ def _audit(trial: TrialRow, decisions: Sequence[Decision], metric: str) -> Row:
     }
 
 
-def _steps(trial: TrialRow, run: Row, seen: Sequence[Observation]) -> Iterator[Row]:
-    """Its training steps, then its evaluations: the early one and the last."""
-    for one in seen:
-        yield _step(run, one, loss=one.loss, grad_norm=one.grad_norm, **_measured(one))
-    if _is_number(run["early_eval"]):
-        samples = run["window_samples"]
-        closing_step = next((one for one in seen if one.samples_seen >= samples), None)
-        if closing_step is not None:
-            yield _step(run, closing_step, eval_loss=run["early_eval"])
-    if _is_number(run["final_eval_loss"]) and seen:
-        yield {
-            **_step(run, seen[-1], eval_loss=run["final_eval_loss"]),
-            "step": run["horizon_step"],
-            "samples": run["horizon_samples"],
-            "fraction": 1.0,
+class _StepTable:
+    """Training steps and evaluations as columns, put into frames before they grow large."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in STEP_TYPES}
+        self.frames: list[Any] = []
+
+    def add(self, trial: TrialRow, run: Row, seen: Sequence[Observation]) -> None:
+        """A run's training steps, then its evaluations: the early one and the last."""
+        self._add_training(run, seen)
+        if _is_number(run["early_eval"]):
+            samples = run["window_samples"]
+            closing_step = next((one for one in seen if one.samples_seen >= samples), None)
+            if closing_step is not None:
+                self._add_evaluation(run, closing_step, run["early_eval"])
+        if _is_number(run["final_eval_loss"]) and seen:
+            end = {"step": run["horizon_step"], "samples": run["horizon_samples"], "fraction": 1.0}
+            self._add_evaluation(run, seen[-1], run["final_eval_loss"], **end)
+        if len(self.columns["run"]) >= STEPS_A_FRAME:
+            self._close_frame()
+
+    def _add_training(self, run: Row, seen: Sequence[Observation]) -> None:
+        columns, horizon = self.columns, run["horizon_step"]
+        columns["run"] += [run["run"]] * len(seen)
+        columns["fraction"] += [one.step / horizon for one in seen]
+        columns["eval_loss"] += [None] * len(seen)
+        for name, own in {**PLACE, **MEASURED}.items():
+            columns[name] += map(attrgetter(own), seen)
+
+    def _add_evaluation(self, run: Row, at: Observation, value: float, **changes: float) -> None:
+        place = {name: getattr(at, own) for name, own in PLACE.items()}
+        row = {"run": run["run"], "fraction": at.step / run["horizon_step"], **place, **changes}
+        for name, column in self.columns.items():
+            column.append(value if name == "eval_loss" else row.get(name))
+
+    def _close_frame(self) -> None:
+        series = {
+            name: pd.Series(self.columns[name], dtype=kind)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            for name, kind in STEP_TYPES.items()
         }
+        self.frames.append(pd.DataFrame(series))
+        self.columns = {name: [] for name in STEP_TYPES}
+
+    def frame(self) -> pd.DataFrame:
+        self._close_frame()
+        return pd.concat(self.frames, ignore_index=True)
 
 
 def _is_number(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
-
-
-def _step(run: Row, seen: Observation, **values: float | None) -> Row:
-    return {
-        "step": seen.step,
-        "fraction": seen.step / run["horizon_step"],
-        "samples": seen.samples_seen,
-        "tokens": seen.loss_tokens_seen,
-        "input_tokens": seen.input_tokens_seen,
-        "phase": seen.phase,
-        **values,
-    }
-
-
-def _measured(seen: Observation) -> dict[str, float | None]:
-    return {
-        "lr": seen.lr,
-        "grad_sq_noise_free": seen.grad_sq_noise_free,
-        "grad_sq_noise": seen.grad_sq_noise,
-        "seconds": seen.seconds,
-    }
 
 
 def _without_gap(seen: Sequence[Observation]) -> Sequence[Observation]:

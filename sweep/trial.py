@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -56,6 +57,10 @@ class Trial:
     spec: TrialSpec
     observations: list[Observation] = field(default_factory=list[Observation])
     verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])  # by moment
+    costs: dict[tuple[int, str], Cost] = field(default_factory=dict[tuple[int, str], Cost])
+    """by attempt and kind"""
+    on_move: Callable[[Trial, State], None] = lambda trial, before: None
+    """hears of each move, and of the state before it"""
     doing: str = ""
     last_heard_s: float = 0.0  # time.monotonic
     _attempt_tokens: int = 0
@@ -74,7 +79,9 @@ class Trial:
         return State(self.row.state)
 
     def move(self, to: State) -> None:
+        before = self.state
         move(self.row, to)
+        self.on_move(self, before)
 
     def start(self) -> None:
         """A new attempt."""
@@ -152,15 +159,11 @@ class Trial:
                 None if early is None else turned(metric, early, row.window["early_eval_num"]),
                 row.window["phase"],
             )
-        objective = None
-        if self.state is State.COMPLETED and row.objective is not None:
-            assert row.measurements is not None
-            objective = turned(metric, row.objective, row.measurements[metric]["num"])
         return CohortTrial(
             self.number,
             row.params,
             window,
-            objective,
+            objective_of(row, metric),
             self.spec.warmup_steps,
             expected_miss(self.verdicts.get("window")),
         )
@@ -171,6 +174,21 @@ def expected_miss(at_window: Verdict | None) -> float:
     if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):
         return 0.0
     return at_window.probability or 0.0  # the first version stated none
+
+
+def objective_of(row: TrialRow, metric: str) -> float | None:
+    """The objective turned so that lower is better. None of one that is not completed, and where
+    the storage has lost what was measured: nothing is learned from that trial."""
+    measured = (row.measurements or {}).get(metric)
+    if row.state != State.COMPLETED or row.objective is None or measured is None:
+        return None
+    return turned(metric, row.objective, measured["num"])
+
+
+def ended_with(row: TrialRow, metric: str) -> float | None:
+    """As `objective_of`; None where it is not finite either."""
+    objective = objective_of(row, metric)
+    return objective if objective is not None and math.isfinite(objective) else None
 
 
 def turned(metric: str, value: float, num: int) -> float:

@@ -23,6 +23,7 @@ from sweep.config import load_study
 from sweep.document import finite
 from sweep.inspect import open_study
 from sweep.printing import make_console, print_lines
+from sweep.sampling import sample, sample_part
 from sweep.sources import names_study, read_sources
 from sweep.study import Pruning
 from sweep.study_source import source_of
@@ -50,6 +51,7 @@ def show_tuning(
     num_workers: int,
     num_orders: int,
     seed: int,
+    max_runs: int,
     as_json: bool,
 ) -> int:
     """Print what the search found, and with `write` put it into a study file.
@@ -60,7 +62,7 @@ def show_tuning(
     """
     _check(risk, num_workers, num_orders, seed, write, to)
     file = _file_to_write(texts, to) if write else None
-    studies = read_sources(texts)
+    studies, samples = sample(read_sources(texts), max_runs, seed)
     reason = too_few(studies)
     if reason is not None:
         sentences = [f"{reason[0].upper()}{reason[1:]}."]
@@ -78,6 +80,8 @@ def show_tuning(
         sys.stderr.write("stopped; nothing was written\n")
         raise
     document = tuning_document(found, studies, present, num_workers, seed)
+    document["limits"] = [*(one.text for one in samples), *document["limits"]]
+    document["samples"] = sample_part(samples)
     if not as_json:
         print_tuning(document)
     failure = None if file is None else _write(file, document)

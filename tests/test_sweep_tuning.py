@@ -150,7 +150,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, other: Callable[[Candidate], Candidat
 def tune(texts: Sequence[Path | str], studies: Sequence[RecordedStudy] = (), **options: Any) -> int:
     """show_tuning, the sources holding `studies`."""
     named: dict[str, Any] = {"risk": None, "write": False, "to": None, "as_json": False}
-    named |= {"num_workers": 1, "num_orders": 2, "seed": 0}
+    named |= {"num_workers": 1, "num_orders": 2, "seed": 0, "max_runs": 200}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "read_sources", lambda texts: list(studies))
         return show_tuning([str(text) for text in texts], **(named | options))
