@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import trainer.worker
 from predictor.types import Observation, Verdict
 from tests.conftest import converse
 from trainer.spec import (
@@ -24,6 +25,8 @@ from trainer.spec import (
     PrepareSpec,
     Started,
     Stepped,
+    Stop,
+    Stopped,
     TrialSpec,
     VerdictWanted,
 )
@@ -227,16 +230,46 @@ def test_another_number_of_processes_goes_on_too(
 
 def run_and_stop(stopping: tuple[TrialSpec, int], channel: Connection) -> None:
     """Entry point: told to stop, with a checkpoint, at the end of a step."""
+    run_and_stop_while((stopping[0], "stepped", stopping[1]), channel)
+
+
+def run_and_stop_while(stopping: tuple[TrialSpec, str, int], channel: Connection) -> None:
+    """Entry point: told to stop, with a checkpoint, while it does something after a step."""
     import trainer.link
-    from trainer.spec import Stop
 
-    spec, step = stopping
-    seen = 0
+    spec, what, step = stopping
+    now = ["", 0]
 
-    def order(self: Any) -> Any:
-        nonlocal seen
-        seen += 1
-        return Stop(checkpoint=True) if seen == step else None
+    class Ordering(trainer.link.DriverLink):
+        def send(self, event: Any) -> None:
+            super().send(event)
+            if isinstance(event, Stepped):
+                now[:] = ["stepped", event.observation.step]
 
-    trainer.link.DriverLink.order = order
+        def alive(self, doing: str) -> None:
+            now[0] = doing
+
+        def order(self) -> Any:
+            return Stop(checkpoint=True) if now == [what, step] else None
+
+    setattr(trainer.worker, "DriverLink", Ordering)  # noqa: B010  a type checker would object
     run_trial(spec, channel)
+
+
+@pytest.mark.parametrize(
+    ("what", "step"), [("training", 0), ("training", 5), ("evaluating", 3), ("evaluating", 17)]
+)
+def test_a_stop_is_obeyed_within_a_step_and_within_an_evaluation(
+    drive_forked: Drive, drive: Drive, spec: TrialSpec, what: str, step: int
+) -> None:
+    spec = replace(spec, checkpoint_every_s=1e9)  # but for the one that the Stop asks for
+    expected = whole(drive, spec)
+    first = drive_forked(run_and_stop_while, (spec, what, step))
+    assert first[-1] == Stopped(step)
+    assert len(curve(first)) == step
+    rest = drive(run_trial, spec)
+    assert started(rest) == step
+    assert values(curve(first) + curve(rest)) == values(curve(expected))
+    assert rest[-1].measurements["eval_loss"].value == (
+        expected[-1].measurements["eval_loss"].value
+    )

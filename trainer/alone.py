@@ -3,11 +3,11 @@
 For debugging, and for other schedulers. SPEC.json holds what TrialSpec has (a study writes one for
 each of its trials), with `data` (what DataSpec has) in place of `data_dir` where nothing has been
 prepared yet. Every event is printed as one line of JSON; a number that is not finite is null.
-Nobody prunes: every question is answered with "go on". Ctrl-C or SIGTERM writes a checkpoint at the
-end of the step, from which the same command goes on; a second one ends at once, and so does the
-first while the data are prepared.
+Nobody prunes: every question is answered with "go on". Ctrl-C, SIGTERM or SIGHUP writes a
+checkpoint, from which the same command goes on; a second one ends at once, and so does the first
+while the data are prepared.
 Exit status: 0 finished, 1 failed, 2 a wrong spec (or not the one that the data beside it were
-prepared for), 130 stopped or killed by a signal.
+prepared for), 128 + its number after a signal (130 for Ctrl-C).
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ import contextlib
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +31,14 @@ from pydantic import TypeAdapter, ValidationError
 from predictor.types import Verdict
 from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
-from trainer.sockets import use_short_socket_folder
+from trainer.process import NotStarted, kill_server, settle_in, start
+from trainer.signals import Interrupted, Signals, exit_code
 from trainer.spec import (
     PRELOAD,
     DataSpec,
     Event,
     Failed,
+    Finished,
     Prepared,
     PrepareSpec,
     Stepped,
@@ -53,12 +51,12 @@ from trainer.spec import (
 from trainer.streams import print_json, safe_streams
 from trainer.worker import run_prepare, run_trial
 
+LAST = (Finished, Stopped, Failed, Prepared)
 GO_ON = Verdict("continue", "none", "nobody judges a trial that runs alone")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-FAILED, WRONG_SPEC, STOPPED = 1, 2, 130  # exit statuses
-EPILOG = """Ctrl-C or SIGTERM writes a checkpoint at the end of the step, from which the same
-command goes on; a second one ends at once, and so does the first while the data are prepared. Exit
-status: 0 finished, 1 failed, 2 a wrong spec, 130 stopped or killed by a signal."""
+FAILED, WRONG_SPEC = 1, 2  # exit statuses
+EPILOG = """Ctrl-C, SIGTERM or SIGHUP writes a checkpoint, from which the same command goes on; a
+second one ends at once, and so does the first while the data are prepared. Exit status: 0 finished,
+1 failed, 2 a wrong spec, 128 + its number after a signal (130 for Ctrl-C)."""
 ASKED = "asked.json"  # beside the prepared data: what they were asked to be
 DEFAULTS: dict[str, Any] = {"number": 0, "seed": 0, "window_samples": 0, "early_eval": 0}
 
@@ -72,18 +70,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("spec", type=Path, help="a JSON file with what TrialSpec has")
     parser.add_argument("--out", type=Path, help="where it writes, in place of its trial_dir")
     given = parser.parse_args(arguments)
-    with safe_streams(), Signals() as signals:
+    with safe_streams():
         try:
-            use_short_socket_folder()
-            return run(given.spec, given.out, signals)
+            with Signals():
+                return run(given.spec, given.out)
         except UserError as error:
             sys.stderr.write(f"{error}\n")
             return WRONG_SPEC
-        except KeyboardInterrupt:
-            return STOPPED
+        except Interrupted as interrupted:
+            return interrupted.exit_code
 
 
-def run(path: Path, out: Path | None, signals: Signals) -> int:
+def run(path: Path, out: Path | None) -> int:
     """Prepare the data where that is still to be done, and train; the exit status."""
     spec, data = read_spec(path, out)
     check_spec(spec)
@@ -94,10 +92,13 @@ def run(path: Path, out: Path | None, signals: Signals) -> int:
     facts = Path(spec.data_dir) / "prepared.json"
     if facts.is_file():  # the trial itself says what is wrong where it is not
         check_data(spec, json.loads(facts.read_text()))
-    status = show(events(run_trial, spec, signals))
-    if status == 0:
+    stopping = Stopping()
+    with Signals(stopping):
+        last = show(events(run_trial, spec, stopping))
+    if isinstance(last, Finished):
         remove_tree(Path(spec.trial_dir) / "checkpoints")  # nobody else waits for its end
-    return status
+        return 0
+    return FAILED if stopping.heard is None else exit_code(stopping.heard)
 
 
 def prepare(spec: TrialSpec, data: DataSpec) -> int:
@@ -115,7 +116,7 @@ def prepare(spec: TrialSpec, data: DataSpec) -> int:
             )
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    status = show(
+    last = show(
         events(
             run_prepare,
             PrepareSpec(
@@ -123,9 +124,10 @@ def prepare(spec: TrialSpec, data: DataSpec) -> int:
             ),
         )
     )
-    if status == 0:
-        write_json(folder / ASKED, asked)  # last: without it the data are prepared again
-    return status
+    if not isinstance(last, Prepared):
+        return FAILED
+    write_json(folder / ASKED, asked)  # last: without it the data are prepared again
+    return 0
 
 
 def differences(
@@ -185,129 +187,70 @@ def read_spec(path: Path, out: Path | None) -> tuple[TrialSpec, DataSpec | None]
     return spec, checked
 
 
-class Signals:
-    """SIGINT and SIGTERM, alike, from here to the end of the `with`.
-
-    The first one asks a trial that runs to stop. A second one, and any while there is no trial,
-    raises KeyboardInterrupt, and those after it do nothing.
-    """
+class Stopping:
+    """Listens to signals: the first asks the trial that runs to write a checkpoint and stop."""
 
     def __init__(self) -> None:
-        self._trial: Connection | None = None
+        self.trial: Connection | None = None
+        self.heard: signal.Signals | None = None
 
-    def __enter__(self) -> Signals:
-        self._before = {name: signal.signal(name, self._heard) for name in SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name, handler in self._before.items():
-            signal.signal(name, handler)
-
-    @contextlib.contextmanager
-    def asking(self, trial: Connection) -> Generator[None]:
-        self._trial = trial
-        try:
-            yield
-        finally:
-            self._trial = None
-
-    def _heard(self, *_: object) -> None:
-        if self._trial is not None:
-            trial, self._trial = self._trial, None
-            with contextlib.suppress(OSError):  # it is at its end anyway
-                trial.send(Stop(checkpoint=True))
-            return
-        for name in SIGNALS:
-            signal.signal(name, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def __call__(self, number: signal.Signals) -> bool:
+        if self.trial is None or self.heard is not None:
+            return False
+        self.heard = number
+        with contextlib.suppress(OSError):  # it is at its end anyway
+            self.trial.send(Stop(checkpoint=True))
+        return True
 
 
-def events(entry: Entry, spec: Any, signals: Signals | None = None) -> Generator[Event]:
+def events(entry: Entry, spec: Any, stopping: Stopping | None = None) -> Generator[Event]:
     """Of an entry point of trainer.worker, in a process of its own, which ends with this."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOAD))
-    start_server()
-    ours, theirs = context.Pipe()
-    process = context.Process(target=run_apart, args=(entry, spec, theirs))
     try:
-        with signals.asking(ours) if signals else contextlib.nullcontext():
-            try:
-                process.start()
-            except (EOFError, OSError) as error:
-                why = f"its process could not be started ({type(error).__name__})"
-                yield Failed("lost", why)
-                return
-            theirs.close()
-            with contextlib.suppress(EOFError, ConnectionError):
-                while True:
-                    event = ours.recv()
-                    yield event
-                    if isinstance(event, VerdictWanted):
-                        with contextlib.suppress(OSError):  # its last words are still to be read
-                            ours.send(GO_ON)
-            process.join()
-        if process.exitcode:
-            yield Failed("killed", f"the process ended with exit code {process.exitcode}")
-    finally:
-        kill(process)
-
-
-def start_server() -> None:
-    """It must not hear the terminal's Ctrl-C, above all not while it imports."""
-    resource_tracker.ensure_running()  # first: it unblocks what is blocked
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def kill(process: BaseProcess) -> None:
-    """And all it started: it leads a group, but in its first moments, when it is alone."""
-    if process.pid is None:
-        # Still to be forked: the server would go on importing, and complain that we have gone.
-        server = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
-        if server is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(server, signal.SIGKILL)
+        child = start(run_apart, (entry, spec), PRELOAD)
+    except NotStarted as error:
+        yield Failed("lost", str(error))
         return
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody left, or zombies alone
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join()
+    except Interrupted:  # the server would go on importing, and complain that we have gone
+        kill_server()
+        raise
+    said: Any = None
+    try:
+        if stopping is not None:
+            stopping.trial = child.channel
+        with contextlib.suppress(EOFError, ConnectionError):
+            while not isinstance(said, LAST):
+                said = child.channel.recv()
+                yield said
+                if isinstance(said, VerdictWanted):
+                    with contextlib.suppress(OSError):  # its last words are still to be read
+                        child.channel.send(GO_ON)
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        if stopping is not None:
+            stopping.trial = None
+        child.bury()
+    if not isinstance(said, LAST):
+        yield child.how_it_ended()
 
 
 def run_apart(entry: Entry, spec: Any, channel: Connection) -> None:
-    """Out of the terminal's reach, with nothing but events on standard output, and no longer than
-    whoever started it."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whoever started it decides; programs that it starts itself can be terminated as ever.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    """With nothing but events on standard output."""
+    settle_in()
     os.dup2(2, 1)
     entry(spec, channel)
 
 
-def _end_with_the_starter() -> None:
-    starter = multiprocessing.parent_process()
-    assert starter is not None
-    wait([starter.sentinel])
-    os.killpg(0, signal.SIGKILL)
-
-
-def show(told: Generator[Event]) -> int:
-    """Print the events; the exit status that they come to."""
+def show(told: Generator[Event]) -> Event | None:
+    """Print the events; the last one."""
     event: Event | None = None
     with contextlib.closing(told):
         for event in told:
             print_json(line(event), indent=None)
     if isinstance(event, Failed):
         sys.stderr.write(f"{event.message}\n")
-    if isinstance(event, Stopped):
-        return STOPPED
-    return FAILED if event is None or isinstance(event, Failed) else 0
+    return event
 
 
 def line(event: Event) -> dict[str, Any]:

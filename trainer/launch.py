@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.outside import Cause
+from trainer.process import describe_end, end_with_the_starter
 from trainer.spec import Failed
 
 # The first to be heard of is often a victim: its collective fails the moment that another dies.
@@ -58,7 +57,7 @@ def launch(work: Work, processes: int, channel: Connection) -> Failed | None:
 def _run_rank(
     work: Work, rank: int, size: int, meeting: Path, channel: Connection, report: Connection
 ) -> None:
-    _end_with_the_launcher()
+    end_with_the_starter(lambda: os._exit(1))
     if rank > 0:
         channel.close()
     failed = work(rank, size, meeting, channel if rank == 0 else None)
@@ -67,17 +66,6 @@ def _run_rank(
     report.close()
     # At once: threads and collectives that wait for each other are of no use any more.
     os._exit(0 if failed is None else 1)
-
-
-def _end_with_the_launcher() -> None:
-    launcher = multiprocessing.parent_process()
-    assert launcher is not None
-
-    def watch() -> None:
-        wait([launcher.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _watch(ranks: list[tuple[BaseProcess, Connection]]) -> Failed | None:
@@ -111,17 +99,6 @@ def _report(report: Connection) -> Failed | None:
         return report.recv()
     except (EOFError, OSError):
         return None
-
-
-def describe_end(who: str, code: int | None) -> Failed | None:
-    """What an exit code says about a process that left no word; None if it ended well."""
-    if code == 0:
-        return None
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
-        return Failed("killed", f"{who} was killed by {name}{hint}")
-    return Failed("lost", f"{who} ended with exit code {code} and left no result")
 
 
 def _as_cause(failed: Failed) -> tuple[bool, int]:

@@ -27,6 +27,14 @@ class Halted(Exception):
         self.step = step
 
 
+class Ordered(Exception):
+    """An order came while a step or an evaluation was being done, which is given up."""
+
+    def __init__(self, order: Verdict | Stop) -> None:
+        super().__init__(f"ordered: {order}")
+        self.order = order
+
+
 class Link(Protocol):
     """Raises DriverGone from every method once the driver has closed its end."""
 

@@ -227,7 +227,12 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    kind: Literal["bad input", "out of memory", "killed", "lost", "silent", "error"] | Cause
+    """`interrupted`: by what is neither the trial's nor its configuration's doing."""
+
+    kind: (
+        Literal["bad input", "out of memory", "killed", "lost", "silent", "interrupted", "error"]
+        | Cause
+    )
     message: str
     traceback: str = ""
 

@@ -23,7 +23,7 @@ from transformers import PrinterCallback, Trainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from predictor.types import Observation
+from predictor.types import Observation, Verdict
 from trainer.batches import (
     Batch,
     Order,
@@ -46,8 +46,9 @@ from trainer.fit import (
     largest_that_fits,
 )
 from trainer.head import give_log_probs_alone
+from trainer.link import Ordered
 from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, total_squared_norm
-from trainer.spec import TrialSpec, UserError
+from trainer.spec import Stop, TrialSpec, UserError
 from trainer.switches import is_flash, is_padding_free
 from trainer.team import Team
 
@@ -60,8 +61,9 @@ _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": 
 class Hooks:
     """What the trial wants to be called for."""
 
-    alive: Callable[[str], None]
+    alive: Callable[[str], None]  # raises Ordered where an order has come
     before_step: Callable[[], None]  # weights and random state are those of the step to come
+    give_up_step: Callable[[Verdict | Stop], None]  # as before it; raises Halted
     after_step: Callable[[Observation], None]  # optimizer and schedule have moved on
 
 
@@ -199,6 +201,11 @@ class ObservedTrainer(SFTTrainer):
             before = _random_state()
             try:
                 return self._accumulate(model, inputs, num_items_in_batch, size, in_window)
+            except Ordered as ordered:
+                model.zero_grad()
+                _restore_random_state(before)
+                self._hooks.give_up_step(ordered.order)
+                raise
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

@@ -15,7 +15,7 @@ from trainer import checkpoint as ckpt
 from trainer.batches import Rows
 from trainer.checks import check_data
 from trainer.files import remove_tree, sync_tree
-from trainer.link import Halted, Link
+from trainer.link import Halted, Link, Ordered
 from trainer.measure import Scored, load_scored, measure
 from trainer.model import best_device, load_model, lora_config
 from trainer.prepare import read_prepared
@@ -43,10 +43,10 @@ def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
     try:
         trial = Trial(spec, link, team)
         trial.train()
+        measurements = trial.measure_all()
     except Halted as halted:
         link.send(Stopped(halted.step))
         return
-    measurements = trial.measure_all()
     model_dir = trial.save_model() if spec.save_model else None
     # The checkpoints stay until the driver has it on record that the trial has finished.
     link.send(Finished(measurements, model_dir))
@@ -77,7 +77,7 @@ class Trial:
     def _make_trainer(self) -> ObservedTrainer:
         device = best_device()
         model = load_model(self.spec.model, device, place=self.spec.model.parallel != "fsdp")
-        hooks = Hooks(self.link.alive, self.before_step, self.after_step)
+        hooks = Hooks(self._alive, self.before_step, self.give_up_step, self.after_step)
         trainer = ObservedTrainer(
             self.spec,
             Rows(self.data_dir / "train"),
@@ -105,6 +105,17 @@ class Trial:
         # A trial that was stopped while it waited for its verdict asks again.
         if self.trainer.state.global_step == self.spec.window_steps:
             self._judge_window()
+
+    def _alive(self, doing: str) -> None:
+        """Raises Ordered where an order has come. Several processes, which would have to agree on
+        it here, hear of it at the end of the step."""
+        self.link.alive(doing)
+        if self.team.size == 1 and (order := self.link.order()) is not None:
+            raise Ordered(order)
+
+    def give_up_step(self, order: Verdict | Stop) -> None:
+        """Weights and random state are those before the step, which will be done again."""
+        self._obey(order, self.trainer.state.global_step)
 
     def after_step(self, observation: Observation) -> None:
         """The end of a step: report it, ask what is to be asked, obey, save if it is time."""
@@ -144,6 +155,8 @@ class Trial:
     def save_checkpoint(self) -> None:
         """All processes write into it; the first makes room before, and marks it complete after."""
         step, first = self.trainer.state.global_step, self.team.is_first
+        if step == 0:
+            return  # nothing to go on from
         began = time.monotonic()
         target = ckpt.checkpoint_dir(self.checkpoints, step)
         if self.team.agree(ckpt.is_complete(target)):
@@ -173,8 +186,12 @@ class Trial:
         scored = self._scored[metric]
         if num_units is not None:
             scored = scored.subset(num_units)
-        alive = lambda: self.link.alive("evaluating")  # noqa: E731
-        return measure(self.trainer.model, scored, self.dtype, alive, self.team)
+        alive = lambda: self._alive("evaluating")  # noqa: E731
+        try:
+            return measure(self.trainer.model, scored, self.dtype, alive, self.team)
+        except Ordered as ordered:
+            self._obey(ordered.order, self.trainer.state.global_step)
+            raise AssertionError("an order ends the trial") from None
 
     def save_model(self) -> str:
         """Into trial_dir/model, with the tokenizer; written beside, then renamed."""

@@ -1,0 +1,69 @@
+"""SIGINT, SIGTERM and SIGHUP, all three alike: each asks a process, and all it started, to end.
+
+Only the process that a person or a batch system started listens to them. The others are deaf (see
+trainer/process.py), so that it makes no difference whether a signal goes to one process, to the
+terminal's group or to all of a control group. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Listener = Callable[[signal.Signals], bool]
+
+
+class Interrupted(BaseException):
+    """A signal asked this process to end, and nobody had a use for it but to end at once."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number.name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.number)
+
+
+def exit_code(number: signal.Signals) -> int:
+    """128 + the signal's number, as shells have it: 129 SIGHUP, 130 SIGINT, 143 SIGTERM."""
+    return 128 + number
+
+
+class Signals:
+    """Heard from here to the end of the `with`, which puts back what was there before.
+
+    Each goes to the `listener`, which says whether it has dealt with it. The first that nobody
+    deals with raises Interrupted, and from then on all are ignored: what ends is left in peace.
+    SIGHUP stays ignored where it was (nohup). Outside the main thread, where Python allows no
+    handlers, nothing is changed.
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
+                self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _heard(self, number: int, _: FrameType | None) -> None:
+        heard = signal.Signals(number)
+        if self._listener is not None and self._listener(heard):
+            return
+        for other in self._before:
+            signal.signal(other, signal.SIG_IGN)
+        raise Interrupted(heard)
