@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from sweep.edge import check_folder, fault
 from sweep.faults import PreparationFailed
-from sweep.outcome import EXIT_ERROR, EXIT_USER_ERROR, interrupted_by
+from sweep.outcome import EXIT_ERROR, EXIT_USER_ERROR
+from trainer.signals import Interrupted, Signals
 from trainer.sockets import use_short_socket_folder
 from trainer.spec import UserError
 from trainer.streams import print_json, safe_streams
@@ -379,9 +379,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        check_folder()
-        use_short_socket_folder()
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with Signals():
+            check_folder()
+            use_short_socket_folder()
+            code = app(
+                arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            )
     except CycloptsError as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_USER_ERROR
@@ -391,8 +394,8 @@ def _exit_code(arguments: list[str]) -> int:
     except PreparationFailed as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_ERROR
-    except KeyboardInterrupt:
-        return interrupted_by(signal.SIGINT)
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     except Exception as error:  # a fault of ours: said in a sentence, not mended by it
         sys.stderr.write(fault(error))
         return EXIT_ERROR

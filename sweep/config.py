@@ -42,6 +42,7 @@ _MAY_CHANGE = (
     "run.max_hours",
     "run.keep",
     "run.silence_minutes",
+    "run.grace_s",
     "run.storage",
     "run.checkpoints",
     "run.processes_per_trial",

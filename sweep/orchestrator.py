@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ from trainer.spec import (
 
 TICK_S = 0.25
 FLUSH_EVERY_S = 1.0
+GAP_S = 30.0  # between two ticks: this process was stopped itself, so nobody could be heard
 
 
 @dataclass(slots=True)
@@ -48,12 +50,21 @@ class Driver:
     executor: Executor
     slots: Sequence[Slot]
     view: View
-    interrupts: int = 0  # Ctrl-C so far, set from outside: one stops cleanly, two at once
-    interrupted_by: int = signal.SIGINT  # the signal, set from outside as well
+    interrupts: int = 0  # signals so far: one stops cleanly, two at once
+    interrupted_by: int = signal.SIGINT  # the first of them
     _in_slot: dict[int, int] = field(default_factory=dict[int, int])  # trial -> slot
     _ending: Outcome | None = None
     _began_s: float = field(default_factory=time.monotonic)
     _flushed_s: float = 0.0
+    _watched_s: float = field(default_factory=time.monotonic)
+    _kill_s: float = math.inf  # time.monotonic; when what still runs is waited for no longer
+
+    def hear(self, number: signal.Signals) -> bool:
+        """Of a signal, from its handler; it is obeyed at the next tick."""
+        if not self.interrupts:
+            self.interrupted_by = number
+        self.interrupts += 1
+        return True
 
     def run(self) -> Outcome:
         """Until the study has its trials, or something ends it earlier. Never loses a trial."""
@@ -203,8 +214,11 @@ class Driver:
         elif failed.is_outside:
             self._put_back(trial)
             self._end(Outcome.DISK_FULL)
-        elif failed.kind == "killed" and self.interrupts > 1:
-            self._put_back(trial)
+        elif failed.kind == "interrupted" or (
+            self._ending is not None and failed.kind != "bad input"
+        ):
+            self.view.say(f"trial {trial.number}: {failed.message}; to be continued")
+            self._put_back(trial)  # no failure of its own
         else:
             again = self.book.failed(trial, failed)
             then = "to be tried again" if again else "given up"
@@ -234,8 +248,12 @@ class Driver:
 
     def _watch(self) -> None:
         now, run = time.monotonic(), self.book.loaded.study.run
+        was_stopped, self._watched_s = now - self._watched_s > GAP_S, now
         for number in self._in_slot:
-            silent_s = now - self.book.trials[number].last_heard_s
+            trial = self.book.trials[number]
+            if was_stopped:
+                trial.heard()
+            silent_s = now - trial.last_heard_s
             if silent_s > run.silence_s:
                 why = f"nothing was heard of it for {silent_s / 60:.3g} minutes"
                 self.executor.kill(number, Failed("silent", f"{why} (run.silence_minutes)"))
@@ -244,8 +262,9 @@ class Driver:
         if self.interrupts:
             self._end(Outcome.INTERRUPTED)
         if self.interrupts > 1:
-            for number in self._in_slot:
-                self.executor.kill(number, Failed("killed", "interrupted twice"))
+            self._kill_all("interrupted twice")
+        elif now > self._kill_s:
+            self._kill_all(f"did not stop within run.grace_s = {run.grace_s:g} s")
         if now - self._flushed_s > FLUSH_EVERY_S:
             self.book.ledger.flush()
             self._flushed_s = now
@@ -256,11 +275,19 @@ class Driver:
         if self._ending is not None:
             return
         self._ending = why
+        self._kill_s = time.monotonic() + self.book.loaded.study.run.grace_s
         checkpoint = why is not Outcome.DISK_FULL
         then = "; running trials write a checkpoint first" if checkpoint and self._in_slot else ""
         self.view.say(f"stopping: {why}{then}")
         for number in self._in_slot:
-            self.executor.send(number, Stop(checkpoint))
+            if self.book.trials[number].has_begun:
+                self.executor.send(number, Stop(checkpoint))
+            else:  # it would hear of it when it has loaded its model
+                self.executor.kill(number, Failed("interrupted", "stopped before its first step"))
+
+    def _kill_all(self, why: str) -> None:
+        for number in self._in_slot:
+            self.executor.kill(number, Failed("interrupted", why))
 
     def _say_started(self, trial: Trial, step: int) -> None:
         params = parameters(trial.row.params, searched(self.book.loaded.study))

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Collection
 from enum import StrEnum
 
+from trainer.signals import exit_code as after_signal
+
 
 class Outcome(StrEnum):
     """Why a driver stopped; DONE: nothing was left to do."""
@@ -52,12 +54,7 @@ def study_state(states: Collection[str], *, is_finished: bool) -> StudyState:
 def exit_code(outcome: Outcome, state: StudyState, signal_number: int = signal.SIGINT) -> int:
     """Of `sweep run`. `signal_number` counts where it was interrupted."""
     if outcome is Outcome.INTERRUPTED:
-        return interrupted_by(signal_number)
+        return after_signal(signal_number)
     if outcome in FINISHED or outcome is Outcome.OUT_OF_TIME:
         return _EXIT_CODES[state]
     return EXIT_OUTSIDE
-
-
-def interrupted_by(signal_number: int) -> int:
-    """The exit code that shells give a command which a signal ended."""
-    return 128 + signal_number

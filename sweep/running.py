@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from sweep.config import LoadedStudy, load_study
 from sweep.executors import Executor, Slot
@@ -25,6 +23,7 @@ from sweep.preparing import prepare, prepare_spec
 from sweep.progress import PlainView, View
 from sweep.reporting import disk_is_full, refresh_card, report
 from trainer.outside import cause_of
+from trainer.signals import Signals
 from trainer.spec import UserError
 
 
@@ -70,7 +69,7 @@ def _sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: Vie
     with opened(loaded, paths, url, executor, slots[0], view) as book:
         book.threads_per_trial = threads
         driver = Driver(book, executor, slots, view)
-        with _interrupts(driver), view:
+        with Signals(driver.hear), view:
             outcome = driver.run()
         if outcome is Outcome.DISK_FULL:
             disk_is_full(paths)
@@ -82,24 +81,6 @@ def _sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: Vie
 
 def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
     return make_slots(loaded.study, gpu_ids(), len(os.sched_getaffinity(0)))
-
-
-@contextlib.contextmanager
-def _interrupts(driver: Driver) -> Generator[None]:
-    """Ctrl-C and SIGTERM: once, stop cleanly; twice, now."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        driver.interrupts += 1
-        driver.interrupted_by = number
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:

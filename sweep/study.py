@@ -214,6 +214,8 @@ class Run(Part):
     """database URL; auto: study.db in the study's folder"""
     silence_minutes: Annotated[float, Field(ge=0.1, le=1e6)] = 30
     """a trial that sends nothing for so long is killed and counts as failed"""
+    grace_s: AtLeast0 = 60
+    """seconds that running trials have to write a checkpoint when the command is told to end"""
 
     @property
     def silence_s(self) -> float:

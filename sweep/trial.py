@@ -62,6 +62,7 @@ class Trial:
     on_move: Callable[[Trial, State], None] = lambda trial, before: None
     """hears of each move, and of the state before it"""
     doing: str = ""
+    has_begun: bool = False  # the present attempt has loaded its model, and hears a Stop
     last_heard_s: float = 0.0  # time.monotonic
     _attempt_tokens: int = 0
     _attempt_seconds: float = 0.0
@@ -87,7 +88,7 @@ class Trial:
         """A new attempt."""
         self.move(State.RUNNING)
         self.row.attempts += 1
-        self.doing = "starting"
+        self.doing, self.has_begun = "starting", False
         self._attempt_tokens, self._attempt_seconds = 0, 0.0
         self.heard()
 
@@ -111,6 +112,7 @@ class Trial:
 
     def go_on_from(self, step: int) -> None:
         """The attempt begins after `step`; later steps, of an attempt that was lost, come again."""
+        self.has_begun = True
         self.observations = [seen for seen in self.observations if seen.step <= step]
 
     def observe(self, seen: Observation) -> None:

@@ -13,6 +13,7 @@ from sweep.executors.local import LocalExecutor
 from sweep.paths import StudyPaths
 from sweep.progress import PlainView
 from sweep.running import sweep
+from trainer.signals import Interrupted, Signals
 
 
 class FakeTrials(LocalExecutor):
@@ -27,10 +28,12 @@ class FakeTrials(LocalExecutor):
 
 
 def main(study: str, out: str, *overrides: str) -> int:
-    executor = FakeTrials()
-    with contextlib.closing(executor):
-        paths = StudyPaths(Path(out).absolute())
-        return sweep(load_study(study, overrides), paths, executor, PlainView())
+    paths = StudyPaths(Path(out).absolute())
+    try:
+        with Signals(), contextlib.closing(FakeTrials()) as executor:
+            return sweep(load_study(study, overrides), paths, executor, PlainView())
+    except Interrupted as interrupted:
+        return interrupted.exit_code
 
 
 if __name__ == "__main__":

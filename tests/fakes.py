@@ -20,6 +20,7 @@ from typing import Any
 from predictor.types import Observation, Verdict
 from trainer.outside import Cause
 from trainer.spec import (
+    Alive,
     Checkpointed,
     Failed,
     Finished,
@@ -77,6 +78,8 @@ FACTS: dict[str, Any] = {
 
 def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
     out = Path(spec.out_dir)
+    channel.send(Alive("reading the data"))
+    time.sleep(float(os.environ.get("FAKE_PREPARE_S", "0")))
     named = {"train": spec.data.train, "eval": spec.data.eval}
     named |= {f"phase {i}": path for i, path in enumerate(spec.data.phases, 1)}
     sources = {

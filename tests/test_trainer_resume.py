@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import trainer.worker
 from predictor.types import Observation, Verdict
 from tests.conftest import converse
 from trainer.spec import (
@@ -236,6 +235,7 @@ def run_and_stop(stopping: tuple[TrialSpec, int], channel: Connection) -> None:
 def run_and_stop_while(stopping: tuple[TrialSpec, str, int], channel: Connection) -> None:
     """Entry point: told to stop, with a checkpoint, while it does something after a step."""
     import trainer.link
+    import trainer.worker
 
     spec, what, step = stopping
     now = ["", 0]

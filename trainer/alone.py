@@ -31,7 +31,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictor.types import Verdict
 from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
-from trainer.process import NotStarted, kill_server, settle_in, start
+from trainer.process import NotStarted, settle_in, start
 from trainer.signals import Interrupted, Signals, exit_code
 from trainer.spec import (
     PRELOAD,
@@ -210,9 +210,6 @@ def events(entry: Entry, spec: Any, stopping: Stopping | None = None) -> Generat
     except NotStarted as error:
         yield Failed("lost", str(error))
         return
-    except Interrupted:  # the server would go on importing, and complain that we have gone
-        kill_server()
-        raise
     said: Any = None
     try:
         if stopping is not None:

@@ -113,18 +113,14 @@ def start(target: Callable[..., None], arguments: Sequence[Any], preload: Sequen
             trouble = f"{type(error).__name__}: {error}".removesuffix(": ")
             ours.close()
             continue
+        except BaseException:  # a signal: the server would go on importing, and complain of us
+            if (server := _server()) is not None:
+                os.kill(server, signal.SIGKILL)
+            raise
         finally:
             theirs.close()  # or the end of the job would not show on our end
         return Child(process, ours, _pidfd(process), _server())
     raise NotStarted(f"its process could not be started ({trouble})")
-
-
-def kill_server() -> None:
-    """At once, also while it imports."""
-    server = _server()
-    if server is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(server, signal.SIGKILL)
 
 
 def settle_in() -> None:

@@ -30,7 +30,7 @@ class Interrupted(BaseException):
         return exit_code(self.number)
 
 
-def exit_code(number: signal.Signals) -> int:
+def exit_code(number: int) -> int:
     """128 + the signal's number, as shells have it: 129 SIGHUP, 130 SIGINT, 143 SIGTERM."""
     return 128 + number
 

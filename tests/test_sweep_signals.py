@@ -1,0 +1,160 @@
+"""A tree of processes that ends well, whichever of its processes are asked to end, and how."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tests.home import Home
+from tests.test_sweep_faults import assert_whole, finish, until_trials_run
+
+
+def start_driver(home: Home, *overrides: str, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.fake_driver", str(home.file), str(home.out), *overrides],
+        env={**os.environ, "FAKE_STEP_S": "0.03", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def family(driver: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The driver first, then the server, the trackers and the trials."""
+    me = psutil.Process(driver.pid)
+    return [me, *me.children(recursive=True)]
+
+
+def is_trial(process: psutil.Process) -> bool:
+    return os.getsid(process.pid) == process.pid
+
+
+def is_server(process: psutil.Process) -> bool:
+    return not is_trial(process) and "forkserver" in " ".join(process.cmdline())
+
+
+def to_driver(driver: subprocess.Popen[str], number: signal.Signals) -> None:
+    driver.send_signal(number)
+
+
+def to_group(driver: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As a terminal does, and `timeout`."""
+    os.killpg(driver.pid, number)
+
+
+def to_all(driver: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As systemd and SLURM do, in no order that one could hope for."""
+    for process in reversed(family(driver)):
+        process.send_signal(number)
+
+
+Send = Callable[[subprocess.Popen[str], signal.Signals], None]
+
+
+def failures(home: Home) -> list[int]:
+    return [trial["failures"] for trial in home.document()["trials"]]
+
+
+@pytest.mark.parametrize("send", [to_driver, to_group, to_all])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
+    home: Home, send: Send, number: signal.Signals
+) -> None:
+    driver = start_driver(home, "run.retries=0", "pruning.enabled=false")
+    until_trials_run(home)
+    started = family(driver)
+    send(driver, number)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 128 + number, said
+    assert not psutil.wait_procs(started, timeout=10)[1]
+    assert "waiting" in home.states()
+    assert list(home.out.glob("trials/*/step"))  # the checkpoints of the fakes
+    assert set(failures(home)) == {0}
+    finish(home, "run.retries=0", "pruning.enabled=false")
+    assert_whole(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_of_a_study_that_was_being_prepared(
+    home: Home, number: signal.Signals
+) -> None:
+    driver = start_driver(home, FAKE_PREPARE_S="60")
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "preparing: reading the data\n"
+    started = family(driver)
+    to_all(driver, number)
+    said, _ = driver.communicate(timeout=60)
+    assert (driver.returncode, said) == (128 + number, "")
+    assert not psutil.wait_procs(started, timeout=10)[1]
+    assert not list(home.out.parent.iterdir())
+    finish(home)
+
+
+def test_what_does_not_stop_in_time_is_killed_and_has_not_failed(home: Home) -> None:
+    home.script({0: "silent", 1: "silent"})
+    driver = start_driver(home, "run.grace_s=0.5", "run.retries=0")
+    until_trials_run(home, steps=2)
+    to_group(driver, signal.SIGTERM)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 143, said
+    assert "did not stop within run.grace_s = 0.5 s; to be continued" in said
+    assert set(failures(home)) == {0}
+    finish(home, "run.retries=0", "run.grace_s=0.5")
+    assert_whole(home)
+
+
+def test_the_first_of_two_signals_is_the_exit_code(home: Home) -> None:
+    home.script({0: "silent", 1: "silent"})
+    driver = start_driver(home)
+    until_trials_run(home, steps=2)
+    to_group(driver, signal.SIGTERM)
+    time.sleep(0.5)
+    to_all(driver, signal.SIGINT)
+    driver.communicate(timeout=30)
+    assert driver.returncode == 143
+    assert set(failures(home)) == {0}
+
+
+def test_nohup_is_respected(home: Home) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by the driver
+    try:
+        driver = start_driver(home)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    until_trials_run(home)
+    to_all(driver, signal.SIGHUP)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 0, said
+    assert_whole(home)
+
+
+def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
+    driver = start_driver(home, "run.retries=0")
+    until_trials_run(home)
+    for process in filter(is_server, family(driver)):
+        process.kill()
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 0, said
+    assert_whole(home)
+    assert {trial["attempts"] for trial in home.document()["trials"]} == {1}
+
+
+def test_trials_that_end_with_their_server_have_not_failed(home: Home) -> None:
+    driver = start_driver(home, "run.retries=0", "pruning.enabled=false")
+    until_trials_run(home)
+    others = family(driver)[1:]
+    for process in [*filter(is_server, others), *filter(is_trial, others)]:
+        process.kill()
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 0, said
+    assert "it ended with the server that jobs are forked from; to be continued" in said
+    assert_whole(home)
+    assert set(failures(home)) == {0}
