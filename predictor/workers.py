@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import active_children, get_context
-from signal import SIG_IGN, SIGINT, signal
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
+from os import _exit
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal
+from threading import Thread
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,9 +20,10 @@ Result = TypeVar("Result")
 class Workers(Generic[Shared]):
     """A map over processes, each of which is given `shared` once. With one process: in this one.
 
-    They are started afresh: a fork of a process with threads may hang. Ctrl-C is the caller's. Left
-    by an exception, they are killed and not waited for: of a pool that is only shut down, a second
-    Ctrl-C leaves some behind that this process then waits for at its own end, for ever.
+    They are started afresh: a fork of a process with threads may hang. Signals that ask to end are
+    the caller's, and they end when it has gone. Left by an exception, they are killed and not
+    waited for: of a pool that is only shut down, a second Ctrl-C leaves some behind that this
+    process then waits for at its own end, for ever.
     """
 
     def __init__(self, shared: Shared, num_processes: int) -> None:
@@ -62,8 +66,17 @@ def _pool(shared: object, num_processes: int) -> ProcessPoolExecutor:
 
 
 def _begin(shared: object) -> None:
-    signal(SIGINT, SIG_IGN)
+    for number in (SIGINT, SIGTERM, SIGHUP):
+        signal(number, SIG_IGN)
+    Thread(target=_end_with_the_caller, daemon=True).start()
     _held[:] = [shared]
+
+
+def _end_with_the_caller() -> None:
+    caller = parent_process()
+    assert caller is not None
+    wait([caller.sentinel])
+    _exit(1)
 
 
 class _Held(Generic[Task, Result]):

@@ -71,10 +71,28 @@ def test_ctrl_c_twice_leaves_nothing_behind(gap_s: float) -> None:
         os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=30) != 0
     process.stdout.close()
+    _assert_gone(process.pid)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_a_caller_that_is_killed(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWICE], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    time.sleep(1.5)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == -number
+    process.stdout.close()
+    _assert_gone(process.pid)
+
+
+def _assert_gone(group: int) -> None:
     deadline = time.monotonic() + 10
-    while _is_alive(process.pid) and time.monotonic() < deadline:
+    while _is_alive(group) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _is_alive(process.pid)
+    assert not _is_alive(group)
 
 
 def _is_alive(group: int) -> bool:
