@@ -300,10 +300,8 @@ def run(rounds: int, seed: int, folder: Path) -> Tally:
     expected, tally = whole.objectives(), Tally()
     chance = random.Random(seed)
     todo = list(itertools.islice(_shuffled(chance), rounds))
-    for index in itertools.count():
-        if not todo:
-            return tally
-        study, is_done = Study(folder / f"{index:03d}"), False
+    while todo:
+        study, is_done = Study(folder / f"{tally.studies:03d}"), False
         while not is_done:
             place = _next_place(todo, is_new=not study.out.exists())
             if place is None:
@@ -320,6 +318,7 @@ def run(rounds: int, seed: int, folder: Path) -> Tally:
                 todo.append(strike)
             is_done = code == 0
         finish(study, expected, tally)
+    return tally
 
 
 def _shuffled(chance: random.Random) -> Iterator[Strike]:
