@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from trainer.streams import print_json, safe_streams
 app = App(
     name="sweep",
     help="Sweep SFT configurations of a small language model, and stop early what will not win.",
+    version=lambda: version("sft-sweep"),
     version_flags=["--version"],
 )
 

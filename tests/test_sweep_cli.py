@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,8 @@ def load_and_compare(tuned: Path, base: Path) -> None:
     card = (tuned / "README.md").read_text()
     assert card.startswith("---\n")
     assert "eval_loss" in card
+
+
+def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == metadata.version("sft-sweep") != "0.0.0"
