@@ -148,13 +148,13 @@ def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
 
 
 def test_trials_that_end_with_their_server_have_not_failed(home: Home) -> None:
-    driver = start_driver(home, "run.retries=0", "pruning.enabled=false")
+    driver = start_driver(home, "run.retries=0", "run.trials=3", FAKE_STEP_S="0.2")
     until_trials_run(home)
     others = family(driver)[1:]
     for process in [*filter(is_server, others), *filter(is_trial, others)]:
         process.kill()
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 0, said
-    assert "it ended with the server that jobs are forked from; to be continued" in said
-    assert_whole(home)
+    assert said.count("it ended with the server that jobs are forked from; to be continued") == 2
+    assert_whole(home, trials=3)
     assert set(failures(home)) == {0}
