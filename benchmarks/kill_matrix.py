@@ -232,7 +232,7 @@ def chosen(strike: Strike, members: list[psutil.Process]) -> Iterator[psutil.Pro
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             leads = os.getsid(process.pid) == process.pid
             is_driver = process.pid == members[0].pid
-            is_server = not leads and "forkserver" in " ".join(process.cmdline())
+            is_server = process.ppid() == members[0].pid and "forkserver" in str(process.cmdline())
             kind = "driver" if is_driver else "server" if is_server else "trial" if leads else ""
             if strike.target in (kind, "all"):
                 yield process
