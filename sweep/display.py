@@ -6,12 +6,16 @@ import math
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +29,7 @@ from sweep.text_table import Column, table_lines, table_width
 from trainer.safe_text import safe
 
 _REFRESH_S = 0.25
+_BEST = Style(bold=True, color="green")
 _REASON = 50  # columns that a reason needs beside its trial's numbers
 _SIGNALS = (
     ("loss", "early loss", f.fixed),
@@ -139,13 +144,30 @@ def _print_table(
     *,
     highlight: int | None = None,
 ) -> None:
-    text = Text()
-    clean = [[safe(cell) for cell in row] for row in rows]
-    for index, line in table_lines(columns, clean, console.width):
-        style = "bold green" if index is not None and index == highlight else ""
-        text.append(line + "\n", style=style)
-    text.rstrip()
-    console.print(text, soft_wrap=True)
+    clean = [[_measured(cell) for cell in row] for row in rows]
+    lines = table_lines(columns, clean, console.width)
+    console.print(
+        _Lines([(index is not None and index == highlight, line) for index, line in lines]),
+        soft_wrap=True,
+    )
+
+
+def _measured(cell: str) -> str:
+    """As it will be shown. In a short one only the console hides what is secret: it has no lines to
+    come apart into, and a table of ten thousand rows is mostly of these."""
+    return cell if len(cell) < 32 and cell.isascii() and cell.isprintable() else safe(cell)
+
+
+class _Lines:
+    """Lines as they are. Rich's own texts take ten times as long."""
+
+    def __init__(self, lines: Sequence[tuple[bool, str]]) -> None:
+        self.lines = lines or [(False, "")]  # is highlighted, line
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for is_highlighted, group in groupby(self.lines, key=itemgetter(0)):
+            yield Segment("\n".join(line for _, line in group), _BEST if is_highlighted else None)
+            yield Segment("\n")
 
 
 def _trial_row(
