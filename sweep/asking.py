@@ -21,7 +21,7 @@ from sweep import space
 from sweep.config import Study
 from sweep.optuna_quick import QuickStorage
 from sweep.recipes import fit_recipes
-from sweep.storage import sqlite_file
+from sweep.storage import connectable, sqlite_file
 from sweep.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
@@ -196,7 +196,7 @@ def _fixed(trial: FrozenTrial | None) -> Point:
 
 def _storage(url: str) -> QuickStorage:
     if sqlite_file(url) is None:
-        return QuickStorage(url)
+        return QuickStorage(connectable(url))
     storage = QuickStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
 
     @event.listens_for(storage.engine, "connect")

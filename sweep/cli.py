@@ -110,21 +110,24 @@ def inspect(
         Print one JSON document and nothing else.
     """
     from sweep.inspect import open_study, study_document, trial_document
+    from sweep.readable import readable
 
-    ledger, paths = open_study(study)
-    if trial is None:
-        document = study_document(ledger, paths)
-    else:
-        document = trial_document(ledger, paths, trial)
-    if json_:
-        print_json(document)
-        return 0
+    with readable(study):
+        ledger, paths = open_study(study)
+        if trial is None:
+            document = study_document(ledger, paths)
+        else:
+            document = trial_document(ledger, paths, trial)
+        if json_:
+            print_json(document)
+            return 0
     from sweep.display import print_study, print_trial
 
-    if trial is None:
-        print_study(document, paths)
-    else:
-        print_trial(document)
+    with readable(study):
+        if trial is None:
+            print_study(document, paths)
+        else:
+            print_trial(document)
     return 0
 
 

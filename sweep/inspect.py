@@ -6,18 +6,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import exc
-
 from sweep.accounting import Usage, account, audit_cost, decisive, usage_by_trial
 from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.odd_rows import odd_rows
 from sweep.paths import StudyPaths
+from sweep.readable import check_study, readable
 from sweep.repeats import Plan, confirm_part, is_repeat
 from sweep.standing import EXHAUSTED, standing
 from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
+from trainer.safe_text import clipped, file_name, url_without_secrets
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 RUNS = Path("runs")
@@ -31,7 +31,7 @@ def open_study(where: str) -> tuple[Ledger, StudyPaths]:
     if "://" in where:
         url, name = _split(where)
         ledger = _open(url, name, where)
-        return ledger, StudyPaths(RUNS / ledger.study)
+        return ledger, StudyPaths(RUNS / file_name(ledger.study))
     paths, url = find_study(where)
     return _open(url, None, where, guess=paths.out.resolve().name), paths
 
@@ -94,47 +94,31 @@ def remote_storage(paths: StudyPaths) -> str | None:
 
 def _open(url: str, name: str | None, where: str, guess: str | None = None) -> Ledger:
     """`guess` is the name to take where the storage holds several and none was given."""
+    shown = clipped(url_without_secrets(where))
     file = sqlite_file(url)
     if file is not None and not file.is_file():
-        raise UserError(f"no study {where!r}: there is no file {file}")
+        raise UserError(f"no study {shown!r}: there is no file {clipped(str(file))}")
     engine = make_engine(url, read_only=True)
     try:
-        names = study_names(engine)
-    except (exc.DBAPIError, ModuleNotFoundError) as error:
+        with readable(where):
+            names = study_names(engine)
+            if name is None:
+                name = names[0] if len(names) == 1 else guess
+            if name is not None and name in names:
+                ledger = Ledger(engine, name)
+                study = _study(ledger)
+                check_study(name, study.document, study.facts)
+                return ledger
+    except BaseException:
         engine.dispose()
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise UserError(f"the storage of {where!r} cannot be read: {cause}") from None
-    if name is None:
-        name = names[0] if len(names) == 1 else guess
-    if name is not None and name in names:
-        ledger = Ledger(engine, name)
-        lacking = _lacking(_study(ledger).document)
-        if not lacking:
-            return ledger
-        engine.dispose()
-        raise UserError(
-            f"the study {name!r} of {where!r} cannot be read: its storage does not say "
-            f"{', '.join(lacking)}"
-        )
+        raise
     engine.dispose()
     if not names:
-        raise UserError(f"no study {where!r}: its storage holds none")
+        raise UserError(f"no study {shown!r}: its storage holds none")
     raise UserError(
-        f"{where!r} does not say which study: its storage holds {', '.join(names)}; "
+        f"{shown!r} does not say which study: its storage holds {', '.join(names)}; "
         "add #NAME to the storage's URL"
     )
-
-
-def _lacking(document: Any) -> list[str]:
-    """The keys of a study as stored that nothing can be said without."""
-    found: list[str] = []
-    for path in ("model.base", "objective.metric", "run.seed"):
-        section, key = path.split(".")
-        try:
-            document[section][key]
-        except (KeyError, TypeError):
-            found.append(path)
-    return found
 
 
 def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:

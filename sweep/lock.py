@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sweep.storage import sqlite_file
+from sweep.storage import server_engine, sqlite_file
 from trainer.spec import UserError
 
 
@@ -44,7 +44,7 @@ def _file_lock(database: Path, study: str) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise _refusal(study, file.read().strip() or "another process") from None
+            raise _refusal(study, file.read(200).strip() or "another process") from None
         file.truncate(0)
         file.write(_me())
         file.flush()
@@ -55,9 +55,7 @@ def _file_lock(database: Path, study: str) -> Generator[None]:
 def _server_lock(url: str, study: str) -> Generator[None]:
     """A PostgreSQL advisory lock: it lives as long as the session does."""
     key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:4]) & 0x7FFFFFFF
-    engine = sa.create_engine(
-        url, poolclass=sa.pool.NullPool, connect_args={"application_name": f"sweep, {_me()}"}
-    )
+    engine = server_engine(url, application_name=f"sweep, {_me()}")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             holder = connection.scalar(

@@ -22,6 +22,7 @@ from sweep.paths import StudyPaths
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import PlainView, View
 from sweep.reporting import disk_is_full, refresh_card, report
+from sweep.storage import check_server
 from trainer.outside import cause_of
 from trainer.signals import Signals
 from trainer.spec import UserError
@@ -51,6 +52,8 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     """Prepare, drive and report a study with any executor. The command's exit code."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
+    if loaded.study.run.storage != "auto":
+        check_server(loaded.study.run.storage)
     try:
         return _sweep(loaded, paths, executor, view)
     except Exception as error:

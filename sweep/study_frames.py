@@ -19,6 +19,7 @@ from sweep.inspect import open_study
 from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
 from sweep.misses import audit_of, is_miss
 from sweep.paths import StudyPaths
+from sweep.readable import readable
 from sweep.repeats import is_repeat, original_of, seed_index
 from sweep.storage import refuse_older
 from sweep.trial import SETTLED, objective_of, turned
@@ -112,7 +113,7 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
     UserError where one cannot be read, is named twice, or asks another question than one of its
     name, and where no trial is settled.
     """
-    with _opened(texts) as opened:
+    with readable(", ".join(texts)), _opened(texts) as opened:
         studies = _labelled(opened)
         _refuse_other_questions(studies)
         runs: list[Row] = []
@@ -128,7 +129,8 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
     if not runs:
         raise UserError(f"no trial of {', '.join(texts)} is completed, pruned or failed yet")
     num_unsettled = sum(study.num_unsettled for study in studies)
-    return StudyTables(_frame(runs, RUN_TYPES), steps.frame(), num_unsettled)
+    with readable(", ".join(texts)):
+        return StudyTables(_frame(runs, RUN_TYPES), steps.frame(), num_unsettled)
 
 
 def _with_observations(study: _Study) -> Iterator[tuple[TrialRow, Sequence[Observation]]]:

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from trainer.safe_text import document_without_secrets, without_secrets
+from trainer.safe_text import clipped, document_without_secrets, without_secrets
+from trainer.spec import UserError
 
 
 class Json(sa.TypeDecorator[Any]):
@@ -21,7 +22,13 @@ class Json(sa.TypeDecorator[Any]):
         return None if value is None else json.dumps(document_without_secrets(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+        try:
+            return None if value is None else json.loads(value)
+        except (ValueError, TypeError, RecursionError):
+            raise UserError(
+                "the storage is damaged, or was not made by sweep: JSON is expected and "
+                f"{clipped(str(value))!r} stands there"
+            ) from None
 
 
 class Words(sa.TypeDecorator[str]):

@@ -23,6 +23,7 @@ from sweep.config import load_study
 from sweep.document import finite
 from sweep.inspect import open_study
 from sweep.printing import make_console, print_lines
+from sweep.readable import readable
 from sweep.sampling import sample, sample_part
 from sweep.sources import names_study, read_sources
 from sweep.study import Pruning
@@ -244,7 +245,8 @@ def _section(text: str) -> Pruning:
     assert row is not None, text
     section: Mapping[str, Any] = row.document.get(SECTION, {})
     known = {key: value for key, value in section.items() if key in Pruning.model_fields}
-    return Pruning.model_validate(known)
+    with readable(text):
+        return Pruning.model_validate(known)
 
 
 # --- the file to write to
