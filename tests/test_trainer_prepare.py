@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.spec import DataSpec, Failed, LoraSpec, ModelSpec, Prepared, PrepareSpec
+from trainer.prepare import VERSION, read_prepared
+from trainer.render import question_shape
+from trainer.spec import (
+    DataSpec,
+    Failed,
+    LoraSpec,
+    ModelSpec,
+    Prepared,
+    PrepareSpec,
+    UserError,
+)
 from trainer.store import list_column, open_table
 from trainer.worker import run_prepare
 
@@ -307,6 +317,87 @@ def test_mistakes_in_several_phases_are_told_together(drive: Drive, spec: Prepar
 def test_train_or_phases(drive: Drive, spec: PrepareSpec, data: dict[str, Any]) -> None:
     said = refusal(drive, replace(spec, data=replace(spec.data, **data)))
     assert "exactly one of train and phases" in said
+
+
+def test_questions_are_asked_in_the_shape_that_is_trained(
+    drive: Drive, spec: PrepareSpec, sums: dict[str, Path], template: str
+) -> None:
+    chats = with_train(spec, [TALK], template=template, max_length=200)
+    asked = replace(chats, data=replace(chats.data, choices=str(sums["choices"])))
+    facts = prepared(drive, asked)
+    assert facts["shapes"] == {"train": "chat", "choices": "chat"}
+    table = open_table(Path(spec.out_dir) / "choices")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(Path(spec.out_dir) / "tokenizer")
+    row, num_scored = table["input_ids"][0].as_py(), table["num_scored"][0].as_py()
+    first = json.loads(sums["choices"].read_text().splitlines()[0])
+    assert tokenizer.decode(row[:-num_scored]) == (
+        f"<|user|>{first['prompt']}<|end|>\n<|assistant|>"
+    )
+    assert tokenizer.decode(row[-num_scored:]) == first["choices"][0]
+
+
+@pytest.mark.parametrize(
+    ("phases", "shape", "expected"),
+    [
+        (([PAIR], [PAIR]), "auto", "text"),
+        (([TALK], [PAIR]), "auto", "text"),
+        (([TALK], [TALK]), "auto", "chat"),
+        (([TALK], [TALK]), "text", "text"),
+        (([PAIR], [PAIR]), "chat", "chat"),
+    ],
+)
+def test_the_shape_of_questions(phases: Any, shape: str, expected: str) -> None:
+    formats = {
+        f"phase {i}": "messages" if "messages" in rows[0] else "prompt-completion"
+        for i, rows in enumerate(phases, start=1)
+    }
+    assert question_shape(shape, formats | {"eval": "messages"}) == expected
+
+
+def test_questions_as_chats_need_a_chat_template(drive: Drive, spec: PrepareSpec) -> None:
+    asked = replace(spec, data=replace(spec.data, shape="chat"))
+    assert "has no chat template" in refusal(drive, asked)
+
+
+def test_what_became_of_rows_is_counted_with_the_first_line(
+    drive: Drive, spec: PrepareSpec, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [
+        PAIR,
+        PAIR | {"completion": "b" * 100},  # cut
+        PAIR | {"prompt": "a" * 100},  # nothing is left of its completion
+        PAIR | {"id": 1},
+        PAIR | {"prompt": "9+9"},
+    ]
+    (tmp_path / "eval.jsonl").write_text(json.dumps(rows[4]))
+    own = with_train(spec, rows)
+    own = replace(own, data=replace(own.data, eval=str(tmp_path / "eval.jsonl")))
+    facts = prepared(drive, own)
+    assert {each["what"]: (each["rows"], each["first"]) for each in facts["notes"]["train"]} == {
+        "column 'id' is not read": (1, "own.jsonl, line 4"),
+        "cut at data.max_length": (1, "own.jsonl, line 2"),
+        "dropped, nothing of the completion is left within data.max_length": (
+            1,
+            "own.jsonl, line 3",
+        ),
+        "the same as an earlier row of train": (1, "own.jsonl, line 4"),
+        "of train, also in eval": (1, "own.jsonl, line 5"),
+    }
+    assert "eval" not in facts["notes"]
+
+
+def test_data_of_an_older_version_are_read(data_dir: Path, tmp_path: Path) -> None:
+    """Its tables are laid out the same, so that a study goes on."""
+    facts = json.loads((data_dir / "prepared.json").read_text())
+    for version, is_read in ((VERSION, True), (2, True), (1, False), (VERSION + 1, False)):
+        (tmp_path / "prepared.json").write_text(json.dumps(facts | {"version": version}))
+        if is_read:
+            assert read_prepared(tmp_path)["version"] == version
+        else:
+            with pytest.raises(UserError, match=f"version {version}, this program reads"):
+                read_prepared(tmp_path)
 
 
 def test_truncation_keeps_the_start_and_is_counted(drive: Drive, spec: PrepareSpec) -> None:

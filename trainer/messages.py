@@ -9,6 +9,7 @@ from typing import Any
 from trainer.strict_json import Malformed, parse
 from trainer.texts import BadRow
 
+MAX_MESSAGES = 1000  # each reply costs a rendering of all that stands before it
 Message = dict[str, Any]
 _ROLES: Mapping[str, str] = {
     **{name: "user" for name in ("human", "user")},
@@ -39,6 +40,8 @@ def chat_of(row: Mapping[str, Any]) -> Chat:
     if not isinstance(turns, list) or len(turns) < 2:
         hint = " (it is text: a list cannot stand in it)" if isinstance(turns, str) else ""
         raise BadRow(f"{column} is not a list of two messages or more{hint}")
+    if len(turns) > MAX_MESSAGES:
+        raise BadRow(f"it has {len(turns):,} messages; at most {MAX_MESSAGES:,} are read, part it")
     weights: dict[int, bool] = {}
     messages: list[Message] = []
     system = row.get("system")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from trainer.messages import Chat, Message
 from trainer.texts import BadRow, Note
 
-_OTHER = " x"  # added to a content, to see whether it changes anything
+_WHOLE = ("role", "content")  # the keys that every message has
 
 
 class Reads:
@@ -33,34 +34,60 @@ class Reads:
                         "data.template, or take the column out"
                     )
                 note(f"{name[:60]!a} of chat_template_kwargs is not read")
-        for i, message in enumerate(chat.messages):
-            self._check_content(chat, i, full, note)
-            for key in message:
-                if key in ("role", "content"):
-                    continue
-                less = {name: value for name, value in message.items() if name != key}
-                if self._is_read((message["role"], key), full, _with(chat, i, less)):
-                    continue
-                if key == "tool_calls":
-                    raise BadRow(f"the chat template leaves the tool calls of message {i + 1} out")
-                note(f"{key[:60]!a} of messages by {message['role'][:40]!a} is not read")
+        self._check_contents(chat, full, note)
+        self._check_keys(chat, full, note)
 
-    def _check_content(self, chat: Chat, index: int, full: str, note: Note) -> None:
-        message = chat.messages[index]
-        role, content = message["role"], message["content"].strip()
-        what = (role, index == 0)
-        is_whole = content in full
-        if not content or (is_whole and what in self._known):
+    def _check_contents(self, chat: Chat, full: str, note: Note) -> None:
+        """Those that do not stand in `full` as they are, and the first ones of each role."""
+        doubtful: list[int] = []
+        for i, message in enumerate(chat.messages):
+            content = message["content"].strip()
+            if not content:
+                continue
+            if content not in full:
+                doubtful.append(i)
+                note("a message that the chat template does not render as written")
+            elif self._place(i, message) not in self._known:
+                doubtful.append(i)
+        if not doubtful:
             return
-        changed = _with(chat, index, message | {"content": message["content"] + _OTHER})
-        if not self._differs(full, changed):
-            raise BadRow(
-                f"the chat template leaves message {index + 1}, by {role!r}, out; give one that "
-                "takes it as data.template, or take such messages out"
-            )
-        self._known.add(what)
-        if not is_whole:
-            note("a message that the chat template does not render as written")
+        marks = {i: f" x{i}x" for i in doubtful}  # all at once: chats may have many messages
+        try:
+            marked = self._apply(_with(chat, doubtful, lambda i, each: _add(each, marks[i])))
+        except BadRow:
+            marked = ""
+        for i in doubtful:
+            message = chat.messages[i]
+            if marks[i] not in marked and not self._differs(
+                full, _with(chat, [i], lambda i, each: _add(each, marks[i]))
+            ):
+                raise BadRow(
+                    f"the chat template leaves message {i + 1}, by {message['role'][:40]!r}, out; "
+                    "give one that takes it as data.template, or take such messages out"
+                )
+            self._known.add(self._place(i, message))
+
+    def _check_keys(self, chat: Chat, full: str, note: Note) -> None:
+        found = dict.fromkeys(
+            (message["role"], key) for message in chat.messages for key in message
+        )
+        for role, key in found:
+            if key in _WHOLE:
+                continue
+            having = [
+                i for i, each in enumerate(chat.messages) if each["role"] == role and key in each
+            ]
+            if self._is_read((role, key), full, _with(chat, having, partial(_less, key))):
+                continue
+            if key == "tool_calls":
+                raise BadRow(
+                    f"the chat template leaves the tool calls of message {having[0] + 1} out"
+                )
+            note(f"{key[:60]!a} of messages by {role[:40]!a} is not read")
+
+    def _place(self, index: int, message: Message) -> object:
+        """Templates often know a role at the beginning alone."""
+        return message["role"], index == 0
 
     def _is_read(self, what: object, full: str, without: Chat) -> bool:
         if what not in self._known and self._differs(full, without):
@@ -74,7 +101,16 @@ class Reads:
             return True
 
 
-def _with(chat: Chat, index: int, message: Message) -> Chat:
+def _add(message: Message, text: str) -> Message:
+    return message | {"content": message["content"] + text}
+
+
+def _less(key: str, index: int, message: Message) -> Message:
+    return {name: value for name, value in message.items() if name != key}
+
+
+def _with(chat: Chat, indices: Iterable[int], change: Callable[[int, Message], Message]) -> Chat:
     messages = [*chat.messages]
-    messages[index] = message
+    for i in indices:
+        messages[i] = change(i, messages[i])
     return replace(chat, messages=messages)
