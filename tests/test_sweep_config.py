@@ -415,6 +415,15 @@ def test_a_key_that_only_one_version_has() -> None:
     )
 
 
+def test_a_key_that_a_study_was_made_without_had_its_default(file: Path) -> None:
+    """So that a study goes on under a version that knows more."""
+    stored = json.loads(json.dumps(load_study(file).study.to_document()))
+    del stored["objective"]["shape"]
+    assert differences(stored, load_study(file).study.to_document()) == ([], [])
+    other = load_study(file, ["objective.shape=chat"]).study.to_document()
+    assert differences(stored, other) == (["objective.shape: was auto, is chat"], [])
+
+
 def test_the_resolved_study_is_a_study_file(file: Path) -> None:
     copy = file.with_name("copy.yaml")
     copy.write_text(yaml.safe_dump(load_study(file).study.to_document()))

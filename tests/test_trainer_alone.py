@@ -114,6 +114,8 @@ def test_other_data_differ_in_what_was_asked_for_or_in_their_files(tmp_path: Pat
     }
     asked = {"data.train": str(path), "data.max_length": 1024, "model.base": "a"}
     assert differences(asked, asked, sources) == []
+    assert differences(asked, asked | {"data.shape": "auto"}, sources) == []  # a newer key
+    assert differences(asked, asked | {"data.shape": "text"}, sources) != []
     other = asked | {"data.max_length": 64, "model.base": "b"}
     assert differences(asked, other, sources) == [
         "data.max_length was 1024, is 64",
