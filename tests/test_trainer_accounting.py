@@ -280,7 +280,8 @@ def test_trl_labels_the_same(tiny_model: Any, tmp_path: Any, shape: str) -> None
         train_dataset=datasets.Dataset.from_list(theirs),
         processing_class=tokenizer,
     )
-    for (ids, labels), row in zip(ours, trainer.train_dataset, strict=True):
+    prepared: Any = trainer.train_dataset
+    for (ids, labels), row in zip(ours, prepared, strict=True):
         # They keep what the template puts behind the last reply, where it changes nothing.
         assert row["input_ids"][: len(ids)] == ids
         assert row["labels"][1 : len(ids)] == labels[1:]  # the first one is never predicted
