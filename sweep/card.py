@@ -56,9 +56,10 @@ def model_card(
 def _front_matter(base: str, tuning: str) -> str:
     path = PurePath(base)
     is_folder = path.is_absolute() or base.startswith((".", "~")) or len(path.parts) > 2
+    name = path.name if is_folder else base.partition("@")[0]
     lines = [
         "---",
-        f"base_model: {json.dumps(path.name if is_folder else base)}",  # JSON strings are YAML
+        f"base_model: {json.dumps(name)}",  # JSON strings are YAML
         f"library_name: {'peft' if tuning == 'lora' else 'transformers'}",
         "pipeline_tag: text-generation",
         "tags:",

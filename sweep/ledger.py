@@ -107,6 +107,11 @@ class Ledger:
             for text in changes:
                 self._insert_note(connection, text)
 
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        with self._write() as connection:
+            here = t.studies.c.study == self.study
+            connection.execute(t.studies.update().where(here).values(facts=dict(facts)))
+
     def note(self, text: str) -> None:
         with self._write() as connection:
             self._insert_note(connection, text)

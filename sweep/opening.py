@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +18,12 @@ from predictor.judge import PREDICTOR_VERSION
 from sweep.asking import Asker, refuse_foreign
 from sweep.bests import write_beside
 from sweep.book import Book
-from sweep.config import LoadedStudy, differences, resolve_source
+from sweep.config import LoadedStudy, differences
 from sweep.data_text import data_lines
 from sweep.executors import Executor, Slot
 from sweep.flops import eval_flops
 from sweep.history import note_history, read_history
+from sweep.inputs import changed_inputs, environment, only_moved, taken_up
 from sweep.inspect import remote_storage
 from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
@@ -33,6 +34,7 @@ from sweep.recipes import fit_recipes
 from sweep.space import check_rows
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from sweep.study_source import source_line
+from trainer.fingerprint import pinned
 from trainer.outside import cause_of
 from trainer.spec import UserError
 
@@ -59,12 +61,11 @@ def opened(
         ledger = Ledger(engine, loaded.study.name)
         row = ledger.read_study()
         assert row is not None
-        _continue(loaded, row, ledger, view)
+        facts = _continue(loaded, row, ledger, paths, view)
         note_history(history, loaded.study.objective.metric, ledger, view)
         _write_study_file(loaded, paths)
-        facts = row.facts
         if not (paths.data / "prepared.json").is_file():
-            facts = _prepare_again(loaded, paths, row, executor, slot, view)
+            facts = _prepare_again(loaded, paths, facts, executor, slot, view)
         asker = Asker(loaded.study, url)
         try:
             yield Book(loaded, facts, paths, ledger, asker, history)
@@ -118,6 +119,7 @@ def _make(
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)
         facts = prepare(spec, executor, slot, view, new.prepare_log, loaded.study.run.silence_s)
+        facts: dict[str, Any] = {**facts, "versions": environment()}
         for line in data_lines(facts):
             view.say(line)
         for recipe in fit_recipes(loaded.study):
@@ -159,11 +161,17 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         engine.dispose()
 
 
-def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) -> None:
-    """Refuse what would make it another study; note and say what may change."""
+def _continue(
+    loaded: LoadedStudy, row: StudyRow, ledger: Ledger, paths: StudyPaths, view: View
+) -> dict[str, Any]:
+    """Refuse what would make it another study; note and say what may change. The facts from now
+    on."""
     document = loaded.study.to_document()
     refused, allowed = differences(row.document, document)
-    refused += _changed_files(loaded, row.facts)
+    moved = [text for text in refused if only_moved(loaded, row.facts, text)]
+    allowed += [f"{text} (with the same content)" for text in moved]
+    refused = [text for text in refused if text not in moved]
+    refused += changed_inputs(loaded, row.facts)
     if refused:
         raise UserError(
             f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
@@ -175,8 +183,14 @@ def _continue(loaded: LoadedStudy, row: StudyRow, ledger: Ledger, view: View) ->
         view.say(f"continued under another setting: {change}")
         if change.startswith(WINDOW_KEYS):
             view.say("  trials are compared only with those whose window was looked at alike")
-    if allowed:
-        ledger.continue_as(document, PREDICTOR_VERSION, allowed)
+    facts, taken = taken_up(loaded, row.facts)
+    for change in taken:
+        view.say(change)
+    if facts != row.facts:
+        ledger.keep_facts(facts)
+    if allowed or taken:
+        ledger.continue_as(document, PREDICTOR_VERSION, [*allowed, *taken])
+    return facts
 
 
 def _write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
@@ -185,34 +199,10 @@ def _write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
     write_beside(paths.study_file, source_line(loaded) + text)
 
 
-def _changed_files(loaded: LoadedStudy, facts: dict[str, Any]) -> list[str]:
-    """Sources whose rows are no longer those that the study was made with."""
-    study = loaded.study
-    changed: list[str] = []
-    named = {
-        "train": ("data.train", study.data.train),
-        **{
-            f"phase {i}": (f"data.phases[{i - 1}]", text)
-            for i, text in enumerate(study.data.phases, 1)
-        },
-        "eval": ("data.eval", study.data.eval),
-        "choices": ("objective.data", study.objective.data or study.data.eval),
-        "template": ("data.template", study.data.template),
-    }
-    for source, known in facts["sources"].items():
-        path, text = named.get(source, ("", None))
-        if known is None or known["sha256"] is None or text is None:
-            continue
-        file = Path(resolve_source(text, loaded.folder, path))
-        if not file.is_file() or _sha256(file) != known["sha256"]:
-            changed.append(f"{path}: {file} no longer holds what the study was made with")
-    return changed
-
-
 def _prepare_again(
     loaded: LoadedStudy,
     paths: StudyPaths,
-    row: StudyRow,
+    known: dict[str, Any],
     executor: Executor,
     slot: Slot,
     view: View,
@@ -220,17 +210,33 @@ def _prepare_again(
     """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
     with _folder_beside(paths.data) as beside:
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
+        spec = replace(spec, model=replace(pinned(spec.model, known), digest=None))
         silence_s = loaded.study.run.silence_s
         facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
         for part in ("train", "phases", "eval", "choices"):
-            if _without_paths(facts[part]) != _without_paths(row.facts[part]):
+            if _without_paths(facts[part]) != _without_paths(known[part]):
                 raise UserError(
                     f"the {part} data give other rows than when the study was made"
-                    f"{_other_version(row.facts, facts)}"
+                    f"{_other_version(known, facts)}"
                 )
+        if others := _other_rows(facts, known):
+            raise UserError(f"{', '.join(others)}: other rows than when the study was made")
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
-    return {**facts, "base_measurements": row.facts["base_measurements"]}
+    kept = ("base_measurements", "model", "versions", "sources")
+    return {**facts, **{name: known[name] for name in kept if name in known}}
+
+
+def _other_rows(facts: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """Hub data sets that hold other rows now."""
+    before: dict[str, Any] = known["sources"]
+    now: dict[str, Any] = facts["sources"]
+    return [
+        one["path"]
+        for name, one in now.items()
+        if "rows_sha256" in before.get(name, ())
+        and one.get("rows_sha256") != before[name]["rows_sha256"]
+    ]
 
 
 def _other_version(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -281,8 +287,3 @@ def _sweep_up(target: Path) -> None:
         pid = left.name.rpartition("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened_file:
-        return hashlib.file_digest(opened_file, "sha256").hexdigest()

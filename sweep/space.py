@@ -25,6 +25,7 @@ from sweep.checks import PARAMS, searched_names
 from sweep.config import LoadedStudy, resolve_source
 from sweep.optuna_quick import QuickTPE
 from sweep.study import Study
+from trainer.fingerprint import pinned
 from trainer.spec import LoraSpec, ModelSpec, TrialSpec
 
 __all__ = [
@@ -178,7 +179,7 @@ def trial_spec(
     `model`: as `model_spec` gives it, which looks for the folder.
     """
     study = loaded.study
-    model = model or model_spec(loaded)
+    model = pinned(model or model_spec(loaded), facts)
     if "lora_rank" in params:
         lora = LoraSpec(
             params["lora_rank"], model.lora.alpha, model.lora.dropout, model.lora.targets

@@ -42,7 +42,7 @@ class Model(Part):
     """The base model and how it is tuned."""
 
     base: Text
-    """a local folder or a Hub id"""
+    """a local folder or a Hub id, ORG/NAME or ORG/NAME@REVISION; the commit is kept"""
     tuning: Literal["full", "lora"] = "full"
     """all weights, or a LoRA adapter"""
     lora: Lora = Lora()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Verdict
+from trainer.fingerprint import model_facts
 from trainer.outside import Cause
 from trainer.spec import (
     Alive,
@@ -87,7 +88,8 @@ def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
         for name, path in named.items()
         if path is not None
     }
-    facts = {**FACTS, "sources": sources}
+    model = model_facts(Path(spec.model.base), spec.model)
+    facts = {**FACTS, "model": model, "sources": sources}
     (out / "prepared.json").write_text(json.dumps(facts))
     channel.send(Prepared(facts))
 

@@ -99,6 +99,18 @@ def test_how_a_trial_is_run_may_change_between_two_attempts(tmp_path: Path) -> N
     refuse_other(checkpoint, replace(SPEC, processes=2, micro_batch=2, model=parallel))
 
 
+def test_a_checkpoint_goes_with_the_files_of_its_base_wherever_they_lie(tmp_path: Path) -> None:
+    def of(base: str, digest: str | None) -> TrialSpec:
+        return replace(SPEC, model=replace(SPEC.model, base=base, digest=digest))
+
+    checkpoint = write(tmp_path, 7)  # of a study made before: its base has no digest
+    refuse_other(checkpoint, of("base", "one"))
+    write_identity(checkpoint, of("base", "one"))
+    refuse_other(checkpoint, of("moved", "one"))
+    with pytest.raises(UserError, match=r"model\.files was one, is other"):
+        refuse_other(checkpoint, of("base", "other"))
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     assert newest_complete(tmp_path / "never") is None
     (tmp_path / "checkpoint-3.removing").mkdir()

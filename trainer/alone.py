@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictor.types import Verdict
 from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
+from trainer.fingerprint import changed_files, pinned
 from trainer.process import NotStarted, settle_in, start
 from trainer.signals import Interrupted, Signals, exit_code
 from trainer.spec import (
@@ -89,9 +90,12 @@ def run(path: Path, out: Path | None) -> int:
         status = prepare(spec, data)
         if status:
             return status
-    facts = Path(spec.data_dir) / "prepared.json"
-    if facts.is_file():  # the trial itself says what is wrong where it is not
-        check_data(spec, json.loads(facts.read_text()))
+    prepared = Path(spec.data_dir) / "prepared.json"
+    if prepared.is_file():  # the trial itself says what is wrong where it is not
+        facts = json.loads(prepared.read_text())
+        check_data(spec, facts)
+        if data is not None:
+            spec = replace(spec, model=pinned(spec.model, facts))
     stopping = Stopping()
     with Signals(stopping):
         last = show(events(run_trial, spec, stopping))
@@ -109,6 +113,7 @@ def prepare(spec: TrialSpec, data: DataSpec) -> int:
     if (folder / ASKED).is_file() and (folder / "prepared.json").is_file():
         facts = json.loads((folder / "prepared.json").read_text())
         differ = differences(json.loads((folder / ASKED).read_text()), asked, facts["sources"])
+        differ += [f"model.base: {text}" for text in changed_files(spec.model, facts)]
         if differ:
             raise UserError(
                 f"{folder} holds other data ({'; '.join(differ)}): put these back, or give --out "

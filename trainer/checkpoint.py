@@ -94,7 +94,11 @@ def identity(spec: TrialSpec) -> dict[str, Any]:
     """Flat: {key: value}, as JSON has it."""
     values = json.loads(json.dumps(spec.to_json()))
     own = {key: values[key] for key in IDENTITY}
-    return own | {f"model.{key}": values["model"][key] for key in MODEL_IDENTITY}
+    model = {f"model.{key}": values["model"][key] for key in MODEL_IDENTITY}
+    if spec.model.digest is not None:  # the same files may lie elsewhere by now
+        model["model.files"] = spec.model.digest
+        del model["model.base"]
+    return own | model
 
 
 def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
@@ -104,7 +108,11 @@ def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
 def refuse_other(checkpoint: Path, spec: TrialSpec) -> None:
     """Raises UserError if the checkpoint is of another trial than this one."""
     written, own = json.loads((checkpoint / TRIAL).read_text()), identity(spec)
-    differ = [f"{key} was {written[key]}, is {own[key]}" for key in own if written[key] != own[key]]
+    differ = [
+        f"{key} was {written[key]}, is {own[key]}"
+        for key in own
+        if key in written and written[key] != own[key]
+    ]
     if differ:
         raise UserError(
             f"{checkpoint} is of another trial ({'; '.join(differ)}): put these back, or give this "

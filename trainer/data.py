@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from trainer.fingerprint import rows_digest
 from trainer.notes import Notes
 from trainer.positions import Positions
 from trainer.render import Renderer, Shape
@@ -97,7 +98,11 @@ class Tables:
             **counts,
             "notes": {name: facts for name, each in notes.items() if (facts := each.facts())},
             "sources": {
-                name: {"path": source.name, "sha256": source.sha256}
+                name: {
+                    "path": source.name,
+                    "sha256": source.sha256,
+                    **({} if source.sha256 else {"rows_sha256": rows_digest(source.rows)}),
+                }
                 for name, source in sources.items()
             },
         }

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from trainer.fingerprint import digest, fingerprint
+from trainer.hub import find_model
 from trainer.positions import Positions, positions_of
 from trainer.spec import ModelSpec, UserError
 from trainer.switches import (
@@ -32,42 +34,6 @@ class CheckedModel:
     num_params: int  # tied weights counted once
     num_trainable: int
     positions: Positions | None
-
-
-def find_model(model: ModelSpec, offline: bool = False) -> Path:
-    """The model's folder; a Hub id is downloaded on first use. Raises UserError."""
-    base = model.base
-    path = Path(base).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise UserError(f"model.base: {base} is a file; give the model's folder")
-    if base.startswith((".", "/", "~")) or base.count("/") > 1:
-        raise UserError(f"model.base: no folder {base}")
-    return _download(base, model.trust_remote_code, offline)
-
-
-def _download(base: str, code: bool, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
-    patterns = [
-        "*.json",
-        "*.safetensors",
-        "*.model",
-        "*.txt",
-        "*.jinja",
-        *(["*.py"] if code else []),
-    ]
-    try:
-        return Path(snapshot_download(base, allow_patterns=patterns, local_files_only=offline))
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"model.base: {base} is no local folder and cannot be had from the Hugging Face Hub "
-            f"({type(error).__name__}: {reason[:160]}); where there is access run "
-            f"`hf download {base} --local-dir DIR` and give that folder, or mend HF_ENDPOINT, "
-            "HF_HUB_OFFLINE and HF_TOKEN"
-        ) from None
 
 
 def check_model(model: ModelSpec) -> CheckedModel:
@@ -189,6 +155,11 @@ def load_model(model: ModelSpec, device: torch.device, place: bool = True) -> Pr
     check_dtype(model, device)
     check_switches(model, device)
     folder = find_model(model, offline=True)
+    if model.digest not in (None, digest(fingerprint(folder, model.trust_remote_code))):
+        raise UserError(
+            f"model.base: the files in {folder} are no longer those that the study was made with: "
+            "put these back, or give a study of the new ones another name"
+        )
     found: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, model.weights),
@@ -206,7 +177,8 @@ def load_model(model: ModelSpec, device: torch.device, place: bool = True) -> Pr
         )
     # What a saved adapter names as its base: a folder must be found from anywhere.
     is_local = Path(model.base).expanduser().is_dir()
-    loaded.config._name_or_path = str(folder.resolve()) if is_local else model.base
+    name = model.base.partition("@")[0]
+    loaded.config._name_or_path = str(folder.resolve()) if is_local else name
     loaded.name_or_path = loaded.config._name_or_path
     if model.liger:
         apply_liger(loaded)

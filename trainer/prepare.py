@@ -4,6 +4,8 @@ Written below `out_dir`: train/ (all phases, in their order), eval/, choices/ (A
 datasets), tokenizer/, and last of all prepared.json, whose keys are
 
     version, base, max_length
+    model              {"files": {name: size and hash}, "digest", "revision": a Hub id's commit or
+                        null}; see trainer/fingerprint.py
     num_params         tied weights counted once
     num_trainable      of these (full), or of the adapter's own (LoRA)
     tokenizer          {"class", "vocab_size", "chat_template": bool, "eos", "pad"}
@@ -24,7 +26,8 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
     positions          tokens that the model has positions for, or null
     sources            {"train" | "phase 1" ... | "eval" | "choices" | "template": {"path",
                         "sha256"}}; sha256
-                        is null for a Hub data set
+                        is null for a Hub data set, which has
+                        rows_sha256
     base_measurements  {metric: Measurement as a dict}, or null
     machine            {"device", "num_devices", "device_gib", "memory_gib", "cores"}
 """
@@ -49,6 +52,7 @@ from trainer.chats import read_template
 from trainer.columns import CHATS, format_of
 from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
 from trainer.files import write_json
+from trainer.fingerprint import model_facts
 from trainer.link import Link
 from trainer.measure import load_scored, measure
 from trainer.model import CheckedModel, best_device, check_model, load_model
@@ -81,6 +85,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         "num_params": checked.num_params,
         "num_trainable": checked.num_trainable,
         "base": spec.model.base,
+        "model": model_facts(checked.folder, spec.model),
         "tokenizer": {
             "class": type(tokenizer).__name__,
             "vocab_size": len(tokenizer),

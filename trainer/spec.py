@@ -44,7 +44,7 @@ class LoraSpec:
 class ModelSpec:
     """`dtype` is what is computed in (autocast), `weights` what the weights are held in."""
 
-    base: str  # a local folder or a Hub id
+    base: str  # a local folder or a Hub id, as ORG/NAME or ORG/NAME@REVISION
     tuning: Literal["full", "lora"] = "full"
     lora: LoraSpec = field(default_factory=LoraSpec)
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
@@ -56,6 +56,7 @@ class ModelSpec:
     padding_free: bool | None = None  # None: where the attention does it for nothing
     parallel: Literal["none", "ddp", "fsdp"] = "none"  # none goes with one process
     trust_remote_code: bool = False
+    digest: str | None = None  # of the base's files (trainer/fingerprint.py); None: any will do
 
 
 @dataclass(frozen=True, slots=True)
