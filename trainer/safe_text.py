@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 HIDDEN = "***"
@@ -58,10 +59,23 @@ def without_secrets(text: str) -> str:
     Known weakness: a secret that stands alone is known only from the environment, by the form of a
     Hub's token, or where `keep_secret` was told.
     """
+    return _without(text, _held_secrets())
+
+
+def _held_secrets() -> set[str]:
     held = {os.environ.get(name, "") for name in _ENVIRONMENT}
-    for secret in _known | {one for one in held if len(one) >= _LEAST_KNOWN}:
+    return _known | {secret for secret in held if len(secret) >= _LEAST_KNOWN}
+
+
+def _without(text: str, secrets: set[str]) -> str:
+    for secret in secrets:
         if secret in text:
             text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])", HIDDEN, text)
+    return _masked(text)
+
+
+@lru_cache(4096)  # a document names the same keys and words for each of its trials
+def _masked(text: str) -> str:
     if "hf_" in text or "api_org_" in text:
         text = _HUB_TOKEN.sub(rf"\1{HIDDEN}", text)
     for mark, pattern, by in _MASKS:
@@ -92,18 +106,22 @@ def is_secret_key(name: str) -> bool:
 
 def document_without_secrets(value: Any) -> Any:
     """The same of every text in JSON values, keys included."""
+    return _document_without(value, _held_secrets())
+
+
+def _document_without(value: Any, secrets: set[str]) -> Any:
     if isinstance(value, str):
-        return without_secrets(value)
+        return _without(value, secrets)
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
         return {
-            without_secrets(key) if isinstance(key, str) else key: HIDDEN
+            _without(key, secrets) if isinstance(key, str) else key: HIDDEN
             if isinstance(key, str) and isinstance(inner, str) and is_secret_key(key)
-            else document_without_secrets(inner)
+            else _document_without(inner, secrets)
             for key, inner in items
         }
     if isinstance(value, list | tuple):
-        return [document_without_secrets(inner) for inner in cast("list[Any]", value)]
+        return [_document_without(inner, secrets) for inner in cast("list[Any]", value)]
     return value
 
 
