@@ -165,6 +165,12 @@ def test_chats_that_are_refused(tokenizer: Any, row: dict[str, Any], said: str) 
         rendered(tokenizer, row)
 
 
+def test_messages_in_other_columns_get_the_way_out(tokenizer: Any) -> None:
+    row = {"prompt": TURNS[:1], "completion": TURNS[1:]}
+    with pytest.raises(UserError, match=r"prompt is list .*, not text; .* one column messages"):
+        rendered(tokenizer, row)
+
+
 def test_sharegpt_is_read_as_messages(tokenizer: Any) -> None:
     assert rendered(tokenizer, SHARED)[0] == rendered(tokenizer, CHAT)[0]
 

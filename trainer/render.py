@@ -181,7 +181,10 @@ def _string(row: Row, column: str, empty: bool = False) -> str:
         raise BadRow(f"no column {column!r} (it has {', '.join(map(str, row)) or 'none'})")
     value = row[column]
     if not isinstance(value, str):
-        raise BadRow(f"{column} is {type(value).__name__} {str(value)[:40]!r}, not text")
+        hint = ""
+        if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+            hint = "; the messages of a chat go into one column messages"
+        raise BadRow(f"{column} is {type(value).__name__} {str(value)[:40]!r}, not text{hint}")
     if not empty and not value.strip():
         raise BadRow(f"{column} is empty")
     return value
