@@ -271,7 +271,7 @@ def test_the_second_signal_ends_a_trial_at_once(tmp_path: Path, values: dict[str
         os.killpg(process.pid, signal.SIGTERM)
         os.killpg(process.pid, signal.SIGINT)
         rest, err = process.stdout.read(), process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode in (130, 143)  # whichever is heard last
     assert "stopped" not in rest and err == ""
     assert not left_of(started)
 
