@@ -111,10 +111,9 @@ def train_ours(spec: TrialSpec, turns: Turns, who: int) -> None:
 def train_trl(spec: TrialSpec, rows: Rows, turns: Turns, who: int) -> None:
     """What a user writes who needs no sweep: SFTTrainer over tokenised rows."""
     from datasets import Dataset
-    from transformers import PrinterCallback, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from trainer.train import blank_tokenizer
+    from transformers import AutoTokenizer, PrinterCallback, TrainerCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     order = Stacked(len(rows), spec.batch_size, spec.seed)
     drawn = [rows[row] for step in range(spec.num_steps) for row in order.rows(step)]
@@ -156,7 +155,7 @@ def train_trl(spec: TrialSpec, rows: Rows, turns: Turns, who: int) -> None:
                 load_model(spec.model, device),
                 config,
                 train_dataset=dataset,
-                processing_class=blank_tokenizer(),
+                processing_class=AutoTokenizer.from_pretrained(Path(spec.data_dir) / "tokenizer"),
                 callbacks=[Turn()],
             )
         trainer.remove_callback(PrinterCallback)

@@ -11,7 +11,7 @@ from sweep.checks import num_points, searched_names
 from sweep.config import LoadedStudy, leaves
 from sweep.data_text import DATA_FACTS
 from sweep.flops import DATA_OF, eval_flops, eval_tokens, train_flops
-from sweep.memory import GB, disk_gb, lora_params, memory_gb, what_fits
+from sweep.memory import GB, disk_gb, memory_gb, what_fits
 from sweep.plan_text import plan_lines
 from sweep.recipes import fit_recipes
 from sweep.study import Study
@@ -134,15 +134,14 @@ def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, f
 
 
 def _adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
-    """Of the largest rank in the space; estimated where the facts do not have it."""
+    """Of the largest rank in the space, and of what is trained in full beside it."""
     if study.model.tuning == "full":
         return 0
     rank = study.model.lora.rank
     largest = rank
     if study.search.space.lora_rank is not None:
         largest = int(study.search.space.extremes("lora_rank")[1])
-    known = facts.get("num_trainable")
-    return known * largest // rank if known else lora_params(facts["num_params"], largest)
+    return facts["num_adapter"] * largest // rank + facts["num_saved"]
 
 
 def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, Any]:

@@ -151,7 +151,13 @@ def model_spec(loaded: LoadedStudy) -> ModelSpec:
     return ModelSpec(
         base=resolve_source(model.base, loaded.folder, "model.base"),
         tuning=model.tuning,
-        lora=LoraSpec(model.lora.rank, model.lora.alpha, model.lora.dropout, model.lora.targets),
+        lora=LoraSpec(
+            model.lora.rank,
+            model.lora.alpha,
+            model.lora.dropout,
+            model.lora.targets,
+            model.lora.modules_to_save or (),
+        ),
         dtype=model.dtype,
         weights=model.weights,
         gradient_checkpointing=model.gradient_checkpointing,
@@ -181,9 +187,7 @@ def trial_spec(
     study = loaded.study
     model = pinned(model or model_spec(loaded), facts)
     if "lora_rank" in params:
-        lora = LoraSpec(
-            params["lora_rank"], model.lora.alpha, model.lora.dropout, model.lora.targets
-        )
+        lora = dataclasses.replace(model.lora, rank=params["lora_rank"])
         model = dataclasses.replace(model, lora=lora)
     num_rows = facts["train"]["rows"]
     strategy = params.get("strategy", "stacked")

@@ -36,6 +36,8 @@ class Lora(Part):
     """share of the adapter's inputs dropped in training"""
     targets: LoraTargets = "all-linear"
     """all-linear or a list of module names"""
+    modules_to_save: Texts | None = None
+    """modules trained in all their weights beside the adapter, as [lm_head]; null: none"""
 
 
 class Model(Part):

@@ -83,7 +83,7 @@ MEASURED = {
 }
 STEPS_A_FRAME = 100_000
 # of the study file's model section: what else it has does not change what is asked
-MODEL_KEYS = ("base", "tuning", "lora", "dtype", "weights")
+MODEL_KEYS = ("base", "tuning", "dtype", "weights")
 PATH_KEYS = ("train", "eval", "phases")  # of its data section; the files' content is compared
 
 Row = dict[str, Any]
@@ -337,6 +337,7 @@ def _question(study: _Study) -> dict[str, Any]:
     document, facts = study.row.document, study.row.facts
     model, data = document["model"], document.get("data", {})
     found = {f"model.{key}": model.get(key) for key in MODEL_KEYS}
+    found |= {f"model.lora.{key}": value for key, value in model.get("lora", {}).items()}
     found |= {f"data.{key}": value for key, value in data.items() if key not in PATH_KEYS}
     for part, source in facts.get("sources", {}).items():
         found[f"the content of its data ({part})"] = source.get("sha256") or source.get("path")

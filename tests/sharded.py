@@ -128,10 +128,11 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
     from accelerate.utils.fsdp_utils import fsdp2_prepare_model
     from peft import get_peft_model
 
+    from trainer.adapter import lora_config
     from trainer.batches import Rows
     from trainer.head import give_log_probs_alone
     from trainer.measure import load_scored, measure
-    from trainer.model import load_model, lora_config
+    from trainer.model import load_model
     from trainer.spec import LoraSpec, ModelSpec
 
     tuning, base, data_dir = job
@@ -140,7 +141,7 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
     model: Any = load_model(spec, device, place=False)
     if tuning == "lora":
         torch.manual_seed(0)
-        model = get_peft_model(model, lora_config(spec))
+        model = get_peft_model(model, lora_config(spec, model))
     scored = load_scored(Path(data_dir), "eval_loss")
     rows = Rows(Path(data_dir) / "train")
     batch = collate([rows[row] for row in range(4)])

@@ -93,7 +93,8 @@ def test_the_facts(drive: Drive, spec: PrepareSpec, tiny_model: Path) -> None:
     facts = prepared(drive, full)
     assert facts == json.loads((Path(spec.out_dir) / "prepared.json").read_text())
     assert facts["base"] == str(tiny_model)
-    assert facts["num_params"] == facts["num_trainable"] == 28864
+    assert facts["num_params"] == 28864
+    assert facts["num_adapter"] == facts["num_saved"] == 0
     assert facts["train"]["rows"] == facts["train"]["rows_read"] == 100
     ids = list_column(open_table(Path(spec.out_dir) / "train"), "input_ids")
     assert facts["train"]["input_tokens"] == sum(map(len, ids))
@@ -570,7 +571,8 @@ def test_settings_the_model_cannot_have(
 def test_an_adapter_trains_fewer(drive: Drive, spec: PrepareSpec) -> None:
     lora = replace(spec, model=replace(spec.model, tuning="lora", lora=LoraSpec(rank=2)))
     facts = prepared(drive, lora)
-    assert 0 < facts["num_trainable"] < facts["num_params"]
+    assert 0 < facts["num_adapter"] < facts["num_params"]
+    assert facts["num_saved"] == 0
 
 
 UNREACHABLE = """

@@ -38,7 +38,8 @@ class FitMemory:
     def __init__(self, spec: TrialSpec) -> None:
         self._path = Path(spec.data_dir) / "micro_batch.json"
         model = spec.model
-        tuning = f"lora-{model.lora.rank}" if model.tuning == "lora" else "full"
+        adapter = "+".join((f"lora-{model.lora.rank}", *model.lora.modules_to_save))
+        tuning = adapter if model.tuning == "lora" else "full"
         self._key = f"{tuning} {model.parallel}-{spec.processes}"
 
     def read(self) -> Fit:

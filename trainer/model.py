@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from trainer.adapter import AdapterSize, check_adapter
 from trainer.fingerprint import digest, fingerprint
 from trainer.hub import find_model
 from trainer.positions import Positions, positions_of
@@ -32,7 +33,7 @@ class CheckedModel:
     folder: Path
     tokenizer: Any
     num_params: int  # tied weights counted once
-    num_trainable: int
+    adapter: AdapterSize | None  # of LoRA
     positions: Positions | None
 
 
@@ -69,39 +70,12 @@ def check_model(model: ModelSpec) -> CheckedModel:
             f"model.base: {folder} is no causal language model: {reason[:300]}"
         ) from None
     _check_tokenizer(folder, tokenizer, skeleton.get_input_embeddings().weight.shape[0])
-    num_params = num_trainable = sum(p.numel() for p in skeleton.parameters())
-    if model.tuning == "lora":
-        num_trainable = _count_adapter(skeleton, model)
+    if tokenizer.pad_token is None:  # as TRL does; a new token would need a row of its own
+        tokenizer.pad_token = tokenizer.eos_token
+    num_params = sum(p.numel() for p in skeleton.parameters())
     positions = positions_of(config, skeleton)
-    return CheckedModel(folder, tokenizer, num_params, num_trainable, positions)
-
-
-def _count_adapter(skeleton: Any, model: ModelSpec) -> int:
-    from peft import get_peft_model
-
-    targets = model.lora.targets
-    if not isinstance(targets, str) and any(name.endswith("lm_head") for name in targets):
-        raise UserError("model.lora.targets: lm_head cannot carry an adapter, its loss is fused")
-    try:
-        with torch.device("meta"):
-            adapted = get_peft_model(skeleton, lora_config(model))
-    except ValueError as error:  # no such module in this model
-        reason = " ".join(str(error).split())
-        raise UserError(f"model.lora: {reason[:300]}") from None
-    return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
-
-
-def lora_config(model: ModelSpec) -> Any:
-    from peft import LoraConfig
-
-    lora = model.lora
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]  any number will do
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
-        task_type="CAUSAL_LM",
-    )
+    adapter = check_adapter(model, skeleton) if model.tuning == "lora" else None
+    return CheckedModel(folder, tokenizer, num_params, adapter, positions)
 
 
 def _check_weights(folder: Path) -> None:

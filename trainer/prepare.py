@@ -7,8 +7,10 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
     model              {"files": {name: size and hash}, "digest", "revision": a Hub id's commit or
                         null}; see trainer/fingerprint.py
     num_params         tied weights counted once
-    num_trainable      of these (full), or of the adapter's own (LoRA)
-    tokenizer          {"class", "vocab_size", "chat_template": bool, "eos", "pad"}
+    num_adapter        parameters of LoRA's adapter, 0 without one; they grow with its rank
+    num_saved          of the modules that LoRA trains in full beside it (lora.modules_to_save)
+    tokenizer          {"class", "vocab_size", "chat_template": bool, "eos", "pad", "ends": ids of
+                        the tokens that a trained turn ends with}
     train, eval        {"rows", "rows_read", "dropped_no_completion", "dropped_too_short",
                         "truncated", "input_tokens", "loss_tokens", "longest", "longest_read"};
                         longest_read before max_length; eval is null where none was asked for
@@ -51,6 +53,7 @@ import torch
 from trainer.chats import read_template
 from trainer.columns import CHATS, format_of
 from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
+from trainer.ends import trained_ends
 from trainer.files import write_json
 from trainer.fingerprint import model_facts
 from trainer.link import Link
@@ -64,6 +67,7 @@ from trainer.tables import ChoiceTable, TextTable
 
 VERSION = 3
 READABLE = (2, 3)  # 2: the same tables, without shapes, notes and positions
+TOKENIZER = "tokenizer"  # the folder that goes with every saved model
 GIB = 2**30
 
 
@@ -76,14 +80,15 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     try:
         checked, tables, told = _check(spec, link, cache_dir)
         tables.save(out_dir)
-        checked.tokenizer.save_pretrained(out_dir / "tokenizer")
+        checked.tokenizer.save_pretrained(out_dir / TOKENIZER)
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
     tokenizer = checked.tokenizer
     facts = {
         "version": VERSION,
         "num_params": checked.num_params,
-        "num_trainable": checked.num_trainable,
+        "num_adapter": checked.adapter.num_adapter if checked.adapter else 0,
+        "num_saved": checked.adapter.num_saved if checked.adapter else 0,
         "base": spec.model.base,
         "model": model_facts(checked.folder, spec.model),
         "tokenizer": {
@@ -92,6 +97,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
             "chat_template": bool(tokenizer.chat_template),
             "eos": tokenizer.eos_token,
             "pad": tokenizer.pad_token,
+            "ends": trained_ends(tables.train.labels, tokenizer, spec.data.max_length),
         },
         "max_length": spec.data.max_length,
         **told,

@@ -38,6 +38,7 @@ class LoraSpec:
     alpha: float = 32
     dropout: float = 0.0
     targets: str | tuple[str, ...] = "all-linear"
+    modules_to_save: tuple[str, ...] = ()  # trained in all their weights, beside the adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class TrialSpec:
         lora = dict(model["lora"])
         if not isinstance(lora["targets"], str):
             lora["targets"] = tuple(lora["targets"])
+        lora["modules_to_save"] = tuple(lora["modules_to_save"])
         model["lora"] = LoraSpec(**lora)
         own = {**values, "model": ModelSpec(**model), "metrics": tuple(values["metrics"])}
         return cls(**own)

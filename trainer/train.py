@@ -48,6 +48,7 @@ from trainer.fit import (
 from trainer.head import give_log_probs_alone
 from trainer.link import Ordered
 from trainer.observe import GradientMeter, clip_gradients, noise_free_sq, total_squared_norm
+from trainer.saving import save_weights
 from trainer.spec import Stop, TrialSpec, UserError
 from trainer.switches import is_flash, is_padding_free
 from trainer.team import Team
@@ -137,7 +138,6 @@ class ObservedTrainer(SFTTrainer):
     ) -> None:
         super().__init__(**sft)
         self.remove_callback(PrinterCallback)
-        self.processing_class = None  # it was needed by the constructor alone; see blank_tokenizer
         give_log_probs_alone(self.model)
         self._spec, self._rows, self._hooks, self._progress = spec, rows, hooks, progress
         self._first_step, self._team = first_step, team
@@ -399,22 +399,11 @@ class ObservedTrainer(SFTTrainer):
         assert output_dir is not None
         save_weights(self.model, Path(output_dir), state_dict)
 
-    def save_weights(self, folder: Path) -> None:
-        """All processes call it; the first writes."""
-        sharded = self.accelerator.distributed_type == DistributedType.FSDP
-        state_dict = self.accelerator.get_state_dict(self.model) if sharded else None
-        if self._team.is_first:
-            save_weights(self.model, folder, state_dict)
-
-
-def save_weights(model: Any, folder: Path, state_dict: dict | None = None) -> None:
-    """The model as `from_pretrained` reads it, safetensors only; of LoRA the adapter alone."""
-    if hasattr(model, "peft_config"):
-        # "auto" would ask the Hub whether the base's vocabulary has changed.
-        model.save_pretrained(folder, save_embedding_layers=False, state_dict=state_dict)
-        (folder / "README.md").unlink(missing_ok=True)
-    else:
-        model.save_pretrained(folder, state_dict=state_dict)
+    def whole_state_dict(self) -> dict[str, Any] | None:
+        """Of sharded weights, to save them from; all processes call it. None where none are."""
+        if self.accelerator.distributed_type != DistributedType.FSDP:
+            return None
+        return self.accelerator.get_state_dict(self.model)
 
 
 def _random_state() -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -431,15 +420,3 @@ def _restore_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> No
 def _empty_cache(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
-
-
-def blank_tokenizer() -> Any:
-    """SFTTrainer wants a tokenizer though the data are tokenised; the real one loads slowly."""
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordLevel({"</s>": 0}, unk_token="</s>")),
-        eos_token="</s>",
-        pad_token="</s>",
-    )

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import datasets
 import torch
+from transformers import AutoTokenizer
 
 from predictor.types import Observation, Verdict
 from trainer import checkpoint as ckpt
-from trainer.batches import Rows
+from trainer.adapter import hold_in_float32, lora_config
+from trainer.batches import Rows, collate
 from trainer.checks import check_data
 from trainer.files import remove_tree, sync_tree
 from trainer.link import Halted, Link, Ordered
 from trainer.measure import Scored, load_scored, measure
-from trainer.model import best_device, load_model, lora_config
-from trainer.prepare import read_prepared
+from trainer.model import best_device, load_model
+from trainer.prepare import TOKENIZER, read_prepared
+from trainer.saving import Settings, save_model
 from trainer.spec import (
     Alive,
     Checkpointed,
@@ -33,7 +36,7 @@ from trainer.spec import (
 )
 from trainer.switches import compile_blocks
 from trainer.team import Team
-from trainer.train import Hooks, ObservedTrainer, blank_tokenizer, sft_config
+from trainer.train import Hooks, ObservedTrainer, sft_config
 
 
 def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
@@ -60,12 +63,14 @@ class Trial:
         self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
         self.checkpoints = self.trial_dir / "checkpoints"
         self.dtype = getattr(torch, spec.model.dtype)
-        check_data(spec, read_prepared(self.data_dir))
+        facts = read_prepared(self.data_dir)
+        check_data(spec, facts)
+        self.ends: list[int] = facts["tokenizer"].get("ends", [])  # not in those of version 2
         self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
         if self.resumed:
             ckpt.refuse_other(self.resumed[0], spec)
         self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
-        self.trainer = self._make_trainer()
+        self.trainer, self.settings = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
         self._scored: dict[str, Scored] = {}
         self._asked_not_finite = False
@@ -74,9 +79,17 @@ class Trial:
     def first_step(self) -> int:
         return self.resumed[1] if self.resumed else 0
 
-    def _make_trainer(self) -> ObservedTrainer:
+    def _make_trainer(self) -> tuple[ObservedTrainer, Settings]:
+        """And what its model is to be saved with."""
         device = best_device()
         model = load_model(self.spec.model, device, place=self.spec.model.parallel != "fsdp")
+        tokenizer = AutoTokenizer.from_pretrained(
+            self.data_dir / TOKENIZER, trust_remote_code=self.spec.model.trust_remote_code
+        )
+        settings = Settings.take(model).meant(
+            self.ends or [tokenizer.eos_token_id], tokenizer.pad_token_id
+        )
+        has_adapter = self.spec.model.tuning == "lora"
         hooks = Hooks(self._alive, self.before_step, self.give_up_step, self.after_step)
         trainer = ObservedTrainer(
             self.spec,
@@ -88,12 +101,15 @@ class Trial:
             model=model,
             args=sft_config(self.spec, self.checkpoints, device),
             train_dataset=datasets.load_from_disk(str(self.data_dir / "train")),
-            processing_class=blank_tokenizer(),
-            peft_config=lora_config(self.spec.model) if self.spec.model.tuning == "lora" else None,
+            data_collator=collate,
+            processing_class=tokenizer,
+            peft_config=lora_config(self.spec.model, model) if has_adapter else None,
         )
+        if has_adapter:
+            hold_in_float32(trainer.model)
         if self.spec.model.compile:
             compile_blocks(trainer.model)
-        return trainer
+        return trainer, settings
 
     def train(self) -> None:
         """Raises Halted when the driver ends the trial before its last step."""
@@ -197,13 +213,12 @@ class Trial:
         """Into trial_dir/model, with the tokenizer; written beside, then renamed."""
         target = self.trial_dir / "model"
         beside = self.trial_dir / "model.tmp"
+        state_dict = self.trainer.whole_state_dict()
         if self.team.is_first:
             shutil.rmtree(beside, ignore_errors=True)
-        self.trainer.save_weights(beside)
-        if not self.team.is_first:
-            return str(target)
-        shutil.copytree(self.data_dir / "tokenizer", beside, dirs_exist_ok=True)
-        sync_tree(beside)
-        remove_tree(target)
-        beside.replace(target)
+            tokenizer = self.data_dir / TOKENIZER
+            save_model(self.trainer.model, beside, self.settings, tokenizer, state_dict)
+            sync_tree(beside)
+            remove_tree(target)
+            beside.replace(target)
         return str(target)
