@@ -17,12 +17,17 @@ _SECTIONS = {  # of the study file: what makes up a training run, besides the se
 }
 _CODE = """\
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer{also}
 
 folder = "."  # this folder
 model = AutoModelForCausalLM.from_pretrained(folder){remark}
-tokenizer = AutoTokenizer.from_pretrained(folder)
-```"""
+tokenizer = AutoTokenizer.from_pretrained(folder){generation}
+```
+
+Generation stops where a trained turn ends (`eos_token_id` in generation_config.json)."""
+_GENERATION = """
+# the libraries take the base's generation settings, which need not stop where this adapter does
+model.generation_config = GenerationConfig.from_pretrained(folder)"""
 
 
 def model_card(
@@ -48,7 +53,11 @@ def model_card(
         _selection(document, number),
         _trials_table(document),
         "## Use",
-        _CODE.format(remark="  # needs peft: the folder holds an adapter" * (tuning == "lora")),
+        _CODE.format(
+            remark="  # needs peft: the folder holds an adapter" * (tuning == "lora"),
+            also=", GenerationConfig" * (tuning == "lora"),
+            generation=_GENERATION * (tuning == "lora"),
+        ),
     ]
     return "\n\n".join(sections) + "\n"
 

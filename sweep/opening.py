@@ -27,6 +27,7 @@ from sweep.inputs import changed_inputs, environment, only_moved, taken_up
 from sweep.inspect import remote_storage
 from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
+from sweep.numerics import cautions
 from sweep.paths import StudyPaths
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import View
@@ -122,6 +123,8 @@ def _make(
         facts: dict[str, Any] = {**facts, "versions": environment()}
         for line in data_lines(facts):
             view.say(line)
+        for caution in cautions(loaded.study):
+            view.say(caution)
         for recipe in fit_recipes(loaded.study):
             for moved in recipe.moved:
                 view.say(f"recipe {moved}")

@@ -12,6 +12,7 @@ from sweep.config import LoadedStudy, leaves
 from sweep.data_text import DATA_FACTS
 from sweep.flops import DATA_OF, eval_flops, eval_tokens, train_flops
 from sweep.memory import GB, disk_gb, memory_gb, what_fits
+from sweep.numerics import cautions
 from sweep.plan_text import plan_lines
 from sweep.recipes import fit_recipes
 from sweep.study import Study
@@ -58,6 +59,7 @@ def plan_document(
         ],
         **_training(study, facts, trials + repeats),
         "memory": _memory(study, facts, workers),
+        "cautions": cautions(study),
         "disk_gb": _disk(study, facts, workers, trials + repeats),
         "machine": dict(machine),
     }

@@ -94,6 +94,8 @@ def _cost(document: Mapping[str, Any]) -> Iterator[str]:
     verdict = "it fits" if memory["fits"] else "it does NOT fit"
     yield from _wrapped("", f"{memory['of']} has {_gb(memory['available_gb'])}{shared}: {verdict}")
     yield from _wrapped("", memory["advice"] or "")
+    for caution in document["cautions"]:
+        yield from _wrapped("rounding", caution)
     yield from _wrapped(
         "disk",
         f"{_gb(disk['total'])} at most: checkpoints {_gb(disk['checkpoints'])}, models "

@@ -9,6 +9,7 @@ from typing import Any
 from sweep.config import LoadedStudy, resolve_source
 from sweep.executors import Executor, Job, Slot
 from sweep.faults import PreparationFailed
+from sweep.numerics import BFLOAT16_CAUTION
 from sweep.progress import View
 from sweep.space import model_spec
 from sweep.values import is_template_file
@@ -89,7 +90,7 @@ def prepare(
                     raise PreparationFailed(
                         f"preparing the study failed: {kind}: {message}. If the model does not "
                         "fit into memory: model.weights: bfloat16 halves it, and --dry-run says "
-                        "what a trial needs and what would fit"
+                        f"what a trial needs and what would fit; {BFLOAT16_CAUTION}"
                     )
                 case Failed(kind, message, traceback):
                     text = f"preparing the study failed: {kind}: {message}\n{traceback}"
