@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from sweep import formats as f
+from trainer.safe_text import safe
 
 _SECTIONS = {  # of the study file: what makes up a training run, besides the searched parameters
     "model": ("tuning", "lora", "dtype", "weights", "gradient_checkpointing", "parallel"),
@@ -85,7 +86,7 @@ def _what(document: Mapping[str, Any], trial: Mapping[str, Any], base: str, tuni
     against = f"; the base model has {f.fixed(before, 4)}" if before is not None else ""
     direction = "higher" if document["direction"] == "maximize" else "lower"
     is_better = f"{against} ({direction} is better)."
-    text = f"`{base}`, fine-tuned {how} on instruction data by sft-sweep. "
+    text = f"{_code(base)}, fine-tuned {how} on instruction data by sft-sweep. "
     own = f.fixed(trial["objective"], 4)
     if _is_confirmed_best(document, trial["number"]) and f.num_new_seeds(document):
         return (
@@ -189,9 +190,15 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
 
 
+def _code(text: str) -> str:
+    """As code on one line; a backtick in it would end that, and no path needs one."""
+    flat = " ".join(safe(text).split()).replace("`", "'")
+    return f"`{flat}`"
+
+
 def _escaped(text: str) -> str:
     """On one line, without what Markdown would take for its own in a table."""
-    flat = " ".join(str(text).split())
+    flat = " ".join(safe(str(text)).split())
     for mark in ("\\", "|", "<", "*", "`", "["):
         flat = flat.replace(mark, "\\" + mark)
     return flat

@@ -15,6 +15,7 @@ from trainer.adapter import AdapterSize, check_adapter
 from trainer.fingerprint import digest, fingerprint
 from trainer.hub import find_model
 from trainer.positions import Positions, positions_of
+from trainer.safe_text import clipped
 from trainer.spec import ModelSpec, UserError
 from trainer.switches import (
     apply_liger,
@@ -25,6 +26,8 @@ from trainer.switches import (
 )
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+_MOST_JSON_BYTES = 64 << 20
+_MOST_LAYERS = 10_000
 _PICKLES = ("*.bin", "*.pt", "*.pth")
 
 
@@ -50,6 +53,7 @@ def check_model(model: ModelSpec) -> CheckedModel:
             else ("it is no model folder")
         )
         raise UserError(f"model.base: {folder} has no config.json; {hint}")
+    _check_config(folder / "config.json")
     _check_weights(folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise UserError(
@@ -64,7 +68,9 @@ def check_model(model: ModelSpec) -> CheckedModel:
                 config, trust_remote_code=model.trust_remote_code
             )
             skeleton.tie_weights()
-    except Exception as error:  # unknown architecture, broken JSON, code that is not trusted
+    except BaseException as error:  # unknown architecture, broken JSON, code that is not trusted
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise  # what is written in Rust panics by an exception that is none of Python's
         reason = " ".join(str(error).split())
         raise UserError(
             f"model.base: {folder} is no causal language model: {reason[:300]}"
@@ -91,7 +97,7 @@ def _check_weights(folder: Path) -> None:
         )
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        named = set(json.loads(index.read_text())["weight_map"].values())
+        named = set(_weight_map(index).values())
         missing = sorted(named - {shard.name for shard in shards})
         if missing:
             raise UserError(
@@ -103,6 +109,45 @@ def _check_weights(folder: Path) -> None:
                 opened.keys()
         except Exception as error:
             raise UserError(f"model.base: {shard} is damaged or incomplete ({error})") from None
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> the shard it is in, of an index that names files of its own folder alone."""
+    try:
+        found = _read_json(index)["weight_map"]
+        names = {str(tensor): Path(file).name for tensor, file in found.items()}
+        if all(isinstance(file, str) and file in names.values() for file in found.values()):
+            return names
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        pass
+    raise UserError(
+        f"model.base: {index} is damaged: it must hold a weight_map from tensors to the names of "
+        "files beside it"
+    )
+
+
+def _read_json(path: Path) -> Any:
+    """ValueError for one that is larger than any such file is."""
+    if path.stat().st_size > _MOST_JSON_BYTES:
+        raise ValueError(f"{path.name} has over {_MOST_JSON_BYTES >> 20} MiB")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _check_config(path: Path) -> None:
+    """UserError for a config.json that no model has, before a library builds what it says."""
+    try:
+        config = _read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"model.base: {path} is damaged: {clipped(reason)}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"model.base: {path} is damaged: it holds no JSON object")
+    for key, value in config.items():
+        is_layers = isinstance(value, int) and "layers" in key
+        if is_layers and value > _MOST_LAYERS:
+            raise UserError(
+                f"model.base: {path}: {clipped(key)} is {value:.3g}; no model has so many"
+            )
 
 
 def _check_tokenizer(folder: Path, tokenizer: Any, embedding_rows: int) -> None:
