@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -109,6 +110,19 @@ def test_a_checkpoint_goes_with_the_files_of_its_base_wherever_they_lie(tmp_path
     refuse_other(checkpoint, of("moved", "one"))
     with pytest.raises(UserError, match=r"model\.files was one, is other"):
         refuse_other(checkpoint, of("base", "other"))
+
+
+def test_a_checkpoint_from_before_a_setting_of_lora_was_known_had_its_default(
+    tmp_path: Path,
+) -> None:
+    checkpoint = write(tmp_path, 7)
+    written = json.loads((checkpoint / "trial.json").read_text())
+    del written["model.lora"]["modules_to_save"]
+    write_json(checkpoint / "trial.json", written)
+    refuse_other(checkpoint, SPEC)
+    saving = replace(SPEC, model=replace(SPEC.model, lora=LoraSpec(modules_to_save=("norm",))))
+    with pytest.raises(UserError, match=r"model\.lora was"):
+        refuse_other(checkpoint, saving)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.files import remove_tree, sync_tree, write_json
-from trainer.spec import TrialSpec, UserError
+from trainer.spec import LoraSpec, TrialSpec, UserError
 
 TRIAL = "trial.json"  # what trial it is of
 # What another value of makes another trial. How it is run (processes, micro-batches, window, ...)
@@ -107,7 +107,7 @@ def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
 
 def refuse_other(checkpoint: Path, spec: TrialSpec) -> None:
     """Raises UserError if the checkpoint is of another trial than this one."""
-    written, own = json.loads((checkpoint / TRIAL).read_text()), identity(spec)
+    written, own = _written_identity(checkpoint), identity(spec)
     differ = [
         f"{key} was {written[key]}, is {own[key]}"
         for key in own
@@ -118,6 +118,13 @@ def refuse_other(checkpoint: Path, spec: TrialSpec) -> None:
             f"{checkpoint} is of another trial ({'; '.join(differ)}): put these back, or give this "
             "trial a folder of its own"
         )
+
+
+def _written_identity(checkpoint: Path) -> dict[str, Any]:
+    """Settings of LoRA that the program has learned of since had their defaults."""
+    written = json.loads((checkpoint / TRIAL).read_text())
+    defaults = json.loads(json.dumps(asdict(LoraSpec())))
+    return {**written, "model.lora": defaults | written["model.lora"]}
 
 
 @dataclass(slots=True)
