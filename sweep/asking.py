@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sweep import space
 from sweep.config import Study
 from sweep.optuna_quick import QuickStorage
+from sweep.patience import BUSY_S, Patience
 from sweep.recipes import fit_recipes
 from sweep.storage import connectable, sqlite_file
 from sweep.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
@@ -36,11 +37,20 @@ class Asked:
 
 
 class Asker:
-    """Makes the Optuna study where it is not there yet."""
+    """Makes the Optuna study where it is not there yet.
 
-    def __init__(self, study: Study, url: str) -> None:
+    All but `ask` may be called again where a call broke off; see `unrecorded`.
+    """
+
+    def __init__(self, study: Study, url: str, patience: Patience | None = None) -> None:
         self.study = study
-        self.storage = _storage(url)
+        self.patience = patience or Patience()
+        busy_s = 30.0 if patience is None else BUSY_S
+        self.storage = self.patience(lambda: _storage(url, busy_s))
+        self.patience(self._make)
+
+    def _make(self) -> None:
+        study = self.study
         higher = HIGHER_IS_BETTER[study.objective.metric]
         self.optuna = optuna.create_study(
             study_name=study.name,
@@ -73,14 +83,16 @@ class Asker:
                 return self._asked(trial)
             self._drop(trial)
 
-    def unrecorded(self, recorded: set[int], is_tried: IsTried) -> Iterator[Asked]:
+    def unrecorded(
+        self, recorded: set[int], is_tried: IsTried, parallel: bool = False
+    ) -> Iterator[Asked]:
         """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for lost in running:
             if lost.number in recorded:
                 continue
             trial = self._handle(lost.number)
-            if self._set_sampler(lost.number, _fixed(lost), False, is_tried):
+            if self._set_sampler(lost.number, _fixed(lost), parallel, is_tried):
                 yield self._asked(trial)
             else:
                 self._drop(trial)
@@ -109,13 +121,13 @@ class Asker:
             return False
         asked = {trial.user_attrs.get("recipe") for trial in trials}
         while self._recipes:
-            recipe = self._recipes.pop(0)
-            if recipe.name in asked:
-                continue
-            if self._points.untried(recipe.params, is_tried, self.study.run.seed) is not None:
-                self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
-                return True
-            self.dropped.append(f"recipe {recipe.name} is the same as a trial before it")
+            recipe = self._recipes[0]
+            if recipe.name not in asked:
+                if self._points.untried(recipe.params, is_tried, self.study.run.seed) is not None:
+                    self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
+                    return True
+                self.dropped.append(f"recipe {recipe.name} is the same as a trial before it")
+            del self._recipes[0]  # an enqueued one when it is asked for: a call may break off
         return False
 
     def _drop(self, trial: optuna.trial.Trial) -> None:
@@ -194,10 +206,10 @@ def _fixed(trial: FrozenTrial | None) -> Point:
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
-def _storage(url: str) -> QuickStorage:
+def _storage(url: str, busy_s: float = 30.0) -> QuickStorage:
     if sqlite_file(url) is None:
         return QuickStorage(connectable(url))
-    storage = QuickStorage(url, engine_kwargs={"connect_args": {"timeout": 30}})
+    storage = QuickStorage(url, engine_kwargs={"connect_args": {"timeout": busy_s}})
 
     @event.listens_for(storage.engine, "connect")
     def be_quick(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]

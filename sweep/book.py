@@ -25,6 +25,7 @@ from sweep.ledger import BASE, Cost, Decision, Ledger, TrialRow
 from sweep.odd_rows import odd_rows
 from sweep.outcome import FINISHED, Outcome, StudyState, study_state
 from sweep.paths import StudyPaths
+from sweep.premises import Premises
 from sweep.repeats import (
     Plan,
     best_trial,
@@ -50,6 +51,7 @@ class Book:
     paths: StudyPaths
     ledger: Ledger
     asker: Asker
+    premises: Premises
     history: History | None = None
     threads_per_trial: int = 0
     base_flops: float = 0.0  # of measuring the base model
@@ -70,7 +72,15 @@ class Book:
 
     def new_trial(self, parallel: bool) -> Trial | None:
         """The next configuration; None when the space has no more."""
-        asked = self.asker.ask(parallel, self._is_tried)
+        has_tried = False
+
+        def ask() -> Asked | None:
+            nonlocal has_tried
+            is_again, has_tried = has_tried, True
+            left = self._unrecorded(parallel) if is_again else None  # by a call that broke off
+            return left or self.asker.ask(parallel, self._is_tried)
+
+        asked = self.asker.patience(ask)
         said = list(self.asker.dropped) if asked else [*self.asker.dropped, EXHAUSTED]
         if said:
             known = self.ledger.read_notes()
@@ -78,6 +88,10 @@ class Book:
                 self.ledger.note(text)
         self.asker.dropped.clear()
         return None if asked is None else self._record(asked)
+
+    def _unrecorded(self, parallel: bool = False) -> Asked | None:
+        """The first that Optuna gave out and nobody wrote down."""
+        return next(self.asker.unrecorded(set(self.trials), self._is_tried, parallel), None)
 
     def _is_tried(self, point: Mapping[str, Any]) -> bool:
         params = params_at(self.loaded.study, point)
@@ -106,6 +120,7 @@ class Book:
         return trial
 
     def start(self, trial: Trial) -> None:
+        self.premises.check()  # nothing is made anew of what was deleted
         self.paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
         spec = json.dumps(trial.spec.to_json(), indent=2)
         write_beside(self.paths.trial_spec(trial.number), spec + "\n")
@@ -121,7 +136,7 @@ class Book:
         trial.move(state)
         self.ledger.save_trial(trial.row)
         self._keep_models([trial.row])
-        self._tell(trial)
+        self.asker.patience(lambda: self._tell(trial))
         trial.observations.clear()
 
     def _tell(self, trial: Trial) -> None:
@@ -184,7 +199,7 @@ class Book:
         if early is not None:
             self._book(trial.eval_cost("early_eval", [early], self.num_params))
             if isfinite(early.value) and not trial.is_repeat:
-                self.asker.report(trial.number, samples, early.value)
+                self.asker.patience(lambda: self.asker.report(trial.number, samples, early.value))
         return True
 
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
@@ -228,11 +243,11 @@ class Book:
             if trial.state is State.RUNNING:
                 self.put_back(trial)
         again = self._bring_back()
-        for asked in self.asker.unrecorded(set(self.trials), self._is_tried):
+        while (asked := self.asker.patience(self._unrecorded)) is not None:
             self._record(asked)
         for trial in self.trials.values():
             if trial.state in SETTLED:
-                self._tell(trial)
+                self.asker.patience(lambda trial=trial: self._tell(trial))
             elif trial.pruned_by is not None:
                 self.settle(trial, State.PRUNED)
             else:

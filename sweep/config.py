@@ -43,6 +43,7 @@ _MAY_CHANGE = (
     "run.keep",
     "run.silence_minutes",
     "run.grace_s",
+    "run.wait_minutes",
     "run.storage",
     "run.checkpoints",
     "run.processes_per_trial",

@@ -1,8 +1,9 @@
 """The study's record: every observation, decision and cost, in the study's one storage.
 
-Only the driver writes. Observations and running costs are buffered and go out with the next
-write of anything else, or by `flush`; each write is one transaction, so that whenever the driver
-is killed, what stands in the storage is consistent.
+Only the driver writes. Everything is queued and goes out in order, in one transaction: at once, but
+for observations and running costs, which wait for the next write of anything else or for `flush`.
+So whenever the driver is killed, what stands in the storage is consistent; and what could not be
+written stays in the queue, which the next ledger of the study can take over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
@@ -20,6 +20,8 @@ import sqlalchemy as sa
 
 from predictor.types import Observation, Settings, Verdict
 from sweep import tables as t
+from sweep.patience import Patience
+from sweep.unwritten import Unwritten, Write
 
 ROWS_AT_ONCE = 10_000  # that are read from the storage
 BASE = -1  # the trial number that the base model's costs are booked under
@@ -75,139 +77,133 @@ class StudyRow:
 class Ledger:
     """One study's rows in a storage."""
 
-    def __init__(self, engine: sa.Engine, study: str) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        study: str,
+        patience: Patience | None = None,
+        unwritten: Unwritten | None = None,
+    ) -> None:
         self.engine = engine
         self.study = study
-        self._observations: list[dict[str, Any]] = []
-        self._costs: dict[tuple[int, int, str], Cost] = {}
+        self.is_held = False  # nothing is written: the storage is not to be had
+        self.unwritten = Unwritten() if unwritten is None else unwritten
+        self._patience = patience or Patience()
+        self._last_at_s: float | None = None
 
     # --- writing: the driver alone
 
     def create(self, row: StudyRow) -> None:
         t.metadata.create_all(self.engine)
-        with self._write() as connection:
-            connection.execute(
-                t.studies.insert().values(
-                    study=row.name,
-                    created_s=row.created_s,
-                    document=row.document,
-                    facts=row.facts,
-                    predictor=row.predictor,
-                )
-            )
+        values = {name: getattr(row, name) for name in StudyRow.__dataclass_fields__}
+        values["study"] = values.pop("name")
+        self._write(lambda connection: connection.execute(t.studies.insert().values(values)))
 
     def continue_as(self, document: Mapping[str, Any], predictor: str, changes: list[str]) -> None:
         """The study goes on under a changed document; each change is noted."""
-        with self._write() as connection:
-            connection.execute(
-                t.studies.update()
-                .where(t.studies.c.study == self.study)
-                .values(document=dict(document), predictor=predictor)
-            )
-            for text in changes:
-                self._insert_note(connection, text)
+        here = t.studies.c.study == self.study
+        change = t.studies.update().where(here)
+        change = change.values(document=dict(document), predictor=predictor)
+        notes = [self._note(text) for text in changes]
+        self._write(lambda connection: connection.execute(change), *notes)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> None:
-        with self._write() as connection:
-            here = t.studies.c.study == self.study
-            connection.execute(t.studies.update().where(here).values(facts=dict(facts)))
+        here = t.studies.c.study == self.study
+        change = t.studies.update().where(here).values(facts=dict(facts))
+        self._write(lambda connection: connection.execute(change))
 
     def note(self, text: str) -> None:
-        with self._write() as connection:
-            self._insert_note(connection, text)
+        self._write(self._note(text))
 
     def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
         """The trial as it now stands, with the decision that brought it there, if one did."""
         values = {name: getattr(row, name) for name in TrialRow.__dataclass_fields__}
-        with self._write() as connection:
-            here = (t.trials.c.study == self.study) & (t.trials.c.number == row.number)
+        here = (t.trials.c.study == self.study) & (t.trials.c.number == row.number)
+
+        def write(connection: sa.Connection) -> None:
             connection.execute(t.trials.delete().where(here))
             connection.execute(t.trials.insert().values(study=self.study, **values))
-            if decision is not None:
-                self._insert_decision(connection, decision)
+
+        self._write(write, *([] if decision is None else [self._decision(decision)]))
 
     def forget_observations_after(self, trial: int, step: int) -> None:
         """A resumed trial does these steps again. What they cost stays booked."""
         o = t.observations.c
-        with self._write() as connection:
-            here = (o.study == self.study) & (o.trial == trial) & (o.step > step)
-            connection.execute(t.observations.delete().where(here))
+        here = (o.study == self.study) & (o.trial == trial) & (o.step > step)
+        self._write(lambda connection: connection.execute(t.observations.delete().where(here)))
 
     def add_observation(self, trial: int, seen: Observation) -> None:
-        """Buffered until the next write."""
+        """Queued until the next write."""
         values = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
-        self._observations.append({"study": self.study, "trial": trial, **values})
+        self.unwritten.observations.append({"study": self.study, "trial": trial, **values})
 
     def book(self, cost: Cost) -> None:
-        """Buffered; a cost replaces an earlier one of the same trial, attempt and kind."""
-        self._costs[(cost.trial, cost.attempt, cost.what)] = cost
+        """Queued; a cost replaces an earlier one of the same trial, attempt and kind."""
+        row = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
+        self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}
 
     def flush(self) -> None:
-        if self._observations or self._costs:
-            with self._write():
-                pass
+        if self.unwritten and not self.is_held:
+            self._patience(self._write_all)
+            self.unwritten.clear()  # only after the commit: a failed write loses nothing
 
-    @contextmanager
-    def _write(self) -> Generator[sa.Connection]:
+    def _write(self, *writes: Write) -> None:
+        self.unwritten.add(*writes)
+        self.flush()
+
+    def _write_all(self) -> None:
         with self.engine.begin() as connection:
-            if self._observations:
-                connection.execute(t.observations.insert(), self._observations)
-            for cost in self._costs.values():
-                self._upsert_cost(connection, cost)
-            yield connection
-        self._observations.clear()  # only after the commit: a failed write loses nothing
-        self._costs.clear()
+            self.unwritten.write(connection)
 
-    def _upsert_cost(self, connection: sa.Connection, cost: Cost) -> None:
-        c = t.costs.c
-        here = (
-            (c.study == self.study)
-            & (c.trial == cost.trial)
-            & (c.attempt == cost.attempt)
-            & (c.what == cost.what)
-        )
-        connection.execute(t.costs.delete().where(here))
-        values = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
-        connection.execute(t.costs.insert().values(study=self.study, **values))
+    def _note(self, text: str) -> Write:
+        values = {"study": self.study, "at_s": time.time(), "text": text}
+        return lambda connection: connection.execute(t.notes.insert().values(values))
 
-    def _insert_note(self, connection: sa.Connection, text: str) -> None:
-        connection.execute(t.notes.insert().values(study=self.study, at_s=time.time(), text=text))
-
-    def _insert_decision(self, connection: sa.Connection, decision: Decision) -> None:
+    def _decision(self, decision: Decision) -> Write:
         d, verdict = t.decisions.c, decision.verdict
         here = (d.study == self.study) & (d.trial == decision.trial) & (d.moment == decision.moment)
-        connection.execute(t.decisions.delete().where(here))
-        connection.execute(
-            t.decisions.insert().values(
-                study=self.study,
-                trial=decision.trial,
-                moment=decision.moment,
-                step=decision.step,
-                at_s=time.time(),
-                action=verdict.action,
-                kind=verdict.kind,
-                probability=verdict.probability,
-                reason=verdict.reason,
-                evidence=dict(verdict.evidence),
-                predictor=decision.predictor,
-                settings={
-                    name: getattr(decision.settings, name) for name in Settings.__dataclass_fields__
-                },
-            )
-        )
+        settings = decision.settings
+        values = {
+            "study": self.study,
+            "trial": decision.trial,
+            "moment": decision.moment,
+            "step": decision.step,
+            "at_s": self._next_at_s(),
+            "action": verdict.action,
+            "kind": verdict.kind,
+            "probability": verdict.probability,
+            "reason": verdict.reason,
+            "evidence": dict(verdict.evidence),
+            "predictor": decision.predictor,
+            "settings": {name: getattr(settings, name) for name in Settings.__dataclass_fields__},
+        }
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(t.decisions.delete().where(here))
+            connection.execute(t.decisions.insert().values(values))
+
+        return write
+
+    def _next_at_s(self) -> float:
+        """The time, but later than that of every decision before: their order is read from it, and
+        clocks jump."""
+        if self._last_at_s is None and not self.is_held:
+            d = t.decisions.c
+            rows = self._rows(sa.select(sa.func.max(d.at_s)).where(d.study == self.study))
+            self._last_at_s = rows[0][0] or 0.0
+        self._last_at_s = max(time.time(), (self._last_at_s or 0.0) + 1e-6)
+        return self._last_at_s
 
     # --- reading: anyone
 
     def read_study(self) -> StudyRow | None:
         """None where the storage holds no such study, or is not a sweep's storage at all."""
-        if not sa.inspect(self.engine).has_table(t.studies.name):
+        if not self._patience(lambda: sa.inspect(self.engine).has_table(t.studies.name)):
             return None
-        with self.engine.connect() as connection:
-            row = connection.execute(
-                t.studies.select().where(t.studies.c.study == self.study)
-            ).first()
-        if row is None:
+        rows = self._rows(t.studies.select().where(t.studies.c.study == self.study))
+        if not rows:
             return None
+        (row,) = rows
         return StudyRow(row.study, row.document, row.facts, row.predictor, row.created_s)
 
     def read_trials(self) -> list[TrialRow]:
@@ -269,15 +265,17 @@ class Ledger:
         return [Cost(*row) for row in self._rows(query)]
 
     def _rows(self, query: Any) -> Sequence[Any]:
-        with self.engine.connect() as connection:
-            return connection.execute(query).all()
+        def read() -> Sequence[Any]:
+            with self.engine.connect() as connection:
+                return connection.execute(query).all()
+
+        return self._patience(read)
 
     def read_notes(self) -> list[str]:
         query = (
             sa.select(t.notes.c.text).where(t.notes.c.study == self.study).order_by(t.notes.c.id)
         )
-        with self.engine.connect() as connection:
-            return list(connection.scalars(query))
+        return [text for (text,) in self._rows(query)]
 
 
 def _observation(row: Sequence[Any]) -> Observation:

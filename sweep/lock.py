@@ -6,22 +6,28 @@ import fcntl
 import hashlib
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sweep.storage import server_engine, sqlite_file
+from trainer.outside import Cause, OutsideError
 from trainer.spec import UserError
+
+Check = Callable[[], None]
 
 
 @contextmanager
-def only_driver(url: str, study: str) -> Generator[None]:
-    """Holds the study for this process. UserError where another driver holds it."""
+def only_driver(url: str, study: str) -> Generator[Check]:
+    """Holds the study for this process. UserError where another driver holds it.
+
+    Yields a check that raises where the lock is lost, with its file or its connection.
+    """
     file = sqlite_file(url)
-    with _file_lock(file, study) if file is not None else _server_lock(url, study):
-        yield
+    with _file_lock(file, study) if file is not None else _server_lock(url, study) as check:
+        yield check
 
 
 def _me() -> str:
@@ -36,7 +42,7 @@ def _refusal(study: str, holder: str) -> UserError:
 
 
 @contextmanager
-def _file_lock(database: Path, study: str) -> Generator[None]:
+def _file_lock(database: Path, study: str) -> Generator[Check]:
     """A lock that goes away with the process that holds it, however that ends."""
     path = database.with_name(database.name + ".lock")
     with path.open("a+") as file:
@@ -48,11 +54,16 @@ def _file_lock(database: Path, study: str) -> Generator[None]:
         file.truncate(0)
         file.write(_me())
         file.flush()
-        yield
+
+        def check() -> None:
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                raise OutsideError(Cause.STORAGE_GONE, f"the study's lock {path} is gone")
+
+        yield check
 
 
 @contextmanager
-def _server_lock(url: str, study: str) -> Generator[None]:
+def _server_lock(url: str, study: str) -> Generator[Check]:
     """A PostgreSQL advisory lock: it lives as long as the session does."""
     key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:4]) & 0x7FFFFFFF
     engine = server_engine(url, application_name=f"sweep, {_me()}")
@@ -66,4 +77,9 @@ def _server_lock(url: str, study: str) -> Generator[None]:
                 {"key": key},
             )
             raise _refusal(study, holder or "another process")
-        yield
+        ping = sa.text("SELECT 1")
+        try:
+            yield lambda: connection.execute(ping).close()
+        except BaseException:
+            connection.invalidate()  # it may be broken, which closing it would complain of
+            raise

@@ -29,14 +29,17 @@ from sweep.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.lock import only_driver
 from sweep.numerics import cautions
 from sweep.paths import StudyPaths
+from sweep.patience import BUSY_S, Patience
+from sweep.premises import Premises, database_is_gone, folder_is_gone
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import View
 from sweep.recipes import fit_recipes
 from sweep.space import check_rows
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from sweep.study_source import source_line
+from sweep.unwritten import Unwritten
 from trainer.fingerprint import pinned
-from trainer.outside import cause_of
+from trainer.outside import Cause, OutsideError, cause_of, is_there
 from trainer.spec import UserError
 
 WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
@@ -44,35 +47,55 @@ WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
 
 @contextmanager
 def opened(
-    loaded: LoadedStudy, paths: StudyPaths, url: str, executor: Executor, slot: Slot, view: View
+    loaded: LoadedStudy,
+    paths: StudyPaths,
+    url: str,
+    executor: Executor,
+    slot: Slot,
+    view: View,
+    again: Unwritten | None = None,
 ) -> Generator[Book]:
     """The study, made if it is not there yet, locked for this process while the context lasts.
 
     UserError where it is another's, was changed, or cannot be made; then nothing is left behind.
+    `again`: this process had it open before, and that was left to be written. Then it is not made.
     """
+    file, run = sqlite_file(url), loaded.study.run
+    patience = Patience(run.wait_s, view.say)
     with contextlib.ExitStack() as held:
         history = read_history(loaded, paths)
-        if sqlite_file(url) is None:
-            held.enter_context(only_driver(url, loaded.study.name))
-        if _stored(loaded, paths, url) is None:
+        check_lock = None
+        if file is None:
+            check_lock = held.enter_context(only_driver(url, loaded.study.name))
+        if again is not None:
+            _refuse_gone(paths, file)
+        elif patience(lambda: _stored(loaded, paths, url)) is None:
             _make(loaded, paths, url, executor, slot, view)
-        if sqlite_file(url) is not None:  # a lock beside the file, which is there only now
-            held.enter_context(only_driver(url, loaded.study.name))
-        engine = make_engine(url)
-        ledger = Ledger(engine, loaded.study.name)
+        if check_lock is None:  # a lock beside the file, which is there only now
+            check_lock = held.enter_context(only_driver(url, loaded.study.name))
+        premises = Premises(paths, file, check_lock)
+        engine = make_engine(url, busy_s=BUSY_S)
+        held.callback(engine.dispose)
+        ledger = Ledger(engine, loaded.study.name, patience, again)
+        ledger.flush()
         row = ledger.read_study()
-        assert row is not None
+        if row is None:
+            raise OutsideError(Cause.STORAGE_GONE, "the storage holds the study no longer")
         facts = _continue(loaded, row, ledger, paths, view)
         note_history(history, loaded.study.objective.metric, ledger, view)
         _write_study_file(loaded, paths)
         if not (paths.data / "prepared.json").is_file():
             facts = _prepare_again(loaded, paths, facts, executor, slot, view)
-        asker = Asker(loaded.study, url)
-        try:
-            yield Book(loaded, facts, paths, ledger, asker, history)
-        finally:
-            asker.close()
-            engine.dispose()
+        asker = Asker(loaded.study, url, patience)
+        held.callback(asker.close)
+        yield Book(loaded, facts, paths, ledger, asker, premises, history)
+
+
+def _refuse_gone(paths: StudyPaths, database: Path | None) -> None:
+    if not is_there(paths.out):
+        raise folder_is_gone(paths)
+    if database is not None and not is_there(database):
+        raise database_is_gone(database)
 
 
 def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None:
@@ -94,7 +117,7 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:
-        if cause_of(error):
+        if cause_of(error) not in (None, Cause.STORAGE_GONE):  # which may be a wrong URL
             raise
         raise UserError(f"storage {url} cannot be read: {error.orig}") from None
     finally:
@@ -157,7 +180,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
     except exc.DBAPIError as error:
-        if cause_of(error):
+        if cause_of(error) not in (None, Cause.STORAGE_GONE):
             raise
         raise UserError(f"storage {url} cannot be written: {error.orig}") from None
     finally:

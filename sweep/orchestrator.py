@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from predictor.types import Verdict
 from sweep.book import Book
 from sweep.executors import Executor, Job, Slot
 from sweep.formats import parameters
+from sweep.leaving import Trouble, leave, trouble_behind, trouble_of
 from sweep.outcome import Outcome
 from sweep.progress import View
 from sweep.repeats import original_of
@@ -22,7 +24,6 @@ from sweep.space import searched
 from sweep.status import study_status
 from sweep.stopping import BEGINNING, last_said
 from sweep.trial import SETTLED, State, Trial
-from trainer.outside import cause_of
 from trainer.spec import (
     TRIAL_ENTRY,
     Alive,
@@ -53,6 +54,8 @@ class Driver:
     interrupts: int = 0  # signals so far: one stops cleanly, two at once
     interrupted_by: int = signal.SIGINT  # the first of them
     _in_slot: dict[int, int] = field(default_factory=dict[int, int])  # trial -> slot
+    trouble: Trouble | None = None  # of the outside, where it has ended for that
+    _heard: deque[tuple[int, Event]] = field(default_factory=deque[tuple[int, Event]])
     _ending: Outcome | None = None
     _began_s: float = field(default_factory=time.monotonic)
     _flushed_s: float = 0.0
@@ -74,13 +77,20 @@ class Driver:
             while self._launch():
                 for number, event in self.executor.wait(TICK_S):
                     assert isinstance(number, int)
+                    self._heard.append((number, event))
+                while self._heard:
+                    number, event = self._heard.popleft()
                     self._handle(self.book.trials[number], event)
                 self._watch()
             self.book.ledger.flush()
         except Exception as error:
-            if cause_of(error, self.book.paths.out) is None:
+            self.trouble = trouble_of(error, self.book)
+            if self.trouble is None:
                 raise
-            self._ending = Outcome.DISK_FULL
+            self._ending = Outcome.INTERRUPTED if self.interrupts else Outcome.OUTSIDE
+            self.view.say(f"stopping: {self.trouble.text}")
+            is_urgent = lambda: self.interrupts > 1  # noqa: E731
+            leave(self.book, self.executor, self._in_slot, list(self._heard), is_urgent)
         finally:
             self.executor.close()
         return self._ending or Outcome.DONE
@@ -142,9 +152,12 @@ class Driver:
             case Checkpointed(step):
                 self.book.ledger.flush()  # what it goes on from must be in the storage as well
                 trial.doing = f"checkpoint at step {step}"
-            case Held(_, message):
-                trial.doing = message
+            case Held(_, message, waits):
+                if waits:
+                    trial.doing, trial.held_since_s = message, time.monotonic()
                 self.view.say(f"trial {trial.number}: {message}")
+                if self._ending is Outcome.OUTSIDE:
+                    self.executor.send(trial.number, Stop(checkpoint=False))
             case Finished(measurements):
                 self.book.measured(trial, measurements)
                 self._settle(trial, State.PRUNED if trial.pruned_by else State.COMPLETED)
@@ -211,9 +224,10 @@ class Driver:
     def _failed(self, trial: Trial, failed: Failed) -> None:
         if trial.pruned_by is not None:
             self._settle(trial, State.PRUNED)
-        elif failed.is_outside:
+        elif trouble := trouble_behind(failed, trial, self.book):
             self._put_back(trial)
-            self._end(Outcome.DISK_FULL)
+            self.trouble = self.trouble or trouble
+            self._end(Outcome.OUTSIDE)
         elif failed.kind == "interrupted" or (
             self._ending is not None and failed.kind != "bad input"
         ):
@@ -266,6 +280,7 @@ class Driver:
         elif now > self._kill_s:
             self._kill_all(f"did not stop within run.grace_s = {run.grace_s:g} s")
         if now - self._flushed_s > FLUSH_EVERY_S:
+            self.book.premises.check()
             self.book.ledger.flush()
             self._flushed_s = now
         self._show()
@@ -276,12 +291,11 @@ class Driver:
             return
         self._ending = why
         self._kill_s = time.monotonic() + self.book.loaded.study.run.grace_s
-        checkpoint = why is not Outcome.DISK_FULL
-        then = "; running trials write a checkpoint first" if checkpoint and self._in_slot else ""
-        self.view.say(f"stopping: {why}{then}")
+        then = "; running trials write a checkpoint first" if self._in_slot else ""
+        self.view.say(f"stopping: {self.trouble.text if self.trouble else why}{then}")
         for number in self._in_slot:
             if self.book.trials[number].has_begun:
-                self.executor.send(number, Stop(checkpoint))
+                self.executor.send(number, Stop(checkpoint=True))
             else:  # it would hear of it when it has loaded its model
                 self.executor.kill(number, Failed("interrupted", "stopped before its first step"))
 

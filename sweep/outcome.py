@@ -18,7 +18,7 @@ class Outcome(StrEnum):
     EXHAUSTED = "every configuration of the space has been tried"
     INTERRUPTED = "interrupted"
     OUT_OF_TIME = "run.max_hours is over"
-    DISK_FULL = "the disk is full"
+    OUTSIDE = "a cause outside"  # a full disk, a storage or a folder that is gone
 
 
 class StudyState(StrEnum):

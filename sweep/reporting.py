@@ -6,8 +6,10 @@ import math
 
 from sweep.bests import best_kept, finish_promotion, write_beside
 from sweep.book import Book
+from sweep.leaving import Trouble
 from sweep.outcome import Outcome
 from sweep.paths import StudyPaths
+from trainer.outside import Cause
 
 
 def refresh_card(book: Book) -> None:
@@ -58,8 +60,28 @@ def _stopped(book: Book) -> str:
     )
 
 
-def disk_is_full(paths: StudyPaths) -> None:
+def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None:
+    """Why the command ends though the study is not finished. `has_study`: it was open before."""
     from sweep.printing import print_lines
 
-    then = "What was recorded is kept: make room and run the same command again."
-    print_lines([f"The disk is full ({paths.out}). {then}"])
+    again = "and run the same command again."
+    match trouble.cause:
+        case Cause.DISK_FULL:
+            what = f"The disk is full ({paths.out}): {trouble.text}."
+            then = f"make room {again}"
+        case Cause.FOLDER_GONE:
+            what, then = f"{_sentence(trouble.text)}.", f"put it back {again}"
+        case Cause.NOT_WRITABLE | Cause.MACHINE_LIMIT:
+            what, then = f"{_sentence(trouble.text)}.", f"mend that {again}"
+        case Cause.STORAGE_LOCKED:
+            what = f"{_sentence(trouble.text)}."
+            then = f"end the other program, or wait for it, {again}"
+        case Cause.STORAGE_GONE:
+            what, then = f"{_sentence(trouble.text)}.", f"bring it back {again}"
+    is_kept = has_study and trouble.cause not in (Cause.FOLDER_GONE, Cause.STORAGE_GONE)
+    kept = "What was recorded is kept: " if is_kept else ""
+    print_lines([f"{what} {kept}{then if kept else _sentence(then)}"])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -15,16 +15,11 @@ from sweep.executors import Executor, Slot
 from sweep.executors.local import LocalExecutor
 from sweep.history import described, read_history
 from sweep.machine import gpu_ids, make_slots
-from sweep.opening import opened
-from sweep.orchestrator import Driver
-from sweep.outcome import EXIT_OUTSIDE, Outcome, exit_code
 from sweep.paths import StudyPaths
 from sweep.preparing import prepare, prepare_spec
 from sweep.progress import PlainView, View
-from sweep.reporting import disk_is_full, refresh_card, report
+from sweep.sessions import Sessions
 from sweep.storage import check_server
-from trainer.outside import cause_of
-from trainer.signals import Signals
 from trainer.spec import UserError
 
 
@@ -54,32 +49,16 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
     if loaded.study.run.storage != "auto":
         check_server(loaded.study.run.storage)
+    storage = loaded.study.run.storage
+    url = paths.default_storage if storage == "auto" else storage
+    slots, threads = _slots(loaded)
+    sessions = Sessions(loaded, paths, url, executor, slots, threads, view)
     try:
-        return _sweep(loaded, paths, executor, view)
-    except Exception as error:
-        if cause_of(error):
-            disk_is_full(paths)
-            return EXIT_OUTSIDE
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return sessions.run()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
             raise UserError(f"{error.filename} cannot be written: {error.strerror}") from None
         raise
-
-
-def _sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
-    storage = loaded.study.run.storage
-    slots, threads = _slots(loaded)
-    url = paths.default_storage if storage == "auto" else storage
-    with opened(loaded, paths, url, executor, slots[0], view) as book:
-        book.threads_per_trial = threads
-        driver = Driver(book, executor, slots, view)
-        with Signals(driver.hear), view:
-            outcome = driver.run()
-        if outcome is Outcome.DISK_FULL:
-            disk_is_full(paths)
-        else:
-            refresh_card(book)
-            report(book, outcome)
-        return exit_code(outcome, book.state_after(outcome), driver.interrupted_by)
 
 
 def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:

@@ -216,5 +216,6 @@ def trial_spec(
         micro_batch=None if study.model.micro_batch == "auto" else study.model.micro_batch,
         save_model=study.run.keep != "none",
         checkpoints_kept=study.run.checkpoints,
+        wait_s=study.run.wait_s,
         num_threads=num_threads,
     )

@@ -16,8 +16,9 @@ from trainer.safe_text import HIDDEN, clipped, is_secret_key, keep_secret, url_w
 from trainer.spec import UserError
 
 
-def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
-    """An engine for a storage URL, with WAL for SQLite. UserError where the URL is no good."""
+def make_engine(url: str, *, read_only: bool = False, busy_s: float = 30.0) -> sa.Engine:
+    """An engine for a storage URL, with WAL for SQLite, which waits `busy_s` for a lock. UserError
+    where the URL is no good."""
     parsed = _parsed(url)
     try:
         if parsed.get_backend_name() != "sqlite":
@@ -29,7 +30,7 @@ def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
                 creator=lambda: bounded(sqlite3.connect(uri, uri=True, timeout=30)),
                 poolclass=sa.pool.NullPool,
             )
-        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        engine = sa.create_engine(parsed, connect_args={"timeout": busy_s})
     except (exc.SQLAlchemyError, ModuleNotFoundError, TypeError, ValueError) as error:
         raise _bad_url(url, in_words(error)) from None
 

@@ -218,10 +218,16 @@ class Run(Part):
     """a trial that sends nothing for so long is killed and counts as failed"""
     grace_s: AtLeast0 = 60
     """seconds that running trials have to write a checkpoint when the command is told to end"""
+    wait_minutes: AtLeast0 = 10
+    """for how long a full disk, a locked storage or a folder that is gone is waited out"""
 
     @property
     def silence_s(self) -> float:
         return self.silence_minutes * 60
+
+    @property
+    def wait_s(self) -> float:
+        return self.wait_minutes * 60
 
 
 class Study(Part):

@@ -64,6 +64,7 @@ class Trial:
     doing: str = ""
     has_begun: bool = False  # the present attempt has loaded its model, and hears a Stop
     last_heard_s: float = 0.0  # time.monotonic
+    held_since_s: float | None = None  # time.monotonic; a write that waits for the outside
     _attempt_tokens: int = 0
     _attempt_seconds: float = 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Home:
         self.file.write_text(STUDY)
         self.out = folder / "runs" / "fake"
         self.lines: list[str] = []
+        self.on_line: Callable[[str], None] = lambda _: None  # what happens when that is said
         self.statuses: list[Status] = []
 
     def script(self, trouble: dict[int, str]) -> None:
@@ -56,6 +57,7 @@ class Home:
         class View(PlainView):
             def say(self, line: str) -> None:
                 home.lines.append(line)
+                home.on_line(line)
 
             def is_due(self) -> bool:
                 return True

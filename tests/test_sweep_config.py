@@ -364,6 +364,7 @@ CHANGES = [
     ("run.max_hours=2", "allowed", "run.max_hours: was null, is 2.0"),
     ("run.keep=all", "allowed", "run.keep: was best, is all"),
     ("run.silence_minutes=1", "allowed", "run.silence_minutes: was 30.0, is 1.0"),
+    ("run.wait_minutes=0", "allowed", "run.wait_minutes: was 10.0, is 0.0"),
     ("run.storage=sqlite:///x.db", "allowed", "run.storage: was auto, is sqlite:///x.db"),
     ("run.checkpoints=3", "allowed", "run.checkpoints: was 2, is 3"),
     ("data.system=Be brief.", "refused", "data.system: was null, is Be brief."),

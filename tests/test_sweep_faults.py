@@ -242,7 +242,7 @@ def test_a_database_that_is_full_stops_the_study_and_loses_nothing(
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.close()
     page_limit(pages + spare_pages)
-    assert home.run(budget) == 75
+    assert home.run(budget, "run.wait_minutes=0") == 75
     assert "The disk is full" in capsys.readouterr().out
     page_limit(0)
     with sqlite3.connect(database) as connection:
@@ -266,11 +266,11 @@ def test_a_full_file_system_stops_the_study_and_loses_nothing(
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(b"\0" * 4096):
                 pass
-        assert home.run() == 75  # not even room to read
+        assert home.run("run.wait_minutes=0") == 75  # not even room to read
         assert "The disk is full" in capsys.readouterr().out
         with filler.open("r+b") as file:  # room to start, but not to finish
             file.truncate(filler.stat().st_size - (160 << 10))
-        assert home.run("budget.samples=320") == 75
+        assert home.run("run.wait_minutes=0") == 75
         assert "The disk is full" in capsys.readouterr().out
         filler.unlink()
         assert home.run() == 0

@@ -43,7 +43,7 @@ def test_an_interrupted_run_says_by_which_signal(number: int, code: int) -> None
 def test_what_the_outside_ended_is_to_be_run_again_whatever_has_been_done(
     state: StudyState,
 ) -> None:
-    assert exit_code(Outcome.DISK_FULL, state) == 75
+    assert exit_code(Outcome.OUTSIDE, state) == 75
 
 
 def test_time_that_runs_out_at_the_end_of_a_study_leaves_nothing_to_do() -> None:

@@ -86,6 +86,7 @@ def run(path: Path, out: Path | None) -> int:
     """Prepare the data where that is still to be done, and train; the exit status."""
     spec, data = read_spec(path, out)
     check_spec(spec)
+    Path(spec.trial_dir).mkdir(parents=True, exist_ok=True)
     if data is not None:
         status = prepare(spec, data)
         if status:

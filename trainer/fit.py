@@ -2,7 +2,7 @@
 
 What is remembered holds for the study's model and machine; trials of different batch sizes share
 it: `fits` is the largest micro-batch that is known to fit, `fails` the smallest that is known not
-to. A file that is lost or torn costs a search, nothing else.
+to. A file that is lost or torn, or cannot be written, costs a search, nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 import fcntl
 import json
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,14 +52,14 @@ class FitMemory:
             return {}
 
     def it_fits(self, size: int) -> None:
-        with self._alone():
+        with suppress(OSError), self._alone():
             known = self.read()
             if known.fails is None or size < known.fails:
                 self._write(Fit(max(known.fits, size), known.fails))
 
     def it_fails(self, size: int) -> None:
         """A size that fitted at first and then did not, fails."""
-        with self._alone():
+        with suppress(OSError), self._alone():
             known = self.read()
             smallest = size if known.fails is None else min(known.fails, size)
             self._write(Fit(min(known.fits, smallest - 1), smallest))

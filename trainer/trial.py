@@ -20,12 +20,15 @@ from trainer.files import remove_tree, sync_tree
 from trainer.link import Halted, Link, Ordered
 from trainer.measure import Scored, load_scored, measure
 from trainer.model import best_device, load_model
+from trainer.outside import SMALL_BYTES, Cause, described
+from trainer.persist import Writes, checkpoint_bytes, model_bytes, tree_bytes
 from trainer.prepare import TOKENIZER, read_prepared
 from trainer.saving import Settings, save_model
 from trainer.spec import (
     Alive,
     Checkpointed,
     Finished,
+    Held,
     Measurement,
     Started,
     Stepped,
@@ -47,10 +50,10 @@ def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
         trial = Trial(spec, link, team)
         trial.train()
         measurements = trial.measure_all()
+        model_dir = trial.save_model() if spec.save_model else None
     except Halted as halted:
         link.send(Stopped(halted.step))
         return
-    model_dir = trial.save_model() if spec.save_model else None
     # The checkpoints stay until the driver has it on record that the trial has finished.
     link.send(Finished(measurements, model_dir))
 
@@ -63,6 +66,8 @@ class Trial:
         self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
         self.checkpoints = self.trial_dir / "checkpoints"
         self.dtype = getattr(torch, spec.model.dtype)
+        self.trial_dir.mkdir(exist_ok=True)
+        self.writes = Writes(spec, link, team, self.trial_dir, self.checkpoints)
         facts = read_prepared(self.data_dir)
         check_data(spec, facts)
         self.ends: list[int] = facts["tokenizer"].get("ends", [])  # not in those of version 2
@@ -74,6 +79,7 @@ class Trial:
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
         self._scored: dict[str, Scored] = {}
         self._asked_not_finite = False
+        self._told: Cause | None = None  # what keeps checkpoints from being written
 
     @property
     def first_step(self) -> int:
@@ -161,36 +167,59 @@ class Trial:
         """Raises Halted if the order ends the trial."""
         if isinstance(order, Stop):
             if order.checkpoint:
-                self.save_checkpoint()
+                self.save_checkpoint(wait=True)
             raise Halted(step)
         if order is not None and order.action == "prune":
             if self.team.is_first:
                 remove_tree(self.checkpoints)
             raise Halted(step)
 
-    def save_checkpoint(self) -> None:
-        """All processes write into it; the first makes room before, and marks it complete after."""
-        step, first = self.trainer.state.global_step, self.team.is_first
+    def save_checkpoint(self, *, wait: bool = False) -> None:
+        """Where the outside keeps it from being written: `wait` for that to end, or go on training
+        and try again when the next one is due."""
+        step, began = self.trainer.state.global_step, time.monotonic()
         if step == 0:
             return  # nothing to go on from
-        began = time.monotonic()
         target = ckpt.checkpoint_dir(self.checkpoints, step)
         if self.team.agree(ckpt.is_complete(target)):
             return
+        cause, needs = None, checkpoint_bytes(self.trainer.model)
+        if wait:
+            write = lambda: self._write_checkpoint(target, needs)  # noqa: E731
+            self.writes.until_done(f"the checkpoint at step {step}", needs, write)
+        else:
+            cause = self._write_checkpoint(target, needs)
+        self.clock.saved(began, time.monotonic())
+        if cause is None:
+            self.link.send(Checkpointed(step))
+        elif cause is not self._told:
+            why = described(cause, self.trial_dir, needs)
+            text = f"no checkpoint at step {step}, {why}; it goes on and tries again later"
+            self.link.send(Held(cause, text, waits=False))
+        self._told = cause
+
+    def _write_checkpoint(self, target: Path, needs_bytes: int) -> Cause | None:
+        """All processes write into it; the first makes room before, and marks it complete after."""
+        first, sharded = self.team.is_first, self.spec.model.parallel == "fsdp"
         try:
             if first:
                 ckpt.keep_newest(self.checkpoints, self.spec.checkpoints_kept - 1)
-            self.trainer.save_checkpoint()
-            self.team.meet()
-            if first:
-                ckpt.write_progress(target, self.progress)
-                ckpt.write_identity(target, self.spec)
-                ckpt.mark_complete(target)
+            save, complete = self.trainer.save_checkpoint, lambda: self._complete(target)
+            attempt = self.writes.attempt
+            cause = attempt(save, target, needs_bytes, is_collective=sharded)
+            cause = cause or attempt(complete, target, SMALL_BYTES, is_collective=False)
         except Exception:
-            shutil.rmtree(target, ignore_errors=True)  # give the room back
+            shutil.rmtree(target, ignore_errors=True)
             raise
-        self.clock.saved(began, time.monotonic())
-        self.link.send(Checkpointed(step))
+        if cause is not None and first:
+            shutil.rmtree(target, ignore_errors=True)  # give the room back
+        return cause
+
+    def _complete(self, target: Path) -> None:
+        if self.team.is_first:
+            ckpt.write_progress(target, self.progress)
+            ckpt.write_identity(target, self.spec)
+            ckpt.mark_complete(target)
 
     def measure_all(self) -> dict[str, Measurement]:
         return {metric: self._measure(metric, None) for metric in self.spec.metrics}
@@ -210,15 +239,27 @@ class Trial:
             raise AssertionError("an order ends the trial") from None
 
     def save_model(self) -> str:
-        """Into trial_dir/model, with the tokenizer; written beside, then renamed."""
-        target = self.trial_dir / "model"
-        beside = self.trial_dir / "model.tmp"
-        state_dict = self.trainer.whole_state_dict()
-        if self.team.is_first:
+        """Into trial_dir/model, with the tokenizer; waits for what the outside keeps from it."""
+        needs = model_bytes(self.trainer.model) + tree_bytes(self.data_dir / TOKENIZER)
+        self.writes.until_done("the trained model", needs, lambda: self._write_model(needs))
+        return str(self.trial_dir / "model")
+
+    def _write_model(self, needs_bytes: int) -> Cause | None:
+        """Written beside, then renamed."""
+        target, beside = self.trial_dir / "model", self.trial_dir / "model.tmp"
+
+        def write() -> None:
+            state_dict = self.trainer.whole_state_dict()
+            if self.team.is_first:
+                shutil.rmtree(beside, ignore_errors=True)
+                tokenizer = self.data_dir / TOKENIZER
+                save_model(self.trainer.model, beside, self.settings, tokenizer, state_dict)
+                sync_tree(beside)
+                remove_tree(target)
+                beside.replace(target)
+
+        cause = self.writes.attempt(write, beside, needs_bytes, is_collective=False)
+        if cause is not None and self.team.is_first:
             shutil.rmtree(beside, ignore_errors=True)
-            tokenizer = self.data_dir / TOKENIZER
-            save_model(self.trainer.model, beside, self.settings, tokenizer, state_dict)
-            sync_tree(beside)
-            remove_tree(target)
-            beside.replace(target)
-        return str(target)
+            ckpt.keep_newest(self.checkpoints, 1)  # it takes less than a checkpoint does
+        return cause

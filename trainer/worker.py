@@ -28,7 +28,7 @@ def run_trial(spec: TrialSpec, channel: Connection) -> None:
     folders = _there(spec.trial_dir, spec.data_dir, spec.model.base)
     failed = _attempt(lambda: check_spec(spec))
     if failed is None and spec.processes > 1:
-        failed = _run_team(spec, channel, folders)
+        failed = _attempt_team(spec, channel, folders)
     elif failed is None:
         failed = _attempt(lambda: _train_alone(spec, channel), *folders)
     _end(failed, channel)
@@ -57,6 +57,13 @@ def _train_alone(spec: TrialSpec, channel: Connection) -> None:
 
     _quieten(spec.num_threads)
     train_trial(spec, DriverLink(channel), Team())
+
+
+def _attempt_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Failed | None:
+    try:
+        return _run_team(spec, channel, folders)
+    except Exception as error:  # not in a process of the team: it could not be launched
+        return describe_failure(error, *folders)
 
 
 def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Failed | None:

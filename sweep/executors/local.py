@@ -17,6 +17,7 @@ from typing import Any
 
 from predictor.types import Verdict
 from sweep.executors import Job, Slot
+from trainer.outside import cause_of
 from trainer.process import Child, NotStarted, settle_in, start, start_server
 from trainer.spec import PRELOAD, Event, Failed, Finished, Prepared, Stop, Stopped
 from trainer.streams import make_streams_safe
@@ -41,7 +42,6 @@ class LocalExecutor:
         start_server(preload)
 
     def start(self, job: Job, slot: Slot) -> None:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
         try:
             arguments = (job.entry, job.spec, job.log, dict(slot.env))
             child = start(_run_job, arguments, self._preload)
@@ -99,13 +99,22 @@ def _drain(channel: Connection) -> list[Event]:
     return events
 
 
+def _print_to(log: Path) -> None:
+    """Nowhere, where the log cannot be written: that is no reason to fail."""
+    try:
+        printed = log.open("a", buffering=1)
+    except OSError:
+        printed = Path(os.devnull).open("w")  # noqa: SIM115
+    with printed:
+        os.dup2(printed.fileno(), 1)
+        os.dup2(printed.fileno(), 2)
+
+
 def _run_job(entry: str, spec: Any, log: Path, env: dict[str, str], channel: Connection) -> None:
     """The first thing that runs in a job's process."""
     settle_in()
     os.environ.update(env)
-    with log.open("a", buffering=1) as printed:
-        os.dup2(printed.fileno(), 1)
-        os.dup2(printed.fileno(), 2)
+    _print_to(log)
     make_streams_safe()
     try:
         pkgutil.resolve_name(entry)(spec, channel)
@@ -113,7 +122,8 @@ def _run_job(entry: str, spec: Any, log: Path, env: dict[str, str], channel: Con
         text = traceback.format_exc()
         sys.stderr.write(text)
         try:
-            channel.send(Failed("error", f"{type(error).__name__}: {error}", text))
+            kind = cause_of(error) or "error"
+            channel.send(Failed(kind, f"{type(error).__name__}: {error}", text))
         except OSError:
             os._exit(1)  # the driver is gone
     channel.close()

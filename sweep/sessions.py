@@ -1,0 +1,127 @@
+"""A study is driven in sessions: a cause outside ends one, and when it is mended the next goes on.
+
+It goes on as a command that is started again does: it opens the study and recovers it. Beyond that
+it has what the session before could not write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweep.book import Book
+from sweep.config import LoadedStudy
+from sweep.executors import Executor, Slot
+from sweep.leaving import Trouble, detail
+from sweep.opening import opened
+from sweep.orchestrator import Driver
+from sweep.outcome import EXIT_OUTSIDE, Outcome, exit_code
+from sweep.paths import StudyPaths
+from sweep.progress import View, duration
+from sweep.reporting import refresh_card, report, say_outside
+from sweep.storage import sqlite_file
+from sweep.trial import SETTLED
+from sweep.unwritten import Unwritten
+from trainer.outside import Cause, OutsideError, cause_of, described, is_there, trouble_in
+from trainer.signals import Signals
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # between two sessions, while none gets anything done
+
+
+@dataclass(slots=True)
+class Sessions:
+    loaded: LoadedStudy
+    paths: StudyPaths
+    url: str
+    executor: Executor
+    slots: Sequence[Slot]
+    threads_per_trial: int
+    view: View
+    _unwritten: Unwritten | None = None  # of the session before; None: there has been none
+    _trouble: Trouble | None = None
+    _since_s: float | None = None  # since when nothing gets done; time.monotonic
+    _num_idle: int = 0  # sessions since then
+
+    def run(self) -> int:
+        """The command's exit code."""
+        while True:
+            try:
+                code = self._drive()
+            except Exception as error:
+                self._trouble, code = self._trouble_at_the_door(error), None
+            if code is not None:
+                return code
+            if self._unwritten is None or not self._is_mended():
+                assert self._trouble is not None
+                say_outside(self._trouble, self.paths, has_study=self._unwritten is not None)
+                return EXIT_OUTSIDE
+
+    def _drive(self) -> int | None:
+        """One session; its exit code, None where it ended for a cause outside."""
+        study = opened(
+            *(self.loaded, self.paths, self.url, self.executor, self.slots[0], self.view),
+            self._unwritten,
+        )
+        with study as book:
+            self._unwritten = book.ledger.unwritten
+            book.threads_per_trial = self.threads_per_trial
+            driver = Driver(book, self.executor, self.slots, self.view)
+            book.asker.patience.is_interrupted = lambda: driver.interrupts > 0
+            num_settled = _num_settled(book)
+            with Signals(driver.hear), self.view:
+                outcome = driver.run()
+            if _num_settled(book) > num_settled:
+                self._since_s, self._num_idle = None, 0
+            self._trouble = driver.trouble
+            if outcome is Outcome.OUTSIDE:
+                return None
+            if driver.trouble is None:
+                refresh_card(book)
+                report(book, outcome)
+            else:
+                say_outside(driver.trouble, self.paths, has_study=True)
+            return exit_code(outcome, book.state_after(outcome), driver.interrupted_by)
+
+    def _trouble_at_the_door(self, error: Exception) -> Trouble:
+        """Of a study that could not be opened, closed or reported. Raises what is not outside."""
+        folders = [] if self._unwritten is None else [self.paths.out]
+        cause = cause_of(error, *folders)
+        if cause is None:
+            raise error
+        text = described(cause, self.paths.out)
+        if isinstance(error, OutsideError):
+            text = str(error)
+        elif cause is not Cause.STORAGE_LOCKED:
+            text += f": {detail(error)}"
+        return Trouble(cause, text, time.monotonic())
+
+    def _is_mended(self) -> bool:
+        """Waits for it. False: it lasts longer than the study waits."""
+        trouble, wait_s = self._trouble, self.loaded.study.run.wait_s
+        assert trouble is not None
+        if self._since_s is None:
+            self._since_s = trouble.since_s
+        pause_s = PAUSES_S[min(self._num_idle, len(PAUSES_S) - 1)]
+        has_said = self._num_idle > 0
+        self._num_idle += 1
+        while (left_s := self._since_s + wait_s - time.monotonic()) > 0:
+            if not has_said:
+                waits = f"waiting for up to {duration(left_s)} (run.wait_minutes)"
+                self.view.say(f"{trouble.text}; {waits}")
+                has_said = True
+            time.sleep(min(pause_s, left_s))
+            if self._looks_mended():
+                self.view.say(f"going on after {duration(time.monotonic() - self._since_s)}")
+                return True
+        return False
+
+    def _looks_mended(self) -> bool:
+        """As far as the disk shows; of a server the next session finds out."""
+        database = sqlite_file(self.url)
+        is_there_again = database is None or is_there(database)
+        return is_there_again and trouble_in(self.paths.out) is None
+
+
+def _num_settled(book: Book) -> int:
+    return sum(trial.state in SETTLED for trial in book.trials.values())
