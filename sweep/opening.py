@@ -117,7 +117,7 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:
-        if cause_of(error) not in (None, Cause.STORAGE_GONE):  # which may be a wrong URL
+        if _passes(error, file):
             raise
         raise UserError(f"storage {url} cannot be read: {error.orig}") from None
     finally:
@@ -128,6 +128,12 @@ def _stored(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow | None
             "folder of its own with --out, or a storage of its own with --storage"
         )
     return row
+
+
+def _passes(error: exc.DBAPIError, database: Path | None) -> bool:
+    """Whether an outside cause keeps a storage from being used that is there."""
+    folders = [database.parent] if database is not None and is_there(database.parent) else []
+    return cause_of(error, *folders) not in (None, Cause.STORAGE_GONE)  # or the URL is wrong
 
 
 def _make(
@@ -180,7 +186,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         Asker(loaded.study, url).close()
     except exc.DBAPIError as error:
-        if cause_of(error) not in (None, Cause.STORAGE_GONE):
+        if _passes(error, sqlite_file(url)):
             raise
         raise UserError(f"storage {url} cannot be written: {error.orig}") from None
     finally:

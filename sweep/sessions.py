@@ -85,7 +85,8 @@ class Sessions:
 
     def _trouble_at_the_door(self, error: Exception) -> Trouble:
         """Of a study that could not be opened, closed or reported. Raises what is not outside."""
-        folders = [] if self._unwritten is None else [self.paths.out]
+        is_made = self._unwritten is not None or is_there(self.paths.out)
+        folders = [self.paths.out] if is_made else []
         cause = cause_of(error, *folders)
         if cause is None:
             raise error

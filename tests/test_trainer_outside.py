@@ -107,6 +107,7 @@ def test_an_outside_cause_is_known_by_its_error(error: Exception, cause: Cause) 
         ValueError("no"),
         KeyError("database"),
         UserError("data.train: no such file"),
+        UserError("a sentence that quotes: disk I/O error, database is locked"),
         os_error("ENOENT", "/no/such/file"),
         os_error("EACCES", "/etc/shadow"),
         sqlite3.OperationalError("no such table: sweep_trials"),

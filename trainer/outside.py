@@ -107,6 +107,8 @@ def _chain(error: BaseException | None) -> Generator[BaseException]:
 def _cause_alone(error: BaseException, folders: tuple[Path, ...]) -> Cause | None:
     if isinstance(error, OutsideError):
         return error.cause
+    if isinstance(error, ValueError):
+        return None  # a sentence for the user, which may quote anything
     if isinstance(error, OSError):
         if error.errno in (errno.EACCES, errno.EPERM) and _is_below(error.filename, folders):
             return Cause.NOT_WRITABLE
