@@ -89,7 +89,10 @@ def taken_up(loaded: LoadedStudy, facts: dict[str, Any]) -> tuple[dict[str, Any]
         with contextlib.suppress(UserError):  # not in the cache: it is taken at the next run
             folder = find_model(model, offline=True)
             facts = {**facts, "model": model_facts(folder, model)}
-            said.append(f"model.base: {folder} is held to what it has in its files now")
+            said.append(
+                f"model.base: the fingerprint of {folder} is stored from now on; this study was "
+                "made before there was one"
+            )
     now, before = environment(), facts.get("versions")
     if before is not None:
         said += [

@@ -89,7 +89,7 @@ def test_a_study_made_before_is_held_to_its_files_from_now_on(made: Home) -> Non
         connection.execute("UPDATE sweep_studies SET facts = ?", (json.dumps(facts),))
     connection.close()
     assert made.run(*ONE) == 0
-    assert any("held to what it has in its files now" in line for line in made.lines)
+    assert any("is stored from now on" in line for line in made.lines)
     (made.folder / "base" / "model.safetensors").write_bytes(b"others!")
     with pytest.raises(UserError, match=r"model\.safetensors changed"):
         made.run("run.trials=2")
