@@ -48,6 +48,25 @@ SECRET = "hunter2!"
         "{{'authorization': 'Bearer {}'}}",
         "proxy-authorization: Basic {}",
         "sent bearer {}",
+        "password = {}",
+        "password: {}",
+        "api_key : {}",
+        "postgresql://host/db?pass%77ord={}&sslmode=require",
+        "x?a=1&%70assword={}",
+        "postgresql://me:a b {}@host/db",
+        "postgresql://me:a'b {}@host/db",
+        "postgresql://me:a b@c {}@host/db",
+        "password='it\\'s {}'",
+        "password='it''s {}'",
+        '{{"password": "a\\"{}"}}',
+        "password=a'{} dbname=d",
+        "password=a,{}",
+        "password=a {}&sslmode=require",
+        "cannot use 'postgresql://host/db?password=a {}' now",
+        "host=h password=a {} dbname=d",
+        "'password': '{}... (900 characters)",
+        "token=x{}",
+        "https://hub/x?sig={}",
     ],
 )
 def test_a_secret_is_hidden_wherever_its_form_tells_it(text: str) -> None:
@@ -72,6 +91,15 @@ def test_a_secret_is_hidden_wherever_its_form_tells_it(text: str) -> None:
         "model.base: owner/name@main:train",
         "12:30:01 trial 3: lost, a@b",
         "num_tokens: 5",
+        "sig=0.05, token=5",
+        "sig: 1.2345678e-05, signature = 0.123456789",
+        "token=12345678",
+        "token: <|reserved_special_token_12|>",
+        "{'token': 'assistant', 'signature': 'QA -> answer'}",
+        "model.base:owner/name@v2",
+        "lr:0.01@20",
+        "http://localhost:8080 was asked by a@b",
+        "model.password: unknown key; allowed: base",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -88,10 +116,15 @@ def test_tokens_and_known_secrets_are_hidden_where_they_stand_alone(
     monkeypatch.setattr(safe_text, "_known", set())
     keep_secret("told-to-us")
     assert without_secrets('could not translate host name "told-to-us"').endswith('"***"')
+    keep_secret("1234")  # short: hidden where a library quotes it
+    assert (
+        without_secrets("role '1234', 'x:1234@h', step 1234") == "role '***', 'x:***@h', step 1234"
+    )
 
 
 def test_masking_a_long_text_is_quick() -> None:
-    for text in ("a" * 100_000, "a:" * 50_000, "a://" * 25_000, "x:y@" * 25_000):
+    for text in ("a" * 100_000, "a:" * 50_000, "a://" * 25_000, "x:y@" * 25_000,
+                 "password=" * 10_000, "token=" * 16_000, "token='a" * 10_000):  # fmt: skip
         without_secrets(text)  # a pattern that went back over it would not come to an end
 
 
@@ -103,6 +136,11 @@ def test_masking_a_long_text_is_quick() -> None:
         ("postgresql://h/d?password=x&sslmode=require", "postgresql://h/d?sslmode=require"),
         ("postgresql://h/d?password=x#study", "postgresql://h/d#study"),
         ("postgresql://h:5432/d", "postgresql://h:5432/d"),
+        ("postgresql://h1:5432,h2:5432/d", "postgresql://h1:5432,h2:5432/d"),
+        ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d"),
+        ("postgresql://me:hunter2", "postgresql://me"),
+        ("postgresql://me:hunter2/d#study", "postgresql://me/d#study"),
+        ("postgresql://h/d?pass%77ord=x&a=b", "postgresql://h/d?a=b"),
         ("sqlite:////a:b@c/study.db", "sqlite:////a:b@c/study.db"),
         ("runs/old", "runs/old"),
     ],
@@ -116,6 +154,11 @@ def test_a_document_stays_what_it_was_but_for_its_secrets() -> None:
     hidden = document_without_secrets(document)
     assert hidden == {**document, "password": "***", "url": "a://u:***@h"}
     assert json.loads(json.dumps(hidden)) == hidden
+    ordinary = {"token": "the", "sig": 0.05, "signature": "0.123456789", "key": 1, "secret": None}
+    assert document_without_secrets(ordinary) == ordinary
+    listed = {"password": ["x", 12], "hf_token": "y", "token": "a1b2c3d4e5"}
+    told = {"password": ["***", "***"], "hf_token": "***", "token": "***"}
+    assert document_without_secrets(listed) == told
 
 
 def test_no_character_that_moves_or_hides_anything_is_left() -> None:

@@ -12,37 +12,72 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
+from urllib.parse import unquote_plus
 
 HIDDEN = "***"
 
 # --- secrets
 
-# not eos_token and its like
-_KEY = (
-    r"(?:(?:[a-z0-9-]{1,40}[_-]|ssl|pg)?(?:password|passwd|passphrase|pwd|secret|signature)"
-    r"|(?:[a-z0-9_-]{1,40}[_-])?(?:api|access|secret)[_-]?key"
-    r"|(?:(?:access|api|auth|bearer|hf|hub|id|refresh|security|x-amz-security)[_-]?)?token|sig)"
+# Not eos_token and its like. Of the last kind are the words of language models and of statistics:
+# their values are secret where they look so, and in a URL's query.
+_STRONG = (
+    r"(?:(?:[a-z0-9-]{1,40}[_-]|ssl|pg)?(?:password|passwd|passphrase|pwd|secret)"
+    r"|(?:[a-z0-9_-]{1,40}[_-])?(?:api|access|secret)[_-]?key|[a-z0-9-]{1,40}[_-]signature"
+    r"|(?:access|api|auth|bearer|hf|hub|id|refresh|security|x-amz-security)[_-]?token)"
 )
-_SECRET_KEY = re.compile(_KEY, re.IGNORECASE)
+_WEAK = r"(?:token|sig|signature)"
+_STRONG_KEY = re.compile(_STRONG, re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"{_STRONG}|{_WEAK}", re.IGNORECASE)
+_KEY_WORDS = (
+    "pass",
+    "pwd",
+    "secret",
+    "key",
+    "token",
+    "sig",
+    "%",
+)  # one is in each, or it is quoted
+# password='x y', "sslpassword": "x", password = x, PGPASSWORD=x
+_NAMED = re.compile(
+    rf"(?<![a-z0-9_-])(?:(?P<strong>{_STRONG})|{_WEAK})['\"]?[ \t]{{0,9}}[=:][ \t]{{0,9}}"
+    r"(?P<value>(?!unknown key\b)[^\s&])",  # of a study file
+    re.IGNORECASE,
+)
+_IN_QUERY = re.compile(r"[?&](?P<strong>[\w%.+-]{1,100})=(?P<value>[^\s&])")
+_QUOTED = {
+    quote: re.compile(rf"{quote}(?:\\.|{quote}{quote}|[^{quote}\\\n])*(?:{quote}|$)", re.MULTILINE)
+    for quote in ("'", '"')
+}
+# Up to a space or &, or what closes the text around it. A quote, comma or bracket within is part
+# of it, and so are spaces where the text is itself in quotes or another key=value comes.
+_UNQUOTED = re.compile(
+    r"(?:[^\s&'\",;)}\]]|['\")}\]](?=\w)|[,;](?=[^\s'\"])(?!\w{1,40}=))+"
+    r"(?:[ \t][^\n'\"=:,;&()]{0,200}?(?=['\"](?:[\s,;:.)}\]]|$)|&|[ \t]\w{1,40}=))?"
+)
+_LOOKS_SECRET = re.compile(r"(?=.*[a-z])(?=.*\d)[\w.~+/=!%-]{8,}", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?[\d.,_]+(?:e[+-]?\d+)?%?", re.IGNORECASE)
 _PATTERNS = (  # each with what a text has that it can be in
     # user:password@host, after scheme:// or without; a password may hold / : ? # and @
     ("@", r"([a-z][a-z0-9+.-]{0,30}:/{1,3}[^\s:/@'\"]{0,200}:)[^\s'\"]{1,300}@", rf"\1{HIDDEN}@"),
-    ("@", r"((?<![\w.@/-])[\w.%+-]{1,100}:)[^\s'\"/][^\s'\"]{0,300}@(?=[\w\[/])", rf"\1{HIDDEN}@"),
+    # the same with spaces or quotes in the password
+    ("@", r"([a-z][a-z0-9+.-]{0,30}:/{1,3}[^\s:/@'\"]{0,200}:)"
+     r"(?!\d+(?:[/?#,'\"\s]|$)|\*{3}@)[^\n]{1,300}@", rf"\1{HIDDEN}@"),
+    # not a key of a study file with OWNER/NAME@REVISION, nor number@number
+    ("@", r"((?<![\w.@/-])[\w.%+-]{1,100}:)(?<!model\.base:)(?<!data\.train:)(?<!data\.eval:)"
+     r"(?![\d.e+-]+@\d+(?![\w.]))[^\s'\"/][^\s'\"]{0,300}@(?=[\w\[/])", rf"\1{HIDDEN}@"),
     # a host and no @: what stands where the port does is no port
     ("://", r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@'\"]{1,200}:)"
      r"(?!\d*(?:[/?#,'\"\s]|$)|\*)[^\s/?#'\"]{1,300}", rf"\1{HIDDEN}"),
-    # password='x y', "sslpassword": "x", ?password=x, PGPASSWORD=x
-    ("'", rf"((?<![a-z0-9_-]){_KEY}['\"]?\s?[=:]\s?')[^'\n]{{1,300}}'", rf"\1{HIDDEN}'"),
-    ('"', rf"((?<![a-z0-9_-]){_KEY}['\"]?\s?[=:]\s?\")[^\"\n]{{1,300}}\"", rf'\1{HIDDEN}"'),
-    ("=", rf"((?<![a-z0-9_-]){_KEY}=)[^\s&'\",;)}}]{{1,300}}", rf"\1{HIDDEN}"),
     ("uthorization", r"((?:proxy-)?authorization['\"]?\s?[=:]\s?['\"]?)"
      r"(?:(?:bearer|basic|token)\s+)?(?!null\b)[^\s'\",{}\[\]]{1,300}", rf"\1{HIDDEN}"),
     ("earer", r"\b(bearer\s+)[a-z0-9._~+/=-]{6,300}", rf"\1{HIDDEN}"),
 )  # fmt: skip
 _MASKS = [(mark, re.compile(pattern, re.IGNORECASE), by) for mark, pattern, by in _PATTERNS]
+_LONGEST_SHOWN = 200  # characters
 _HUB_TOKEN = re.compile(r"\b(hf_|api_org_)(?=[A-Za-z0-9]{16}|[a-z]*[A-Z0-9])[A-Za-z0-9]{8,200}")
 _ENVIRONMENT = ("PGPASSWORD", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
-_LEAST_KNOWN = 6  # characters: shorter ones are part of ordinary words
+_LEAST_KNOWN = 3  # characters
+_LEAST_ALONE = 6  # shorter ones are ordinary words and numbers, but for 'x' and :x@
 
 _known: set[str] = set()
 
@@ -70,7 +105,10 @@ def _held_secrets() -> set[str]:
 def _without(text: str, secrets: set[str]) -> str:
     for secret in secrets:
         if secret in text:
-            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])", HIDDEN, text)
+            before, behind = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
+            if len(secret) < _LEAST_ALONE:
+                before, behind = r"(?<=['\":])", r"(?=['\"@])"
+            text = re.sub(before + re.escape(secret) + behind, HIDDEN, text)
     return _masked(text)
 
 
@@ -81,7 +119,40 @@ def _masked(text: str) -> str:
     for mark, pattern, by in _MASKS:
         if mark in text:
             text = pattern.sub(by, text)
+    lower = text.lower()
+    if any(word in lower for word in _KEY_WORDS):
+        text = _values_hidden(_IN_QUERY, text)
+        text = _values_hidden(_NAMED, text)
     return text
+
+
+def _values_hidden(keys: re.Pattern[str], text: str) -> str:
+    """The values behind secret keys as ***, with the quotes they stand in."""
+    kept: list[str] = []
+    end = 0
+    while (found := keys.search(text, end)) is not None:
+        at = found.start("value")
+        quote = text[at] if text[at] in _QUOTED else ""
+        whole = _QUOTED.get(quote, _UNQUOTED)
+        seen = whole.match(text, at, at + _LONGEST_SHOWN)  # what is no secret is not gone through
+        bare = seen[0].strip(quote or None) if seen else ""
+        kept.append(text[end:at])
+        end = at + 1  # a further key may stand in the value
+        if seen and bare and _is_secret(found["strong"], bare):
+            value = whole.match(text, at) or seen
+            closing = quote if len(value[0]) > 1 and value[0].endswith(quote) else ""
+            kept.append(f"{quote}{HIDDEN}{closing}")
+            end = value.end()
+        else:
+            kept.append(text[at])
+    return "".join((*kept, text[end:]))
+
+
+def _is_secret(key: str | None, value: str) -> bool:
+    """`key`: None for one that is secret only where its value looks so."""
+    if key is not None:
+        return is_secret_key(key)
+    return _LOOKS_SECRET.fullmatch(value) is not None and _NUMBER.fullmatch(value) is None
 
 
 def url_without_secrets(url: str) -> str:
@@ -91,6 +162,8 @@ def url_without_secrets(url: str) -> str:
     if not mark:
         return url
     rest = re.sub(r"^([^:/@]*):.*@", r"\1@", rest, flags=re.DOTALL)
+    # no host: what stands where the port does is no port
+    rest = re.sub(r"^([^:/?#@\[]+):(?!\d*(?:[/?#,]|$))[^/?#]*", r"\1", rest)
     before, question, query = rest.partition("?")
     if question:
         query, hash_mark, fragment = query.partition("#")
@@ -100,29 +173,34 @@ def url_without_secrets(url: str) -> str:
 
 
 def is_secret_key(name: str) -> bool:
-    """Whether a value of that name is to be kept from sight: password, sslpassword, token, ..."""
-    return _SECRET_KEY.fullmatch(name) is not None
+    """Whether a URL's value of that name is to be kept from sight: password, sslpassword, token."""
+    return _SECRET_KEY.fullmatch(unquote_plus(name)) is not None
 
 
 def document_without_secrets(value: Any) -> Any:
     """The same of every text in JSON values, keys included."""
-    return _document_without(value, _held_secrets())
+    return _document_without(value, "", _held_secrets())
 
 
-def _document_without(value: Any, secrets: set[str]) -> Any:
-    if isinstance(value, str):
-        return _without(value, secrets)
+def _document_without(value: Any, key: str, secrets: set[str]) -> Any:
+    """`key`: the one that the value, or a list around it, has; a number may be a password."""
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
         return {
-            _without(key, secrets) if isinstance(key, str) else key: HIDDEN
-            if isinstance(key, str) and isinstance(inner, str) and is_secret_key(key)
-            else _document_without(inner, secrets)
-            for key, inner in items
+            _without(name, secrets) if isinstance(name, str) else name: _document_without(
+                inner, str(name), secrets
+            )
+            for name, inner in items
         }
     if isinstance(value, list | tuple):
-        return [_document_without(inner, secrets) for inner in cast("list[Any]", value)]
-    return value
+        inside = cast("list[Any]", value)
+        return [_document_without(inner, key, secrets) for inner in inside]
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if _STRONG_KEY.fullmatch(key):
+            return HIDDEN
+        if _SECRET_KEY.fullmatch(key) and _is_secret(None, str(value)):
+            return HIDDEN
+    return _without(value, secrets) if isinstance(value, str) else value
 
 
 # --- control codes
@@ -157,9 +235,6 @@ def _written_out(match: re.Match[str]) -> str:
 def safe(text: str) -> str:
     """What may go to a terminal, a page or a log."""
     return clean(without_secrets(text))
-
-
-_LONGEST_SHOWN = 200  # characters
 
 
 def clipped(text: str) -> str:
