@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +90,14 @@ def os_error(name: str, path: str | None = None) -> OSError:
         (os_error("EROFS"), Cause.NOT_WRITABLE),
         (os_error("EIO"), Cause.NOT_WRITABLE),
         (os_error("ESTALE"), Cause.FOLDER_GONE),
-        (os_error("ENOTCONN"), Cause.FOLDER_GONE),
+        (os_error("ENOTCONN", "/fuse/x"), Cause.FOLDER_GONE),
         (os_error("EMFILE"), Cause.MACHINE_LIMIT),
-        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), Cause.MACHINE_LIMIT),
+        (Exception("No space left on device (os error 28)"), Cause.DISK_FULL),  # tokenizers
+        (OSError("[Errno 28] No space left on device: 'x'"), Cause.DISK_FULL),
+        (
+            RuntimeError("unable to write to file </t>: No space left on device (28)"),
+            Cause.DISK_FULL,
+        ),
         (OutsideError(Cause.STORAGE_LOCKED, "for ten minutes"), Cause.STORAGE_LOCKED),
     ],
 )
@@ -115,11 +122,38 @@ def test_an_outside_cause_is_known_by_its_error(error: Exception, cause: Cause) 
         PostgresError("23505"),  # a key twice
         PostgresError("28P01"),  # a wrong password
         RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("a template says: database is locked"),
+        Exception("row 3 is 'the disk is full', row 4 'No space left on device', which is odd"),
+        KeyError("(os error 28)"),
+        RuntimeError("it quotes: unexpected pos 640 vs 598"),
+        exc.OperationalError(
+            "INSERT", {"x": "disk I/O error"}, sqlite3.OperationalError("no such column: x")
+        ),
+        os_error("ENOTCONN"),  # of a socket, as the next one
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
     ],
 )
 def test_other_errors_have_none(error: Exception, tmp_path: Path) -> None:
     assert cause_of(error) is None
     assert cause_of(error, tmp_path) is None
+
+
+def test_one_number_of_fork_and_sockets_counts_where_a_process_was_to_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start() -> int:
+        return os.fork()
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError) as raised:
+            ours.recv(1)
+        assert raised.value.errno == errno.EAGAIN and cause_of(raised.value) is None
+        monkeypatch.setattr("os.fork", partial(ours.recv, 1))  # raises the same, without a frame
+        with pytest.raises(BlockingIOError) as raised:
+            start()
+        assert cause_of(raised.value) is Cause.MACHINE_LIMIT
 
 
 def test_an_error_raised_from_none_says_all_there_is_to_say() -> None:

@@ -47,16 +47,10 @@ _CAUSE_OF_ERRNO = {
     for name in names
     if hasattr(errno, name)
 }
-# How libraries that lose the number write it: safetensors and tokenizers, and str(OSError).
-_WRITTEN_ERRNO = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]")
-_WORDS = {
-    # torch.save: its first message, and the one for what could not be written at the end
-    "PytorchStreamWriter failed": Cause.DISK_FULL,
-    "unexpected pos": Cause.DISK_FULL,
-    "No space left on device": Cause.DISK_FULL,
-    "Disk quota exceeded": Cause.DISK_FULL,
-    "disk is full": Cause.DISK_FULL,  # SQLite: "database or disk is full"
-    "database is locked": Cause.STORAGE_LOCKED,  # SQLite, this and the next two
+# Words count in the errors of the library whose words they are: any other may quote them.
+_SQLITE_WORDS = {
+    "disk is full": Cause.DISK_FULL,  # "database or disk is full"
+    "database is locked": Cause.STORAGE_LOCKED,
     "table is locked": Cause.STORAGE_LOCKED,
     "schema is locked": Cause.STORAGE_LOCKED,
     "locking protocol": Cause.STORAGE_LOCKED,
@@ -64,6 +58,18 @@ _WORDS = {
     "attempt to write a readonly database": Cause.STORAGE_GONE,  # also one that was moved away
     "disk I/O error": Cause.STORAGE_GONE,
 }
+# torch.save: its first message, and the one for what could not be written at the end
+_TORCH_CUT_SHORT = re.compile(
+    r"(?:\[enforce fail at [^\]]*\][ .]*)?(?:PytorchStreamWriter failed|unexpected pos \d)"
+)
+# How libraries that lose the number end or begin: Rust's (safetensors, tokenizers), str(OSError),
+# and the words of the C library.
+_WRITTEN_ERRNO = re.compile(r"\(os error (\d+)\)[\s\"').]*$|^\[Errno (\d+)\]")
+_WRITTEN_FULL = re.compile(
+    r"(?:No space left on device|Disk quota exceeded)[\s\"').]*(?:\(\d+\))?$"
+)
+_LOSE_THE_NUMBER = ("safetensors", "tokenizers", "torch", "pyarrow", "hf_xet")
+_FORKS = {"_fork_exec", "fork", "fork_exec", "posix_spawn"}  # what names them started a process
 _NUMPY_CUT_SHORT = re.compile(r"^\d+ requested and \d+ written$")
 _SQLSTATES = {  # PostgreSQL's, by how they begin
     "53100": Cause.DISK_FULL,
@@ -109,22 +115,49 @@ def _cause_alone(error: BaseException, folders: tuple[Path, ...]) -> Cause | Non
         return error.cause
     if isinstance(error, ValueError):
         return None  # a sentence for the user, which may quote anything
-    if isinstance(error, OSError):
-        if error.errno in (errno.EACCES, errno.EPERM) and _is_below(error.filename, folders):
-            return Cause.NOT_WRITABLE
-        if error.errno in _CAUSE_OF_ERRNO:
-            return _CAUSE_OF_ERRNO[error.errno]
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Cause.NOT_WRITABLE if _is_below(error.filename, folders) else None
+        return None if _is_of_a_socket(error) else _CAUSE_OF_ERRNO.get(error.errno)
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         return next((_SQLSTATES[s] for s in _SQLSTATES if state.startswith(s)), None)
     if getattr(error, "connection_invalidated", False) or _is_lost_connection(error):
         return Cause.STORAGE_GONE
+    return _cause_in_words(error)
+
+
+def _is_of_a_socket(error: OSError) -> bool:
+    """Whether it is an error that sockets raise as well as file systems and fork, and raised so."""
+    if error.errno == errno.ENOTCONN:
+        return error.filename is None
+    if error.errno != errno.EAGAIN:
+        return False
+    raised = error.__traceback__
+    while raised is not None and raised.tb_next is not None:
+        raised = raised.tb_next
+    return raised is None or not _FORKS.intersection(raised.tb_frame.f_code.co_names)
+
+
+def _cause_in_words(error: BaseException) -> Cause | None:
+    kind, library = type(error), type(error).__module__.partition(".")[0]
+    if library == "sqlalchemy":
+        error = getattr(error, "orig", None) or error  # without the statement and its values
+        library = type(error).__module__.partition(".")[0]
     text = str(error)
-    if _NUMPY_CUT_SHORT.match(text):
+    if library == "sqlite3":
+        return next((cause for word, cause in _SQLITE_WORDS.items() if word in text), None)
+    if kind is RuntimeError and _TORCH_CUT_SHORT.match(text):
         return Cause.DISK_FULL
-    words = next((cause for word, cause in _WORDS.items() if word in text), None)
+    if isinstance(error, OSError) and _NUMPY_CUT_SHORT.match(text):
+        return Cause.DISK_FULL
+    is_plain = kind in (Exception, RuntimeError) or isinstance(error, OSError)  # tokenizers, torch
+    if not is_plain and library not in _LOSE_THE_NUMBER:
+        return None
+    if _WRITTEN_FULL.search(text):
+        return Cause.DISK_FULL
     written = _WRITTEN_ERRNO.search(text)
-    return words or (_CAUSE_OF_ERRNO.get(int(written[1] or written[2])) if written else None)
+    return _CAUSE_OF_ERRNO.get(int(written[1] or written[2])) if written else None
 
 
 def _is_lost_connection(error: BaseException) -> bool:
