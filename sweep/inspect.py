@@ -50,9 +50,10 @@ def _split(where: str) -> tuple[str, str | None]:
 
 
 def find_study(where: str) -> tuple[StudyPaths, str]:
-    """As `look_for_study`; UserError where there is none."""
+    """As `look_for_study`; UserError where there is none, or in a server that a stranger names."""
     found = look_for_study(where)
     if found is not None:
+        _refuse_server(*found)
         return found
     looked = " and ".join(str(StudyPaths(folder).database) for folder in study_folders(where))
     known = sorted(path.parent.name for path in RUNS.glob("*/study.*") if path.suffix != ".lock")
@@ -69,6 +70,19 @@ def look_for_study(where: str) -> tuple[StudyPaths, str] | None:
         if url is not None:
             return paths, url
     return None
+
+
+def _refuse_server(paths: StudyPaths, url: str) -> None:
+    """A folder that came from elsewhere may name any server, which would be sent the user's name
+    and password; whoever wants it asked names it. What is below ./runs was made here."""
+    if sqlite_file(url) is not None or paths.out.resolve().is_relative_to(RUNS.resolve()):
+        return
+    server = url_without_secrets(url)
+    raise UserError(
+        f"the study in {clipped(str(paths.out))} is stored in {clipped(server)!r}, as its "
+        f"{paths.study_file.name} says; a server that a folder outside of ./{RUNS} names is not "
+        "asked: if you trust it, give the storage itself in place of the folder, as URL#NAME"
+    )
 
 
 def study_folders(where: str) -> list[Path]:

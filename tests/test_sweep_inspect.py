@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sweep.cli import main
 from sweep.inspect import open_study, study_document, trial_document
 from sweep.ledger import Ledger, StudyRow
 from sweep.paths import StudyPaths
@@ -293,6 +294,43 @@ def test_a_study_in_a_remote_storage_is_found_by_its_folder(
     ledger, paths = open_study("demo")
     assert (ledger.study, paths.out) == ("demo", Path("runs/demo"))
     ledger.engine.dispose()
+
+
+def test_a_server_that_a_strangers_folder_names_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def ask(url: str, **_: object) -> None:
+        asked.append(url)
+        raise UserError("asked")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sweep.inspect.make_engine", ask)
+    url = "postgresql+psycopg://me:hunter2@elsewhere.example:5432/db"
+    for folder in (Path("stranger"), Path("runs/own")):
+        folder.mkdir(parents=True)
+        StudyPaths(folder).study_file.write_text(f"name: demo\nrun: {{storage: '{url}'}}\n")
+    stranger = str(tmp_path / "stranger")
+    for command in (
+        ["inspect", "stranger"],
+        ["inspect", "runs/../stranger"],
+        ["inspect", stranger, "--trial", "0"],
+        ["evidence", stranger],
+        ["replay", stranger],
+        ["tune", stranger],
+        ["retry", stranger],
+        ["export", stranger, "--to", "x"],
+    ):
+        assert main(command) == 2, command
+        said = capsys.readouterr().err
+        assert "elsewhere.example:5432" in said and "URL#NAME" in said, (command, said)
+        assert "hunter2" not in said
+    assert asked == []
+    for named in ("own", f"{url}#demo"):
+        with pytest.raises(UserError, match="asked"):
+            open_study(named)
+    assert asked == [url, url]
 
 
 def test_what_is_not_there_is_refused_with_what_is(
