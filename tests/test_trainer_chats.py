@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.chat_templates import MARKED, PLAIN
-from trainer.chats import Chats, read_template
+from trainer.chats import Chats
 from trainer.spec import UserError
 from trainer.tables import to_table
+from trainer.template import read_template
 from trainer.texts import BadRow
 from trainer.tokenise import tokenise
 
@@ -20,6 +21,7 @@ SHOWN = "{{ m.content if loop.last else m.content.split('</think>')[-1] }}"
 FORGETS, FORGETS_MARKED = (each.replace("{{ m.content }}", SHOWN) for each in (PLAIN, MARKED))
 NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
 SKIPS_SYSTEM = PLAIN.replace("in messages", "in messages if m.role != 'system'")
+EARLY = MARKED.replace("<|end|>{% endgeneration %}", "{% endgeneration %}<|end|>")
 NO_END = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ '\n' }}{% endfor %}"
 NO_END += "{% if add_generation_prompt %}assistant: {% endif %}"
 
@@ -105,11 +107,52 @@ def test_marks_and_prefixes_agree(tokenizer: Any, row: dict[str, Any]) -> None:
 
 
 def test_a_mark_that_stops_before_the_end_of_turn_still_teaches_it(tokenizer: Any) -> None:
-    early = MARKED.replace("<|end|>{% endgeneration %}", "{% endgeneration %}<|end|>")
     late = MARKED.replace("{% endgeneration %}{{ '\n' }}", "{{ '\n' }}{% endgeneration %}")
-    assert early != MARKED != late
-    assert learned(tokenizer, early, TALK) == learned(tokenizer, MARKED, TALK)
+    assert EARLY != MARKED != late
+    assert learned(tokenizer, EARLY, TALK) == learned(tokenizer, MARKED, TALK)
     assert learned(tokenizer, late, TALK) == learned(tokenizer, MARKED, TALK)
+
+
+@pytest.fixture(scope="module")
+def calling(tiny_model: Path) -> Any:
+    """One more special token, which ends no turn."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["</call>"]})
+    return tokenizer
+
+
+CALLING = chat("user: hi", "assistant: x</call>", "user: bye", "assistant: y</call>")
+
+
+@pytest.mark.parametrize("template", [PLAIN, MARKED, EARLY])
+def test_a_reply_that_ends_in_a_special_token_of_its_own_learns_its_end_of_turn(
+    calling: Any, template: str
+) -> None:
+    assert learned(calling, template, CALLING) == (
+        "<|user|>hi<|end|>\n<|assistant|>[x</call><|end|>]\n"
+        "<|user|>bye<|end|>\n<|assistant|>[y</call><|end|>]"
+    )
+
+
+def test_such_a_reply_gets_eos_where_the_template_ends_no_turn(calling: Any) -> None:
+    for loss_on in ("assistant", "completion", "all"):
+        assert learned(calling, NO_END, CALLING, loss_on).endswith("y</call>\n<|end|>]")
+
+
+def test_the_next_turns_first_token_is_not_learned(calling: Any) -> None:
+    """Where turns stand side by side and each begins with a special token."""
+    template = (
+        "{% for m in messages %}</call>{{ m.role }}:{% if m.role == 'assistant' %}"
+        "{% generation %}{{ m.content }}<|end|>{% endgeneration %}"
+        "{% else %}{{ m.content }}<|end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}</call>assistant:{% endif %}"
+    )
+    assert learned(calling, template, TALK) == (
+        "</call>user:hi<|end|></call>assistant:[yes?<|end|>]"
+        "</call>user:bye<|end|></call>assistant:[so long<|end|>]"
+    )
 
 
 THOUGHT = chat("user: 1+1", "assistant: <think>easy</think>2", "user: +1", "assistant: 3")

@@ -19,7 +19,7 @@ from tests.conftest import converse
 from tests.make_bases import BASES, CHATML, make_base
 from tests.use_model import Job, Used
 from trainer.batches import Rows
-from trainer.ends import trained_ends
+from trainer.ends import ends_of_base, trained_ends
 from trainer.spec import (
     DataSpec,
     Finished,
@@ -284,15 +284,21 @@ def _but(values: dict[str, Any], without: set[str]) -> dict[str, Any]:
 
 
 class FakeTokenizer:
-    """EOS is 9, an added special token 8, an added ordinary one 7."""
+    """EOS is 9, added special tokens 8 and 6, which its template names, an added ordinary one 7."""
 
     eos_token_id = 9
-    all_special_ids = (9,)
+    all_special_ids: tuple[int, ...] = (9,)
+    chat_template = "{{ m.content }}<6>"
 
     class _Added(NamedTuple):
         special: bool
 
-    added_tokens_decoder = {8: _Added(True), 7: _Added(False)}  # noqa: RUF012
+    added_tokens_decoder = {  # noqa: RUF012
+        6: _Added(True), 8: _Added(True), 7: _Added(False)
+    }  # fmt: skip
+
+    def convert_ids_to_tokens(self, token: int) -> str:
+        return f"<{token}>"
 
 
 @pytest.mark.parametrize(
@@ -311,3 +317,31 @@ class FakeTokenizer:
 def test_the_labels_tell_where_a_turn_ends(rows: list[list[int]], ends: list[int]) -> None:
     labels = [np.array(row, dtype=np.int32) for row in rows]
     assert trained_ends(labels, FakeTokenizer(), max_length=6) == ends
+
+
+@pytest.mark.parametrize(
+    ("odd", "num_odd", "base_ends", "ends"),
+    [
+        (8, 1, (), [5]),  # generation would stop in the middle of the others
+        (8, 20, (), [5, 8]),
+        (8, 1, (8,), [5, 8]),
+        (6, 1, (), [5, 6]),
+        (9, 1, (), [5, 9]),
+    ],
+)
+def test_a_rare_token_ends_a_turn_where_the_base_or_the_template_names_it(
+    odd: int, num_odd: int, base_ends: tuple[int, ...], ends: list[int]
+) -> None:
+    tokenizer = FakeTokenizer()
+    tokenizer.all_special_ids = (9, 5)
+    rows = [np.array(row) for row in [[-100, 1, 5]] * 1000 + [[-100, 1, odd]] * num_odd]
+    assert trained_ends(rows, tokenizer, 6, base_ends) == ends
+
+
+def test_the_base_says_where_it_stops(tmp_path: Path) -> None:
+    assert ends_of_base(tmp_path) == set()
+    (tmp_path / "config.json").write_text('{"eos_token_id": null}')
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [3, 4]}')
+    assert ends_of_base(tmp_path) == {3, 4}
+    (tmp_path / "config.json").write_text('{"eos_token_id": 2}')
+    assert ends_of_base(tmp_path) == {2, 3, 4}

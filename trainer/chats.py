@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from trainer.messages import Chat, chat_of
-from trainer.readers import ENCODING, not_utf8
 from trainer.reads import Reads
 from trainer.spec import UserError
 from trainer.suspects import special_tokens
 from trainer.texts import BARE, BadRow, Note, Segment, Text, is_bare
 
-TEMPLATE_SUFFIX = ".jinja"
 MASKED = "without loss, a message of weight 0"
 Span = tuple[int, int]  # of characters, the end not included
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
-def read_template(file: str) -> str:
-    """A chat template. Raises UserError where the file cannot be read, or is not Jinja."""
-    path = Path(file).expanduser()
-    try:
-        template = path.read_text(encoding=ENCODING)
-    except FileNotFoundError:
-        raise UserError(f"data.template: {file}: no such file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"data.template: {file}, {not_utf8(path)}") from None
-    except OSError as error:
-        raise UserError(f"data.template: {file}: cannot be read ({error.strerror})") from None
-    if not template.strip():
-        raise UserError(f"data.template: {file} is empty; it holds a chat template in Jinja")
-    try:
-        render_jinja_template([[]], chat_template=template)
-    except jinja2.TemplateSyntaxError as error:
-        raise UserError(
-            f"data.template: {file}, line {error.lineno}: invalid Jinja ({error.message})"
-        ) from None
-    except Exception:  # valid, but it wants messages, which are still to come
-        pass
-    return template
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How a template writes a reply."""
+
+    template: str
+    is_marked: bool  # its generation marks say what bears loss
+    ends: bool  # a special token of its own ends it
+    ends_behind_mark: bool  # that token stands behind the generation mark
 
 
 class Chats:
@@ -72,6 +54,7 @@ class Chats:
         self._takes_system = False  # not known yet
         self._reads = Reads(self._apply)
         self._specials = special_tokens(tokenizer)
+        self._turns: dict[str, Turn] = {}  # of each template
 
     def render(self, row: Mapping[str, Any], note: Note = lambda what: None) -> Text:
         """Raises BadRow, and UserError for what is wrong with every row."""
@@ -79,25 +62,26 @@ class Chats:
         messages = chat.messages
         full = self._apply(chat)
         self._reads.check(chat, full, note)
+        turn = self._turn(chat)
         if self._loss_on == "all":
             if chat.masked:
                 note(MASKED)
-            return self._all(chat, full)
+            return self._all(chat, full, turn)
         replies = self._replies(chat, note)
-        template = self._template(chat)
-        if self._loss_on == "assistant" and _MARKS.search(template):
-            full, spans = self._follow_marks(chat, template)
+        if turn.is_marked:
+            full, spans = self._follow_marks(chat, turn)
             # Marks do not say whose they are; where weights ask, the renderings do.
-            masked = [self._span(chat, i, full) for i in sorted(chat.masked & set(_all_of(chat)))]
+            others = sorted(chat.masked & set(_all_of(chat)))
+            masked = [self._span(chat, i, full, turn) for i in others]
             spans = [each for each in spans if not any(_overlap(each, one) for one in masked)]
             if not spans:
                 raise BadRow("the chat template's generation marks mark nothing but masked replies")
         else:
-            spans = [self._span(chat, i, full) for i in replies]
+            spans = [self._span(chat, i, full, turn) for i in replies]
         for i in replies:
             if is_bare(messages[i]["content"]) and not messages[i].get("tool_calls"):
                 note(BARE)
-        return self._cut(full, spans)
+        return self._cut(full, spans, turn)
 
     def ask(self, prompt: str, choices: Sequence[str]) -> tuple[list[Text], list[Text]]:
         """A question as a turn of the user's, and each choice as the reply to it: without its end
@@ -153,19 +137,19 @@ class Chats:
                 )
         return replies
 
-    def _all(self, chat: Chat, full: str) -> Text:
+    def _all(self, chat: Chat, full: str, turn: Turn) -> Text:
         """Everything bears loss but the messages of weight 0, headers included."""
         borders = [0]
         for i in sorted(chat.masked):
-            borders += self._span(chat, i, full)
+            borders += self._span(chat, i, full, turn)
         is_open = len(chat.messages) - 1 in chat.masked
         end = borders[-1] if is_open else len(full)
         spans = [(a, b) for a, b in zip(borders[::2], [*borders[1::2], end], strict=True) if a < b]
         if not spans:
             raise BadRow("every message has weight 0, so there is nothing to learn")
         if not is_open:
-            spans[-1] = self._through(full, *spans[-1])
-        text = self._cut(full, spans)
+            spans[-1] = self._through(full, *spans[-1], turn)
+        text = self._cut(full, spans, turn)
         return replace(text, ends=text.ends or is_open)
 
     def _with_system(self, chat: Chat) -> Chat:
@@ -189,8 +173,27 @@ class Chats:
             self._takes_system = True
         return extended
 
-    def _template(self, chat: Chat) -> str:
-        return self._tokenizer.get_chat_template(tools=chat.variables.get("tools"))
+    def _turn(self, chat: Chat) -> Turn:
+        """What the chat's template makes of a reply of plain text, which ends in no special token
+        of its own."""
+        template = self._tokenizer.get_chat_template(tools=chat.variables.get("tools"))
+        if template not in self._turns:
+            first = next(iter(_all_of(chat)), len(chat.messages))
+            before = chat.messages[:first] or [{"role": "user", "content": "x"}]
+            plain = replace(chat, messages=[*before, {"role": "assistant", "content": "x"}])
+            is_marked = self._loss_on == "assistant" and bool(_MARKS.search(template))
+            turn = Turn(template, is_marked, ends=True, ends_behind_mark=False)
+            try:
+                ends = self._apply(plain).rstrip().endswith(self._specials)
+                turn = replace(turn, ends=ends)
+                if is_marked:
+                    full, marked = self._marked(plain, template)
+                    behind = bool(marked) and full.startswith(self._specials, marked[-1][1])
+                    turn = replace(turn, ends_behind_mark=behind)
+            except BadRow:  # it takes no such reply; what the row itself shows must do
+                pass
+            self._turns[template] = turn
+        return self._turns[template]
 
     def _apply(self, chat: Chat, ask: bool = False) -> str:
         try:
@@ -200,7 +203,7 @@ class Chats:
         except Exception as error:  # templates refuse what they do not know, in Jinja's own words
             raise BadRow(f"the chat template refuses it ({_said(error)})") from None
 
-    def _span(self, chat: Chat, index: int, full: str) -> Span:
+    def _span(self, chat: Chat, index: int, full: str, turn: Turn) -> Span:
         """Of the message `index`: of a reply what follows the request for it, of another all."""
         messages = chat.messages
         is_reply = messages[index]["role"] == "assistant"
@@ -219,9 +222,10 @@ class Chats:
                 "would not be those that are generated; loss_on: completion trains on the last "
                 "reply alone, a template with generation marks on all"
             )
-        return self._through(full, len(prompt), len(through))
+        return self._through(full, len(prompt), len(through), turn)
 
-    def _follow_marks(self, chat: Chat, template: str) -> tuple[str, list[Span]]:
+    def _marked(self, chat: Chat, template: str) -> tuple[str, list[Span]]:
+        """The rendering, and what its generation marks enclose."""
         variables = {"tools": None, **self._tokenizer.special_tokens_map, **chat.variables}
         try:
             found: Any = render_jinja_template(
@@ -233,35 +237,42 @@ class Chats:
         except Exception as error:  # as in `_apply`
             raise BadRow(f"the chat template refuses it ({_said(error)})") from None
         (full,), (marked,) = found
+        return full, [(start, end) for start, end in marked if end > start]
+
+    def _follow_marks(self, chat: Chat, turn: Turn) -> tuple[str, list[Span]]:
+        full, marked = self._marked(chat, turn.template)
         spans = [
-            self._through(full, start, self._through_end_of_turn(full, end))
+            self._through(full, start, self._through_end_of_turn(full, end, turn), turn)
             for start, end in marked
-            if end > start
         ]
         if not spans:
             raise BadRow("the chat template's generation marks mark nothing in it")
         return full, spans
 
-    def _through_end_of_turn(self, full: str, end: int) -> int:
-        """A template may close its mark before the end of turn, which must be learned too."""
-        if full[:end].rstrip().endswith(self._specials):
+    def _through_end_of_turn(self, full: str, end: int, turn: Turn) -> int:
+        """A template may close its mark before the end of turn, which must be learned too.
+
+        A special token before the mark's end is that end of turn, unless the template puts its own
+        behind the mark: then the reply has brought it along, such as </call>.
+        """
+        if full[:end].rstrip().endswith(self._specials) and not turn.ends_behind_mark:
             return end
         return max(
             (end + len(each) for each in self._specials if full.startswith(each, end)), default=end
         )
 
-    def _cut(self, full: str, spans: Sequence[Span]) -> Text:
+    def _cut(self, full: str, spans: Sequence[Span], turn: Turn) -> Text:
         borders = [0, *(border for span in spans for border in span)]
         pieces = [full[start:end] for start, end in pairwise(borders)]
         segments = tuple(
             Segment(piece, bears_loss=i % 2 == 1) for i, piece in enumerate(pieces) if piece
         )
-        return Text(segments, chat=True, ends=pieces[-1].endswith(self._specials))
+        return Text(segments, chat=True, ends=turn.ends and pieces[-1].endswith(self._specials))
 
-    def _through(self, full: str, start: int, end: int) -> Span:
+    def _through(self, full: str, start: int, end: int, turn: Turn) -> Span:
         """Without what the template puts behind the end of the turn, often a newline."""
         kept = full[start:end].rstrip()
-        return start, start + len(kept) if kept.endswith(self._specials) else end
+        return start, start + len(kept) if turn.ends and kept.endswith(self._specials) else end
 
 
 def _all_of(chat: Chat) -> list[int]:

@@ -50,10 +50,9 @@ import datasets.config
 import psutil
 import torch
 
-from trainer.chats import read_template
 from trainer.columns import CHATS, format_of
 from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
-from trainer.ends import trained_ends
+from trainer.ends import ends_of_base, trained_ends
 from trainer.files import write_json
 from trainer.fingerprint import model_facts
 from trainer.link import Link
@@ -64,6 +63,7 @@ from trainer.render import check_formats, check_template, is_template_file, ques
 from trainer.rows import Source, read_source
 from trainer.spec import Alive, Prepared, PrepareSpec, UserError
 from trainer.tables import ChoiceTable, TextTable
+from trainer.template import read_template
 
 VERSION = 3
 READABLE = (2, 3)  # 2: the same tables, without shapes, notes and positions
@@ -97,7 +97,12 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
             "chat_template": bool(tokenizer.chat_template),
             "eos": tokenizer.eos_token,
             "pad": tokenizer.pad_token,
-            "ends": trained_ends(tables.train.labels, tokenizer, spec.data.max_length),
+            "ends": trained_ends(
+                tables.train.labels,
+                tokenizer,
+                spec.data.max_length,
+                ends_of_base(checked.folder),
+            ),
         },
         "max_length": spec.data.max_length,
         **told,

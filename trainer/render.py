@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from trainer.chats import TEMPLATE_SUFFIX, Chats
+from trainer.chats import Chats
 from trainer.columns import CHATS, FORMATS, check_columns, columns_of
 from trainer.notes import Notes
 from trainer.spec import DataSpec, UserError
 from trainer.suspects import Suspects, strings
+from trainer.template import TEMPLATE_SUFFIX
 from trainer.texts import BARE, BadRow, Note, Question, Segment, Text, is_bare
 
 AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"
