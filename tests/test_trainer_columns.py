@@ -86,6 +86,17 @@ def test_what_is_not_read_is_named(tokenizer: Any, rows: list[Any], said: list[s
         (PAIR | {"tools": [{"name": "f"}]}, "column 'tools' .*rows as messages, with the column"),
         (PAIR | {"messages": TURNS}, "fit more than one format; .*: messages or prompt-completion"),
         (PAIR | {"weight": 0}, "column 'weight' .*take the rows out"),
+        (PAIR | {"Weight": 0}, "column 'Weight' .*take the rows out"),
+        (PAIR | {"label": False}, "column 'label' .*take the rows out that are not to be learned"),
+        (PAIR | {"loss_weight": 0.0}, "column 'loss_weight' .*take the rows out"),
+        (CHAT | {"loss_mask": [0, 1]}, "column 'loss_mask' .*take the rows out"),
+        (CHAT | {"mask": [1]}, "column 'mask' .*take the rows out"),
+        (CHAT | {"images": ["a.png"]}, "column 'images' .*from text alone"),
+        (PAIR | {"system_prompt": "be kind"}, "column 'system_prompt' .*into the prompt"),
+        (ASKED | {"passage": "x"}, "column 'passage'"),
+        (ASKED | {"options": ["x"]}, "column 'options'"),
+        (ASKED | {"choices": ["x"]}, "column 'choices' .*into the prompt"),
+        (ASKED | {"documents": ["x"]}, "column 'documents'"),
         (PAIR | {"conversations": []} | {"question": "x"}, "column 'question'"),
         (CHAT | {"prompt": "x"}, "column 'prompt' .*leave it out with data.format: messages"),
         (CHAT | {"weight": 0.5}, "column 'weight'"),
@@ -141,6 +152,11 @@ def test_rows_of_other_layouts_get_the_way_out(row: dict[str, Any], said: str) -
         ({"messages": [TURNS[0], TURNS[1] | {"weight": float("nan")}]}, "has weight 'nan'"),
         ({"messages": [TURNS[0], TURNS[1] | {"weight": True}]}, "has weight 'True'"),
         ({"messages": [TURNS[0], TURNS[1] | {"train": False}]}, "'train', .* write weight: 0 or 1"),
+        *(
+            ({"messages": [TURNS[0], TURNS[1] | {key: 0}]}, f"'{key}', .* write weight: 0 or 1")
+            for key in ("Weight", "supervised", "ignore", "is_masked", "training_weight",
+                        "trainOnTurn", "loss-mask")
+        ),
         ({"messages": [TURNS[0], TURNS[1] | {"weight": 0}]}, "the last reply has weight 0"),
         ({"messages": [TURNS[0] | {"weight": 1}, TURNS[1]]}, "by 'user' has weight 1"),
         ({"messages": [TURNS[0], TURNS[1] | {"content": [{"text": "a"}]}]}, "a list of parts"),
@@ -207,6 +223,73 @@ def test_tools_and_tool_calls_reach_the_template(tokenizer: Any) -> None:
     assert reply.text == '<call>{"name": "add", "arguments": {"a": 1}}</call><|end|>'
     as_text = row | {"tools": '[{"type": "function", "function": {"name": "add"}}]'}
     assert rendered(tokenizer, as_text, template=TOOLS)[0] == [text]
+
+
+FUNCTION = {"name": "add", "arguments": {"a": 1}}
+CALLS = {"role": "assistant", "tool_calls": [{"function": FUNCTION}]}
+CALLED = {"messages": [TURNS[0], CALLS]}
+SYSTEM = {"role": "system", "content": "be kind"}
+WITHOUT_SYSTEM = "messages[0].role != 'system'"
+
+
+@pytest.mark.parametrize(
+    ("template", "good", "bad", "said"),
+    [
+        (
+            TOOLS.replace("if tools", f"if tools and {WITHOUT_SYSTEM}"),
+            CHAT | {"tools": [{"name": "f"}]},
+            {"messages": [SYSTEM, *TURNS], "tools": [{"name": "f"}]},
+            "leaves tools out",
+        ),
+        (
+            TOOLS.replace("if tools", "if tools and messages | length < 4"),
+            CHAT | {"tools": [{"name": "f"}]},
+            {"messages": TURNS * 2, "tools": [{"name": "f"}]},
+            "leaves tools out",
+        ),
+        (
+            TOOLS.replace("or [] %}", f"if {WITHOUT_SYSTEM} %}}"),
+            CALLED,
+            {"messages": [SYSTEM, TURNS[0], CALLS]},
+            "leaves the tool calls of message 3 out",
+        ),
+        (
+            TOOLS.replace("m.tool_calls or []", "(m.tool_calls or [] if loop.last else [])"),
+            CALLED,
+            {"messages": [TURNS[0], CALLS, TURNS[0], CALLS]},
+            "leaves the tool calls of message 2 out",
+        ),
+        (
+            TOOLS.replace("m.tool_calls or []", "(m.tool_calls or [])[:1]"),
+            CALLED,
+            {"messages": [TURNS[0], CALLS | {"tool_calls": [{"function": FUNCTION}] * 2}]},
+            "leaves the tool calls of message 2 out",
+        ),
+    ],
+)
+def test_tools_that_were_read_before_and_are_left_out_later(
+    tokenizer: Any, template: str, good: Any, bad: Any, said: str
+) -> None:
+    assert template != TOOLS
+    assert rendered(tokenizer, good, good, template=template)[1] == []
+    with pytest.raises(UserError, match=rf"own.jsonl, line 2: .*{said}"):
+        rendered(tokenizer, good, bad, template=template)
+
+
+def test_calls_without_a_name_are_compared_too(tokenizer: Any) -> None:
+    template = TOOLS.replace("c.function", "c")
+    row = {"messages": [TURNS[0], CALLS | {"tool_calls": [{"code": "1+1"}]}]}
+    assert rendered(tokenizer, row, template=template)[1] == []
+    with pytest.raises(UserError, match="leaves the tool calls of message 2 out"):
+        rendered(tokenizer, row)
+
+
+def test_a_key_that_is_read_in_some_chats_alone_is_noted_in_the_others(tokenizer: Any) -> None:
+    template = PLAIN.replace("{{ m.content }}", "{{ m.name if loop.length < 3 }}{{ m.content }}")
+    named = [TURNS[0] | {"name": "Jo"}, TURNS[1]]
+    assert rendered(tokenizer, {"messages": named}, {"messages": named * 2}, template=template)[
+        1
+    ] == ["'name' of messages by 'user' is not read: 1, own.jsonl, line 2"]
 
 
 SUSPECTS = [

@@ -28,10 +28,17 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "sharegpt": _CHAT_COLUMNS,
     "alpaca": ("input",),
 }
-# Columns that change what the others mean, so that none is left out without being asked.
+# Columns that change what the others mean, so that none is left out without being asked; in any
+# case of letters. The switches say which rows are to be learned, as KTO's label does; of pictures a
+# text model sees nothing.
+_SWITCHES = ("weight", "weights", "sample_weight", "loss_weight", "loss_mask", "mask", "label")
+_PICTURES = ("image", "images", "audio", "audios", "video", "videos")
 _MEANINGFUL = (
     *("messages", "conversations", "prompt", "question", "instruction"),
-    *("system", "history", "context", "input", "tools", "functions", "weight"),
+    *("system", "system_prompt", "system_message", "history", "tools", "functions"),
+    *("input", "context", "passage", "document", "documents", "options", "choices"),
+    *_SWITCHES,
+    *_PICTURES,
 )
 # Columns of other layouts, and what to make of them here.
 _ELSEWHERE: Mapping[str, str] = {
@@ -95,7 +102,7 @@ def check_columns(
     for column, value in row.items():
         if column in read or not _says_something(value):
             continue
-        if guessed and column in _MEANINGFUL:
+        if guessed and column.lower() in _MEANINGFUL:
             raise BadRow(
                 f"column {column!r} is not read in {format} rows and may change what they mean: "
                 f"{_way_out(column, format)}, or leave it out with data.format: {format}"
@@ -109,11 +116,14 @@ def _says_something(value: Any) -> bool:
 
 
 def _way_out(column: str, format: str) -> str:
-    mains = [name for name, needed in FORMATS.items() if column in needed]
+    column = column.lower()
+    mains = [name for name, needed in FORMATS.items() if column == needed[0]]
     if mains and format not in CHATS:
         return f"read the rows as data.format: {mains[0]}, or put it into another column"
-    if column == "weight":
-        return "take the rows out that are not to be learned"
+    if column in _SWITCHES:
+        return "take the rows out that are not to be learned, and the column"
+    if column in _PICTURES:
+        return "take the rows out that cannot be answered from text alone"
     if column == "history" or format in CHATS:
         return "put it into the messages"
     if column in ("tools", "functions"):

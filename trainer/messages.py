@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +18,15 @@ _ROLES: Mapping[str, str] = {
     **{name: "tool" for name in ("tool", "observation", "function_response")},
     "system": "system",
 }
-# What other tools call the switch that is `weight` here.
-_OTHER_WEIGHTS = ("train", "training", "train_on_turn", "train_detail", "trainable", "learn")
-_OTHER_WEIGHTS += ("loss", "loss_weight", "loss_mask", "mask", "masked")
+# Words in what other tools call the switch that is `weight` here: train_on_turn, isMasked, ...
+_OTHER_WEIGHTS = frozenset(
+    (
+        *("weight", "weights", "loss", "mask", "masked", "masking", "ignore", "ignored"),
+        *("train", "trained", "training", "trainable", "learn", "learned", "learnable"),
+        *("supervise", "supervised"),
+    )
+)
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,11 @@ def _message(turn: Any, number: int) -> Message:
             f"message {number} has no text as content; a message is {{role, content}}"
             f"{calls if 'function_call' in message else ''}"
         )
-    for key in _OTHER_WEIGHTS:
-        if key in message:
-            raise BadRow(f"message {number} has {key!r}, which is not read: write weight: 0 or 1")
+    for key in message:
+        if key != "weight" and not _OTHER_WEIGHTS.isdisjoint(map(str.lower, _WORD.findall(key))):
+            raise BadRow(
+                f"message {number} has {key[:40]!r}, which is not read: write weight: 0 or 1"
+            )
     return message
 
 

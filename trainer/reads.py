@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from trainer.messages import Chat, Message
 from trainer.texts import BadRow, Note
@@ -13,7 +14,11 @@ _WHOLE = ("role", "content")  # the keys that every message has
 
 
 class Reads:
-    """Compares renderings with and without a part; once it was seen to be read it is known.
+    """Compares renderings with and without a part.
+
+    Tools and their calls are looked at in every chat, for templates show them under conditions of
+    many kinds. Of the rest, what was seen to be read is known: a message's text, which must stand
+    in the rendering, by its role and place; a key, only noted, among the same roles.
 
     `apply` renders a chat, and raises BadRow where the template refuses it.
     """
@@ -25,17 +30,21 @@ class Reads:
     def check(self, chat: Chat, full: str, note: Note) -> None:
         """Note what is left out of the chat's rendering `full`. Raises BadRow where it is a
         message, tools or a tool call."""
+        roles = tuple(message["role"] for message in chat.messages)
         for name in chat.variables:
             others = {key: value for key, value in chat.variables.items() if key != name}
-            if not self._is_read(name, full, replace(chat, variables=others)):
-                if name == "tools":
+            without = replace(chat, variables=others)
+            if name == "tools":
+                if not self._differs(full, without):
                     raise BadRow(
                         "the chat template leaves tools out; give one that has them as "
                         "data.template, or take the column out"
                     )
+            elif not self._is_read((roles, name), full, without):
                 note(f"{name[:60]!a} of chat_template_kwargs is not read")
         self._check_contents(chat, full, note)
-        self._check_keys(chat, full, note)
+        self._check_calls(chat, full)
+        self._check_keys(chat, roles, full, note)
 
     def _check_contents(self, chat: Chat, full: str, note: Note) -> None:
         """Those that do not stand in `full` as they are, and the first ones of each role."""
@@ -67,23 +76,35 @@ class Reads:
                 )
             self._known.add(self._place(i, message))
 
-    def _check_keys(self, chat: Chat, full: str, note: Note) -> None:
+    def _check_calls(self, chat: Chat, full: str) -> None:
+        """Each call of each message."""
+        having = [i for i, message in enumerate(chat.messages) if message.get("tool_calls")]
+        if not having:
+            return
+        try:  # all at once, as above
+            marked = self._apply(_with(chat, having, _mark_calls))
+        except BadRow:
+            marked = ""
+        for i in having:
+            calls = chat.messages[i]["tool_calls"]
+            for j in range(len(calls)) if isinstance(calls, list) else [0]:
+                less = partial(_less_call, j)
+                if _mark(i, j) not in marked and not self._differs(full, _with(chat, [i], less)):
+                    raise BadRow(f"the chat template leaves the tool calls of message {i + 1} out")
+
+    def _check_keys(self, chat: Chat, roles: tuple[str, ...], full: str, note: Note) -> None:
         found = dict.fromkeys(
             (message["role"], key) for message in chat.messages for key in message
         )
         for role, key in found:
-            if key in _WHOLE:
+            if key in _WHOLE or key == "tool_calls":
                 continue
             having = [
                 i for i, each in enumerate(chat.messages) if each["role"] == role and key in each
             ]
-            if self._is_read((role, key), full, _with(chat, having, partial(_less, key))):
-                continue
-            if key == "tool_calls":
-                raise BadRow(
-                    f"the chat template leaves the tool calls of message {having[0] + 1} out"
-                )
-            note(f"{key[:60]!a} of messages by {role[:40]!a} is not read")
+            without = _with(chat, having, partial(_less, key))
+            if not self._is_read((roles, role, key), full, without):
+                note(f"{key[:60]!a} of messages by {role[:40]!a} is not read")
 
     def _place(self, index: int, message: Message) -> object:
         """Templates often know a role at the beginning alone."""
@@ -107,6 +128,33 @@ def _add(message: Message, text: str) -> Message:
 
 def _less(key: str, index: int, message: Message) -> Message:
     return {name: value for name, value in message.items() if name != key}
+
+
+def _mark(index: int, call: int) -> str:
+    return f"x{index}x{call}x"
+
+
+def _mark_calls(index: int, message: Message) -> Message:
+    """The same with a mark behind the name of each call that has one."""
+    calls = message["tool_calls"]
+    if not isinstance(calls, list):
+        return message
+    marked: list[Any] = []
+    for j, call in enumerate(calls):
+        if isinstance(call, dict):
+            inner = call.get("function")
+            if isinstance(inner, dict) and isinstance(inner.get("name"), str):
+                call = call | {"function": inner | {"name": inner["name"] + _mark(index, j)}}
+            elif isinstance(call.get("name"), str):
+                call = call | {"name": call["name"] + _mark(index, j)}
+        marked.append(call)
+    return message | {"tool_calls": marked}
+
+
+def _less_call(call: int, index: int, message: Message) -> Message:
+    calls = message["tool_calls"]
+    left = [*calls[:call], *calls[call + 1 :]] if isinstance(calls, list) else []
+    return message | {"tool_calls": left} if left else _less("tool_calls", index, message)
 
 
 def _with(chat: Chat, indices: Iterable[int], change: Callable[[int, Message], Message]) -> Chat:
