@@ -9,19 +9,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.spec import UserError
 from trainer.tables import to_choice_table, to_table, together
 from trainer.texts import Question, Segment, Text
-from trainer.tokenise import IGNORED, tokenise
+from trainer.tokenise import IGNORED, added, tokenise
 
 EOS = 0
 
 
-def make_tokenizer(merges: list[tuple[str, str]], *, bos_eos: bool = False, space: bool = False):
-    """Byte pairs over a few letters; `space`: one more before every text, as Llama 2 has."""
+def make_tokenizer(
+    merges: list[tuple[str, str]],
+    *,
+    bos_eos: bool = False,
+    space: bool = False,
+    letters: str = "abcd",
+):
+    """Byte pairs over `letters`, all others dropped.
+
+    `space`: one more before every text, as Llama 2 has.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    pieces = ["</s>", "<s>", *"abcd", "▁", *("".join(pair) for pair in merges)]
+    pieces = ["</s>", "<s>", *letters, "▁", *("".join(pair) for pair in merges)]
     bpe = models.BPE({piece: id for id, piece in enumerate(pieces)}, merges)
     tokenizer = Tokenizer(bpe)
     scheme = "first" if space else "never"
@@ -86,6 +96,30 @@ def test_only_the_start_gets_what_the_tokenizer_adds() -> None:
     adding = make_tokenizer([], bos_eos=True)
     assert pieces(adding, "a", "b", "c") == [["<s>", "a"], ["b"], ["c"]]
     assert pieces(adding, "a", "b", chat=True) == [["a"], ["b"]]
+
+
+def test_what_is_added_is_told_by_a_token_that_the_tokenizer_knows() -> None:
+    """Tokenizers of proteins and DNA drop other letters, among them the a that is tried first."""
+    adding = make_tokenizer([], bos_eos=True, letters="BCDE")
+    assert adding("a", add_special_tokens=False)["input_ids"] == []
+    assert pieces(adding, "B", "C", "D") == [["<s>", "B"], ["C"], ["D"]]
+
+
+def test_a_tokenizer_that_does_not_show_what_it_adds_is_refused() -> None:
+    class Odd:
+        all_special_ids = ()
+
+        def get_vocab(self) -> dict[str, int]:
+            return {"a": 1}
+
+        def decode(self, ids: list[int]) -> str:
+            return "a"
+
+        def __call__(self, text: str, add_special_tokens: bool, **kwargs: Any) -> Any:
+            return {"input_ids": [2, 3] if add_special_tokens else [1]}
+
+    with pytest.raises(UserError, match=r"what its tokenizer .Odd. puts around a text"):
+        added(Odd())
 
 
 def table(*rows: tuple[list[list[int]], Text], max_length: int = 100) -> Any:

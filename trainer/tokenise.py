@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import Any
 
+from trainer.spec import UserError
 from trainer.texts import Text
 
 IGNORED = -100  # a label that carries no loss
 CHUNK = 1000  # rows tokenised at once
+_MOST_PROBES = 1000
 
 Ids = list[int]
 
@@ -83,11 +85,25 @@ class Added:
 
 
 def added(tokenizer: Any) -> Added:
-    bare, full = (
-        tokenizer("a", add_special_tokens=special, return_attention_mask=False)["input_ids"]
-        for special in (False, True)
+    """As a short text shows it. UserError where none does."""
+    for text in _probes(tokenizer):
+        bare, full = (
+            tokenizer(text, add_special_tokens=special, return_attention_mask=False)["input_ids"]
+            for special in (False, True)
+        )
+        for start in range(len(full) - len(bare) + 1) if bare else ():
+            if full[start : start + len(bare)] == bare:
+                return Added(full[:start], full[start + len(bare) :])
+    raise UserError(
+        f"model.base: what its tokenizer ({type(tokenizer).__name__}) puts around a text cannot be "
+        "told, as the tokens of a text without it are not among those with it; write the rows as "
+        "messages, or use another model"
     )
-    for start in range(len(full) - len(bare) + 1):
-        if full[start : start + len(bare)] == bare:
-            return Added(full[:start], full[start + len(bare) :])
-    return Added([], [])
+
+
+def _probes(tokenizer: Any) -> Iterator[str]:
+    """Some tokenizers drop what they do not know, such as those of proteins a small letter."""
+    yield "a"
+    special = set(tokenizer.all_special_ids)
+    for token in islice(sorted(set(tokenizer.get_vocab().values()) - special), _MOST_PROBES):
+        yield tokenizer.decode([token])
