@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.config import LoadedStudy, resolve_source
-from sweep.machine import gpu_ids
+from sweep.machine import gpu_ids, listed_gpus
 from sweep.space import model_spec
 from trainer.fingerprint import changed_files, local_folder, model_facts
 from trainer.hub import find_model
@@ -36,15 +35,13 @@ def environment() -> dict[str, str]:
 
 
 def _device() -> str:
-    """The first GPU's name, without torch; cpu where there is none."""
-    if not gpu_ids():
+    """The first visible GPU's name, without torch; cpu where there is none."""
+    ids, listed = gpu_ids(), listed_gpus()
+    if not ids:
         return "cpu"
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    except OSError:
-        return "cuda"
-    first = next(iter(listed.stdout.splitlines()), "")
-    return first.partition(": ")[2].partition(" (UUID")[0] or "cuda"
+    index = int(ids[0]) if ids[0].isdigit() else 0
+    name = listed[index].partition(": ")[2].partition(" (UUID")[0] if index < len(listed) else ""
+    return name or "cuda"
 
 
 def changed_inputs(loaded: LoadedStudy, facts: Mapping[str, Any]) -> list[str]:

@@ -34,6 +34,11 @@ def _me() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
+def _name() -> str:
+    """Of our connection, as PostgreSQL keeps it: at most 63 bytes."""
+    return f"sweep, {_me()}"[:63]
+
+
 def _refusal(study: str, holder: str) -> UserError:
     return UserError(
         f"study {study!r} is already being run by {holder}: wait for it, or stop it there with "
@@ -66,7 +71,7 @@ def _file_lock(database: Path, study: str) -> Generator[Check]:
 def _server_lock(url: str, study: str) -> Generator[Check]:
     """A PostgreSQL advisory lock: it lives as long as the session does."""
     key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:4]) & 0x7FFFFFFF
-    engine = server_engine(url, application_name=f"sweep, {_me()}")
+    engine = server_engine(url, application_name=_name())
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             holder = connection.scalar(
@@ -76,6 +81,10 @@ def _server_lock(url: str, study: str) -> Generator[Check]:
                 ),
                 {"key": key},
             )
+            if holder == _name():  # a connection that broke, which the server has not seen
+                raise OutsideError(
+                    Cause.STORAGE_LOCKED, f"the server still holds {study!r} for a lost connection"
+                )
             raise _refusal(study, holder or "another process")
         ping = sa.text("SELECT 1")
         try:

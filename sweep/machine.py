@@ -10,17 +10,28 @@ from sweep.executors import Slot
 from sweep.study import Study
 from trainer.spec import UserError
 
+LIST_S = 20.0  # a driver that hangs would hold up every start
+
 
 def gpu_ids() -> list[str]:
     """What CUDA_VISIBLE_DEVICES may hold here; [] without NVIDIA GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(index) for index in range(len(listed_gpus()))]
+
+
+def listed_gpus() -> list[str]:
+    """`GPU 0: NAME (UUID: ...)`, a line for each; [] also where the driver does not answer."""
     if shutil.which("nvidia-smi") is None:
         return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    gpus = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(index) for index in range(len(gpus))]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=LIST_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
 
 
 def make_slots(study: Study, gpus: list[str], cores: int) -> tuple[list[Slot], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +41,7 @@ from sweep.study_source import source_line
 from sweep.unwritten import Unwritten
 from trainer.fingerprint import pinned
 from trainer.outside import Cause, OutsideError, cause_of, is_there
+from trainer.safe_text import file_name
 from trainer.spec import UserError
 
 WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
@@ -289,7 +291,7 @@ def _without_paths(part: Any) -> Any:
 def _folder_beside(target: Path) -> Generator[Path]:
     """An empty folder on the target's file system, gone afterwards with what was made for it."""
     made = [parent for parent in target.parents if not parent.exists()]
-    beside = target.with_name(f".{target.name}.new-{os.getpid()}")
+    beside = target.with_name(f".{target.name}.new-{_host()}-{os.getpid()}")
     _sweep_up(target)
     try:
         if target.is_file() or (target.is_dir() and any(target.iterdir())):
@@ -313,9 +315,14 @@ def _folder_beside(target: Path) -> Generator[Path]:
                     parent.rmdir()
 
 
+def _host() -> str:
+    """Other machines may write to the same file system."""
+    return file_name(socket.gethostname())
+
+
 def _sweep_up(target: Path) -> None:
     """Folders that drivers left beside the target when they were killed while making it."""
-    for left in target.parent.glob(f".{target.name}.new-*"):
+    for left in target.parent.glob(f".{target.name}.new-{_host()}-*"):
         pid = left.name.rpartition("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(left, ignore_errors=True)

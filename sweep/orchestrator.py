@@ -42,6 +42,7 @@ from trainer.spec import (
 
 TICK_S = 0.25
 FLUSH_EVERY_S = 1.0
+MOST_INTERRUPTIONS = 5  # of a trial, without a step between them
 GAP_S = 30.0  # between two ticks: this process was stopped itself, so nobody could be heard
 
 
@@ -53,11 +54,12 @@ class Driver:
     view: View
     interrupts: int = 0  # signals so far: one stops cleanly, two at once
     interrupted_by: int = signal.SIGINT  # the first of them
+    began_s: float = field(default_factory=time.monotonic)  # run.max_hours counts from here
+    has_got_on: bool = False  # a step has been recorded
     _in_slot: dict[int, int] = field(default_factory=dict[int, int])  # trial -> slot
     trouble: Trouble | None = None  # of the outside, where it has ended for that
     _heard: deque[tuple[int, Event]] = field(default_factory=deque[tuple[int, Event]])
     _ending: Outcome | None = None
-    _began_s: float = field(default_factory=time.monotonic)
     _flushed_s: float = 0.0
     _watched_s: float = field(default_factory=time.monotonic)
     _kill_s: float = math.inf  # time.monotonic; when what still runs is waited for no longer
@@ -87,12 +89,14 @@ class Driver:
             self.trouble = trouble_of(error, self.book)
             if self.trouble is None:
                 raise
-            self._ending = Outcome.INTERRUPTED if self.interrupts else Outcome.OUTSIDE
+            self._ending = Outcome.OUTSIDE
             self.view.say(f"stopping: {self.trouble.text}")
             is_urgent = lambda: self.interrupts > 1  # noqa: E731
             leave(self.book, self.executor, self._in_slot, list(self._heard), is_urgent)
         finally:
             self.executor.close()
+        if self._ending is Outcome.OUTSIDE and self.interrupts:
+            return Outcome.INTERRUPTED
         return self._ending or Outcome.DONE
 
     # --- ask, launch
@@ -228,11 +232,9 @@ class Driver:
             self._put_back(trial)
             self.trouble = self.trouble or trouble
             self._end(Outcome.OUTSIDE)
-        elif failed.kind == "interrupted" or (
-            self._ending is not None and failed.kind != "bad input"
-        ):
+        elif self._is_no_failure(trial, failed):
             self.view.say(f"trial {trial.number}: {failed.message}; to be continued")
-            self._put_back(trial)  # no failure of its own
+            self._put_back(trial)
         else:
             again = self.book.failed(trial, failed)
             then = "to be tried again" if again else "given up"
@@ -241,6 +243,14 @@ class Driver:
                 self._put_back(trial)
             else:
                 self._settle(trial, State.FAILED)
+
+    def _is_no_failure(self, trial: Trial, failed: Failed) -> bool:
+        """Of what ends while the driver is stopping, and of a few interruptions in a row: where
+        a trial gets no step further it may be what its server dies of."""
+        if self._ending is not None:
+            return failed.kind != "bad input"
+        trial.interruptions += 1
+        return failed.kind == "interrupted" and trial.interruptions <= MOST_INTERRUPTIONS
 
     def _put_back(self, trial: Trial) -> None:
         del self._in_slot[trial.number]
@@ -271,7 +281,7 @@ class Driver:
             if silent_s > run.silence_s:
                 why = f"nothing was heard of it for {silent_s / 60:.3g} minutes"
                 self.executor.kill(number, Failed("silent", f"{why} (run.silence_minutes)"))
-        if run.max_hours is not None and now - self._began_s > run.max_hours * 3600:
+        if run.max_hours is not None and now - self.began_s > run.max_hours * 3600:
             self._end(Outcome.OUT_OF_TIME)
         if self.interrupts:
             self._end(Outcome.INTERRUPTED)
@@ -281,7 +291,9 @@ class Driver:
             self._kill_all(f"did not stop within run.grace_s = {run.grace_s:g} s")
         if now - self._flushed_s > FLUSH_EVERY_S:
             self.book.premises.check()
+            has_steps = bool(self.book.ledger.unwritten.observations)
             self.book.ledger.flush()
+            self.has_got_on |= has_steps
             self._flushed_s = now
         self._show()
 
@@ -341,7 +353,7 @@ class Driver:
                 total=study.run.trials,
                 num_repeats=study.run.confirm.top * study.run.confirm.seeds,
                 num_slots=len(self.slots),
-                elapsed_s=time.monotonic() - self._began_s,
+                elapsed_s=time.monotonic() - self.began_s,
                 best=self.book.best,
                 searched=searched(study),
             )

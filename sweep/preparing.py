@@ -68,7 +68,15 @@ def prepare(
     """The facts (see trainer/prepare.py). UserError with the other process's sentence;
     OutsideError where the cause is nobody's."""
     Path(spec.out_dir).mkdir(parents=True)
-    executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
+    try:
+        executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
+        return _prepared(executor, view, silence_s)
+    except BaseException:
+        executor.close()  # nothing may write into a folder that the caller removes now
+        raise
+
+
+def _prepared(executor: Executor, view: View, silence_s: float) -> Any:
     said, heard_s = "", time.monotonic()
     while True:
         if time.monotonic() - heard_s > silence_s:

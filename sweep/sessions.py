@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sweep.book import Book
 from sweep.config import LoadedStudy
 from sweep.executors import Executor, Slot
 from sweep.leaving import Trouble, detail
 from sweep.opening import opened
 from sweep.orchestrator import Driver
-from sweep.outcome import EXIT_OUTSIDE, Outcome, exit_code
+from sweep.outcome import EXIT_OUTSIDE, Outcome, StudyState, exit_code
 from sweep.paths import StudyPaths
 from sweep.progress import View, duration
 from sweep.reporting import refresh_card, report, say_outside
 from sweep.storage import sqlite_file
-from sweep.trial import SETTLED
 from sweep.unwritten import Unwritten
 from trainer.outside import Cause, OutsideError, cause_of, described, is_there, trouble_in
 from trainer.signals import Signals
@@ -42,6 +40,8 @@ class Sessions:
     _trouble: Trouble | None = None
     _since_s: float | None = None  # since when nothing gets done; time.monotonic
     _num_idle: int = 0  # sessions since then
+    _interrupted_by: int | None = None  # a signal that a session has heard
+    _began_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> int:
         """The command's exit code."""
@@ -50,6 +50,11 @@ class Sessions:
                 code = self._drive()
             except Exception as error:
                 self._trouble, code = self._trouble_at_the_door(error), None
+                if self._interrupted_by is not None:  # there is nothing more to be waited for
+                    say_outside(self._trouble, self.paths, has_study=True)
+                    code = exit_code(
+                        Outcome.INTERRUPTED, StudyState.UNFINISHED, self._interrupted_by
+                    )
             if code is not None:
                 return code
             if self._unwritten is None or not self._is_mended():
@@ -66,12 +71,13 @@ class Sessions:
         with study as book:
             self._unwritten = book.ledger.unwritten
             book.threads_per_trial = self.threads_per_trial
-            driver = Driver(book, self.executor, self.slots, self.view)
+            driver = Driver(book, self.executor, self.slots, self.view, began_s=self._began_s)
             book.asker.patience.is_interrupted = lambda: driver.interrupts > 0
-            num_settled = _num_settled(book)
             with Signals(driver.hear), self.view:
                 outcome = driver.run()
-            if _num_settled(book) > num_settled:
+            if driver.interrupts:
+                self._interrupted_by = driver.interrupted_by
+            if driver.has_got_on:
                 self._since_s, self._num_idle = None, 0
             self._trouble = driver.trouble
             if outcome is Outcome.OUTSIDE:
@@ -81,7 +87,10 @@ class Sessions:
                 report(book, outcome)
             else:
                 say_outside(driver.trouble, self.paths, has_study=True)
-            return exit_code(outcome, book.state_after(outcome), driver.interrupted_by)
+            state = StudyState.UNFINISHED  # so much is known without the storage
+            if outcome is not Outcome.INTERRUPTED:
+                state = book.state_after(outcome)
+            return exit_code(outcome, state, driver.interrupted_by)
 
     def _trouble_at_the_door(self, error: Exception) -> Trouble:
         """Of a study that could not be opened, closed or reported. Raises what is not outside."""
@@ -122,7 +131,3 @@ class Sessions:
         database = sqlite_file(self.url)
         is_there_again = database is None or is_there(database)
         return is_there_again and trouble_in(self.paths.out) is None
-
-
-def _num_settled(book: Book) -> int:
-    return sum(trial.state in SETTLED for trial in book.trials.values())

@@ -15,6 +15,8 @@ from sweep.readable import bounded, check_tables, in_words
 from trainer.safe_text import HIDDEN, clipped, is_secret_key, keep_secret, url_without_secrets
 from trainer.spec import UserError
 
+CONNECT_S = 10  # for how long a server that does not answer is waited for
+
 
 def make_engine(url: str, *, read_only: bool = False, busy_s: float = 30.0) -> sa.Engine:
     """An engine for a storage URL, with WAL for SQLite, which waits `busy_s` for a lock. UserError
@@ -22,7 +24,7 @@ def make_engine(url: str, *, read_only: bool = False, busy_s: float = 30.0) -> s
     parsed = _parsed(url)
     try:
         if parsed.get_backend_name() != "sqlite":
-            return sa.create_engine(parsed)
+            return sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_S})
         if read_only:
             uri = f"file:{quote(str(Path(parsed.database or '').absolute()))}?mode=ro"
             return sa.create_engine(
@@ -45,6 +47,7 @@ def make_engine(url: str, *, read_only: bool = False, busy_s: float = 30.0) -> s
 def server_engine(url: str, **connect_args: Any) -> sa.Engine:
     """One that opens a connection for each use. UserError where the URL is no good."""
     try:
+        connect_args = {"connect_timeout": CONNECT_S} | connect_args
         return sa.create_engine(_parsed(url), poolclass=sa.pool.NullPool, connect_args=connect_args)
     except (exc.SQLAlchemyError, ModuleNotFoundError, TypeError, ValueError) as error:
         raise _bad_url(url, in_words(error)) from None

@@ -196,6 +196,9 @@ def _misbehave(trouble: str, channel: Connection) -> None:
             os._exit(3)
         case "silent":
             time.sleep(3600)
+        case "interrupted":
+            channel.send(Failed("interrupted", "its server was killed"))
+            os._exit(0)
         case "disk full":
             channel.send(Failed(Cause.DISK_FULL, os.strerror(errno.ENOSPC)))
             os._exit(0)

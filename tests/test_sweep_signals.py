@@ -137,6 +137,40 @@ def test_nohup_is_respected(home: Home) -> None:
     assert_whole(home)
 
 
+def test_a_trial_that_is_interrupted_again_and_again_has_failed(home: Home) -> None:
+    home.script({0: "always interrupted"})
+    assert home.run("run.retries=0", "run.trials=2", "run.workers=1") == 4
+    states = {trial["number"]: trial["state"] for trial in home.document()["trials"]}
+    assert states == {0: "failed", 1: "completed"}
+    assert (
+        len([line for line in home.lines if "its server was killed; to be continued" in line]) == 5
+    )
+
+
+SWALLOWS = """
+import time
+from trainer import signals
+signals.PEACE_S = 0.2
+with signals.Signals():
+    for _ in range(2):
+        try:
+            print("waits", flush=True)
+            time.sleep(60)
+        except BaseException:
+            time.sleep(0.5)
+"""
+
+
+def test_a_signal_is_heard_also_where_the_first_was_swallowed() -> None:
+    process = subprocess.Popen([sys.executable, "-c", SWALLOWS], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(2):
+        assert process.stdout.readline() == "waits\n"
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    process.stdout.close()
+
+
 def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
     driver = start_driver(home, "run.retries=0")
     until_trials_run(home)

@@ -62,7 +62,10 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody, or zombies alone
             os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, signal.SIGKILL)
+            if self.pidfd is None:
+                os.kill(self.process.pid, signal.SIGKILL)
+            else:  # its number may be another's by now
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def bury(self) -> None:
         """Returns when the process and all it started have ended."""

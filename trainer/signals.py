@@ -7,13 +7,16 @@ terminal's group or to all of a control group. Imports nothing heavy.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PEACE_S = 3.0
 
 Listener = Callable[[signal.Signals], bool]
 
@@ -39,14 +42,15 @@ class Signals:
     """Heard from here to the end of the `with`, which puts back what was there before.
 
     Each goes to the `listener`, which says whether it has dealt with it. The first that nobody
-    deals with raises Interrupted, and from then on all are ignored: what ends is left in peace.
-    SIGHUP stays ignored where it was (nohup). Outside the main thread, where Python allows no
-    handlers, nothing is changed.
+    deals with raises Interrupted. What then cleans up is left in peace for `PEACE_S`; a signal
+    after that ends the process at once. SIGHUP stays ignored where it was (nohup). Outside the main
+    thread, where Python allows no handlers, nothing is changed.
     """
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener
         self._before: dict[signal.Signals, Any] = {}
+        self._raised_s: float | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -64,6 +68,9 @@ class Signals:
         heard = signal.Signals(number)
         if self._listener is not None and self._listener(heard):
             return
-        for other in self._before:
-            signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(heard)
+        now = time.monotonic()
+        if self._raised_s is None:
+            self._raised_s = now
+            raise Interrupted(heard)
+        if now - self._raised_s > PEACE_S:
+            os._exit(exit_code(heard))

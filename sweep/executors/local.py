@@ -17,7 +17,7 @@ from typing import Any
 
 from predictor.types import Verdict
 from sweep.executors import Job, Slot
-from trainer.outside import cause_of
+from trainer.outside import Cause, cause_of
 from trainer.process import Child, NotStarted, settle_in, start, start_server
 from trainer.spec import PRELOAD, Event, Failed, Finished, Prepared, Stop, Stopped
 from trainer.streams import make_streams_safe
@@ -46,7 +46,7 @@ class LocalExecutor:
             arguments = (job.entry, job.spec, job.log, dict(slot.env))
             child = start(_run_job, arguments, self._preload)
         except NotStarted as error:
-            self._stillborn.append((job.key, Failed("lost", str(error))))
+            self._stillborn.append((job.key, Failed(Cause.MACHINE_LIMIT, str(error))))
             return
         self._jobs[job.key] = _Running(child)
 
