@@ -68,13 +68,15 @@ def only_moved(loaded: LoadedStudy, facts: Mapping[str, Any], refused: str) -> b
     key = refused.partition(":")[0]
     if key == "model.base":
         model = model_spec(loaded)
-        is_known = "model" in facts and local_folder(model.base) is not None
-        return is_known and not changed_files(model, facts)
+        is_known = bool((facts.get("model") or {}).get("files"))
+        return is_known and bool(local_folder(model.base)) and not changed_files(model, facts)
     files = [
         (file, sha) for path, file, sha in _data_files(loaded, facts) if path.split("[")[0] == key
     ]
-    wanted = len(loaded.study.data.phases) if key == "data.phases" else 1
-    had = sum(name.startswith("phase ") for name in facts["sources"]) if wanted != 1 else 1
+    wanted = had = 1
+    if key == "data.phases":
+        wanted = len(loaded.study.data.phases)
+        had = sum(name.startswith("phase ") for name in facts["sources"])
     return len(files) == wanted == had and all(_sha256(file) == sha for file, sha in files)
 
 

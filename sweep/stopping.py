@@ -57,7 +57,7 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
     for trial in trials:
         if is_repeat(trial.number) or trial.window is None:
             continue
-        ended = phases.setdefault(trial.window["phase"], [])
+        ended = phases.setdefault(trial.window.get("phase", 0), [])
         objective = ended_with(trial, metric)
         if objective is not None:
             ended.append((trial.number, objective))

@@ -68,7 +68,7 @@ FACTS: dict[str, Any] = {
     "repeated": 0,
     "max_length": 1024,
     "phases": None,
-    "notes": {},
+    "notes": {"train": [{"what": "dropped", "rows": 3, "first": "train.jsonl, line 7"}]},
     "shapes": {"train": "text", "eval": "text"},
     "sources": {},
     "base_measurements": {

@@ -26,6 +26,7 @@ from tests.sweep_ledgers import (
     decision,
     document,
     fill,
+    measurement,
     observation,
     trial,
     written,
@@ -176,7 +177,8 @@ def test_the_best_is_the_lowest_where_lower_is_better(tmp_path: Path) -> None:
         lower = {**document(), "objective": {"metric": "eval_loss"}}
         ledger.continue_as(lower, "rank-1", ["trials: 8 -> 16"])
         for number, loss in enumerate((1.3, 1.1, 1.2)):
-            ledger.save_trial(trial(number, "completed", objective=loss))
+            measured = {"eval_loss": measurement(loss)}
+            ledger.save_trial(trial(number, "completed", objective=loss, measurements=measured))
         found = study_document(ledger, StudyPaths(tmp_path))
     assert found["best"]["number"] == 1
     assert found["notes"] == ["trials: 8 -> 16"]

@@ -244,7 +244,7 @@ def test_every_sampler_runs(home: Home, sampler: str) -> None:
 def test_what_was_dropped_and_moved_is_said(home: Home) -> None:
     home.run("search.recipes=[lab]", "run.trials=1")
     said = "\n".join(home.lines)
-    assert "3 dropped: nothing left of the completion" in said
+    assert "dropped: 3 of 1,003 rows, first train.jsonl, line 7" in said
     assert "recipe lab: batch_size 3840 is" in said
 
 

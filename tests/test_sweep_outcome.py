@@ -106,7 +106,7 @@ def test_a_driver_that_is_terminated_says_so(home: Home) -> None:
     driver = start_driver(home, "pruning.enabled=false", step_s=0.05)
     until_trials_run(home)
     driver.send_signal(signal.SIGTERM)
-    driver.communicate(timeout=60)
+    driver.communicate(timeout=240)
     assert driver.returncode == 143
 
 

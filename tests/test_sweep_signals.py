@@ -73,7 +73,7 @@ def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
     until_trials_run(home)
     started = family(driver)
     send(driver, number)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 128 + number, said
     assert not psutil.wait_procs(started, timeout=10)[1]
     assert "waiting" in home.states()
@@ -92,7 +92,7 @@ def test_nothing_is_left_of_a_study_that_was_being_prepared(
     assert driver.stdout.readline() == "preparing: reading the data\n"
     started = family(driver)
     to_all(driver, number)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert (driver.returncode, said) == (128 + number, "")
     assert not psutil.wait_procs(started, timeout=10)[1]
     assert not list(home.out.parent.iterdir())
@@ -104,7 +104,7 @@ def test_what_does_not_stop_in_time_is_killed_and_has_not_failed(home: Home) -> 
     driver = start_driver(home, "run.grace_s=0.5", "run.retries=0")
     until_trials_run(home, steps=2)
     to_group(driver, signal.SIGTERM)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 143, said
     assert "did not stop within run.grace_s = 0.5 s; to be continued" in said
     assert set(failures(home)) == {0}
@@ -132,7 +132,7 @@ def test_nohup_is_respected(home: Home) -> None:
         signal.signal(signal.SIGHUP, before)
     until_trials_run(home)
     to_all(driver, signal.SIGHUP)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     assert_whole(home)
 
@@ -175,7 +175,7 @@ def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
     driver = start_driver(home, "run.retries=0")
     until_trials_run(home)
     server(driver).kill()
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     assert_whole(home)
     assert {trial["attempts"] for trial in home.document()["trials"]} == {1}
@@ -186,7 +186,7 @@ def test_trials_that_end_with_their_server_have_not_failed(home: Home) -> None:
     until_trials_run(home)
     for process in [server(driver), *filter(is_trial, family(driver)[1:])]:
         process.kill()
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
     assert said.count("it ended with the process that jobs are forked from") == 2
     assert_whole(home, trials=3)
