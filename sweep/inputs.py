@@ -68,7 +68,8 @@ def only_moved(loaded: LoadedStudy, facts: Mapping[str, Any], refused: str) -> b
     key = refused.partition(":")[0]
     if key == "model.base":
         model = model_spec(loaded)
-        is_known = bool((facts.get("model") or {}).get("files"))
+        known: Mapping[str, Any] = facts.get("model") or {}
+        is_known = bool(known.get("files"))
         return is_known and bool(local_folder(model.base)) and not changed_files(model, facts)
     files = [
         (file, sha) for path, file, sha in _data_files(loaded, facts) if path.split("[")[0] == key
