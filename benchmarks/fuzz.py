@@ -173,7 +173,7 @@ def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
     tally, prefix = Tally("recorded sets"), folder / "set"
     values: tuple[Any, ...] = (*NASTY, None, -1, 0, 2**62, 1e308, float("inf"), float("nan"), True)
     values = tuple(value for value in values if value != "\ud800")
-    for _ in range(num):
+    while tally.inputs < num:
         runs = [{"group": "g", "workload": "w", "study": "s", "run": run, "horizon_step": 20,
                  "params": json.dumps({"learning_rate": 1e-3 * (1 + run)}),
                  "final_eval_loss": 0.5 + run} for run in range(3)]  # fmt: skip
@@ -190,7 +190,7 @@ def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
                     del row[column]
         try:
             write_frames(prefix, pd.DataFrame(runs), pd.DataFrame(steps))
-        except (ValueError, TypeError, OverflowError):  # no file holds that
+        except (ValueError, TypeError, OverflowError):  # no file holds that: another
             continue
         if rng.random() < 0.1:
             file = folder / "set_runs.parquet"

@@ -22,7 +22,7 @@ class Sample:
     @property
     def text(self) -> str:
         return (
-            f"{self.group}: this is of a sample of {self.num_runs:,} of its {self.of:,} runs "
+            f"{self.group}: this is based on a sample of {self.num_runs:,} of its {self.of:,} runs "
             f"(seed {self.seed}), those of each kind of end in their share and the first run of "
             "every configuration before the second of any; --max-runs takes more, and longer."
         )

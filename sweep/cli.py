@@ -366,7 +366,7 @@ def studies() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 130.
+    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 128 + the signal.
 
     What the terminal, a pipe or a disk does to the output changes nothing of what a study does: of
     `sweep run` the exit code is the study's, of all others 1 where their output was lost.

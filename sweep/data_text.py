@@ -50,7 +50,7 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
         if data[key]:
             yield (
                 f"warning: rows of train that are also {what}: {data[key]:,} "
-                f"({share(data[key], data['train']['rows'])}); learning them by heart pays"
+                f"({share(data[key], data['train']['rows'])}); memorising them is rewarded"
             )
     yield from _other_shapes(data["shapes"])
 

@@ -214,8 +214,8 @@ class Run(Part):
     """most checkpoints of a running trial on disk, the one being written counted"""
     storage: Storage = "auto"
     """database URL; auto: study.db in the study's folder"""
-    silence_minutes: Annotated[float, Field(ge=0.1, le=1e6)] = 30
-    """a trial that sends nothing for so long is killed and counts as failed"""
+    silence_minutes: Annotated[float, Field(ge=1, le=1e6)] = 30
+    """a trial that sends nothing for so long, as while a model is loaded, is killed and fails"""
     grace_s: AtLeast0 = 60
     """seconds that running trials have to write a checkpoint when the command is told to end"""
     wait_minutes: AtLeast0 = 10

@@ -1,4 +1,4 @@
-"""What a study's storage has still to hear, in order. It outlives a storage that cannot be had."""
+"""What a study's storage has still to hear, in order. It outlives an unreachable storage."""
 
 from __future__ import annotations
 

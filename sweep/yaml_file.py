@@ -45,7 +45,7 @@ class _Loader(_Fast):  # pyright: ignore[reportUntypedBaseClass]
 
 
 def _refuse(node: yaml.Node) -> NoReturn:
-    raise _refusal(f"{_text(node)} is no number that could be meant", node)
+    raise _refusal(f"{_text(node)} is malformed or out of range", node)
 
 
 def _refusal(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:

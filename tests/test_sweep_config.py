@@ -237,6 +237,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["run.trials=0"], "run.trials", ["at least 1"]),
     (["run.trials=true"], "run.trials", ["is true", "whole number"]),
     (["run.max_hours=0"], "run.max_hours", ["greater than 0"]),
+    (["run.silence_minutes=0.9"], "run.silence_minutes", ["is 0.9", "must be at least 1"]),
     (["run.storage=study.db"], "run.storage", ["auto or a database URL"]),
     (["run.keep=some"], "run.keep", ["allowed: best, all, none"]),
     # not yet

@@ -97,9 +97,9 @@ def test_questions_and_those_that_did_not_fit() -> None:
         (
             {"duplicates": 5, "duplicates_choices": 1},
             [
-                "rows of train that are also in eval: 5 (0.5%); learning them by heart pays",
+                "rows of train that are also in eval: 5 (0.5%); memorising them is rewarded",
                 "rows of train that are also among the questions with their answers: 1 (0.1%); "
-                "learning them by heart pays",
+                "memorising them is rewarded",
             ],
         ),
         (

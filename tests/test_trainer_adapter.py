@@ -53,9 +53,13 @@ def test_embeddings_that_are_the_head_too_are_trained_as_one(names: tuple[str, .
         ("llama", {"modules_to_save": ("lm_head", "abacus")}, "the model has no module abacus"),
         ("llama", {"modules_to_save": ("layers",)}, "model.lora: No modules were targeted"),
         ("llama", {"modules_to_save": ("layers",), "targets": ("lm_head",)}, "lm_head cannot"),
-        ("qwen", {"targets": ("embed_tokens", "q_proj")}, "an adapter on them would part the two"),
-        ("gpt2", {"modules_to_save": ("wte",)}, "peft would part the two"),
-        ("gpt2", {"targets": ("wte",)}, "an adapter on them would part the two"),
+        (
+            "qwen",
+            {"targets": ("embed_tokens", "q_proj")},
+            "an adapter on them would separate the two",
+        ),
+        ("gpt2", {"modules_to_save": ("wte",)}, "peft would separate the two"),
+        ("gpt2", {"targets": ("wte",)}, "an adapter on them would separate the two"),
     ],
 )
 def test_what_cannot_work_is_refused(name: str, lora: dict[str, Any], said: str) -> None:

@@ -83,19 +83,19 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".jsonl", "\ufeff{}".encode("utf-16-le"), "line 1: not UTF-8 but UTF-16"),
         (".csv", "\ufeffa".encode("utf-16-be"), "own.csv, line 1: not UTF-8 but UTF-16"),
         (".jsonl", LINE + b'\n{"prompt": "\x00"}', "line 2: malformed JSON .Invalid control"),
-        (".jsonl", b'{"prompt": "hi \\ud83d"}', r"line 1: .*\\ud83d is half of a character"),
-        (".jsonl", b'{"a": [{"\\uDE00": 1}]}', r"line 1: .*\\ude00 is half of a character"),
-        (".json", b'[\n{"a": "\\ud83d"}]', r"own.json, line 2: .*half of a character"),
-        (".jsonl", b'{"a": 1, "a": 2}', "line 1: .*the key 'a' stands twice in one object"),
-        (".jsonl", b'{"m": [{"a": 1, "a": 1}]}', "line 1: .*the key 'a' stands twice"),
-        (".json", b'[{},\n{"a": 1, "a": 2}]', "own.json, line 2: .*the key 'a' stands twice"),
+        (".jsonl", b'{"prompt": "hi \\ud83d"}', r"line 1: .*\\ud83d is a lone surrogate"),
+        (".jsonl", b'{"a": [{"\\uDE00": 1}]}', r"line 1: .*\\ude00 is a lone surrogate"),
+        (".json", b'[\n{"a": "\\ud83d"}]', r"own.json, line 2: .*lone surrogate"),
+        (".jsonl", b'{"a": 1, "a": 2}', "line 1: .*the key 'a' appears twice in one object"),
+        (".jsonl", b'{"m": [{"a": 1, "a": 1}]}', "line 1: .*the key 'a' appears twice"),
+        (".json", b'[{},\n{"a": 1, "a": 2}]', "own.json, line 2: .*the key 'a' appears twice"),
         (
             ".csv",
             b"prompt,prompt\na,b\n",
-            "own.csv, line 1: the column 'prompt' stands there twice",
+            "own.csv, line 1: the column 'prompt' appears twice",
         ),
         (".csv", b"a,b\n1,2\n1\n", "own.csv, line 3: 1 cells, and the header has 2"),
-        (".csv", b"prompt;completion\na,b\n", "own.csv, line 2: .*commas part.*not semicolons"),
+        (".csv", b"prompt;completion\na,b\n", "own.csv, line 2: .*commas separate.*not semicolons"),
         (".csv", b'a,b\n1,2\n"1,2\n1,2\n', "own.csv, line 3: malformed CSV"),
         (".csv", b'a,b\n"1"x,2\n', "own.csv, line 2: malformed CSV"),
         (".jsonl", b'{"a": ' + b"9" * 5000 + b"}", "line 1: .*too many digits"),
@@ -134,7 +134,7 @@ def test_parquet_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
     texts = pa.array(["a", "b"])
     if kind == "twice":
         pq.write_table(pa.Table.from_arrays([texts, texts], names=["prompt", "prompt"]), path)
-        said = "rows.parquet: the column 'prompt' stands there twice"
+        said = "rows.parquet: the column 'prompt' appears twice"
     else:
         raw = pa.array([b"a", b"\xff"], pa.binary()).view(pa.string())
         pq.write_table(pa.table({"prompt": raw}), path)

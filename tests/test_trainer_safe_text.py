@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 import unicodedata
@@ -22,6 +23,7 @@ from trainer.safe_text import (
 from trainer.spec import Failed, UserError
 
 SECRET = "hunter2!"
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ SECRET = "hunter2!"
         "{{'user': 'me', 'password': '{}'}}",
         '{{"sslpassword": "{}"}}',
         "PGPASSWORD={} sweep run x",
+        "MY_DBPASSWORD={}",
         "HF_TOKEN={}",
         "Authorization: Bearer {}",
         "{{'authorization': 'Bearer {}'}}",
@@ -77,6 +80,43 @@ def test_a_secret_is_hidden_wherever_its_form_tells_it(text: str) -> None:
     assert SECRET.rstrip("!") not in str(UserError(text.format(SECRET)))
     failed = Failed("error", text.format(SECRET), f"Traceback\n{text.format(SECRET)}")
     assert SECRET.rstrip("!") not in failed.message + failed.traceback
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        f"postgresql://me:{SECRET}@host/db",
+        f"postgresql://me:a b {SECRET}@host/db",
+        f"postgresql://host/db?password={SECRET}",
+        f"host=h password='{SECRET}'",
+        f"password={SECRET}",
+        f"Authorization: Bearer {SECRET}",
+    ],
+)
+def test_no_sentence_in_the_code_shows_a_secret_that_is_put_into_it(form: str) -> None:
+    """Every f-string of the packages that reads like a sentence, the secret in all its holes."""
+    told: list[str] = []
+    for package in ("sweep", "trainer", "predictor"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr) and " " in (text := _filled(node, form)):
+                    told.append(text)
+    assert len(told) > 500
+    shown = map(safe_text.safe, told)
+    assert [text for text in shown if SECRET.rstrip("!") in text] == []
+
+
+def _filled(node: ast.JoinedStr, form: str) -> str:
+    """A format such as :.3g or :, is of a number."""
+    parts: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            shown = repr(form) if part.conversion == ord("r") else form
+            parts.append("5" if part.format_spec else shown)
+        else:
+            assert isinstance(part, ast.Constant)
+            parts.append(str(part.value))
+    return "".join(parts)
 
 
 @pytest.mark.parametrize(

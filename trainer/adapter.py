@@ -97,12 +97,12 @@ def _mistakes(model: ModelSpec, adapted: Any, was_tied: bool) -> Iterator[str]:
     if was_tied and isinstance(embeddings, BaseTunerLayer):
         yield (
             "model.lora.targets: the embeddings of this model are its head too, and an adapter on "
-            "them would part the two; model.lora.modules_to_save trains them in full, as one"
+            "them would separate the two; model.lora.modules_to_save trains them in full, as one"
         )
     elif was_tied and not _is_tied(adapted.get_base_model()):
         yield (
             "model.lora.modules_to_save: the embeddings of this model are its head too, and peft "
-            "would part the two; leave them out, or take model.tuning: full"
+            "would separate the two; leave them out, or take model.tuning: full"
         )
 
 

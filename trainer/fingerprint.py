@@ -1,5 +1,5 @@
 """What tells one base model from another: what is in its files, not what they are called or when
-they were written. Light: the driver takes fingerprints too.
+they were written. Imports nothing heavy: the driver takes fingerprints too.
 
 Every file up to WHOLE_BYTES is hashed whole. Of larger weights the header, which has every tensor's
 name, shape and place, and of each tensor its first, middle and last bytes. Known weakness: a change

@@ -1,4 +1,7 @@
-"""Where a base model's files are: a local folder, or a snapshot of a Hub id. Light."""
+"""Where a base model's files are: a local folder, or a snapshot of a Hub id.
+
+Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,8 @@ def _download(name: str, revision: str | None, code: bool, offline: bool) -> Pat
         reason = " ".join(str(error).split())
         at = f" --revision {revision}" if revision else ""
         raise UserError(
-            f"model.base: {name}{at} is no local folder and cannot be had from the Hugging Face "
-            f"Hub ({type(error).__name__}: {reason[:160]}); where there is access run "
+            f"model.base: {name}{at} is no local folder and cannot be downloaded from the "
+            f"Hugging Face Hub ({type(error).__name__}: {reason[:160]}); where there is access run "
             f"`hf download {name}{at} --local-dir DIR` and give that folder, or mend HF_ENDPOINT, "
             "HF_HUB_OFFLINE and HF_TOKEN"
         ) from None

@@ -48,7 +48,7 @@ def chat_of(row: Mapping[str, Any]) -> Chat:
         hint = " (it is text: a list cannot stand in it)" if isinstance(turns, str) else ""
         raise BadRow(f"{column} is not a list of two messages or more{hint}")
     if len(turns) > MAX_MESSAGES:
-        raise BadRow(f"it has {len(turns):,} messages; at most {MAX_MESSAGES:,} are read, part it")
+        raise BadRow(f"it has {len(turns):,} messages; at most {MAX_MESSAGES:,} are read, split it")
     weights: dict[int, bool] = {}
     messages: list[Message] = []
     system = row.get("system")

@@ -138,13 +138,13 @@ def read_csv(path: Path) -> Numbered:
 
 def _separator_hint(header: Sequence[str]) -> str:
     used = [name for name, sign in (("semicolons", ";"), ("tabs", "\t")) if sign in header[0]]
-    return f" (commas part the cells, not {used[0]})" if used and len(header) == 1 else ""
+    return f" (commas separate the cells, not {used[0]})" if used and len(header) == 1 else ""
 
 
 def _refuse_twice(place: str, columns: Sequence[str]) -> None:
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
-        raise UserError(f"{place}: the column {twice[0][:40]!a} stands there twice")
+        raise UserError(f"{place}: the column {twice[0][:40]!a} appears twice")
 
 
 def read_parquet(path: Path) -> Numbered:

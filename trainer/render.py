@@ -26,7 +26,9 @@ def check_template(template: str) -> None:
         template.encode()
     except UnicodeEncodeError as error:
         half = ascii(template[error.start])[1:-1]
-        raise UserError(f"data.template: {half} is half of a character") from None
+        raise UserError(
+            f"data.template: {half} is a lone surrogate (half of a character pair)"
+        ) from None
     if template != "auto" and "{prompt}" not in template and not is_template_file(template):
         raise UserError(
             f"data.template: {template!r} lacks {{prompt}}; it is everything before the "
@@ -166,7 +168,8 @@ def _checked(made: T) -> T:
                 except UnicodeEncodeError as error:
                     half = ascii(segment.text[error.start])
                     raise BadRow(
-                        f"{half}, from the chat template, is half of a character"
+                        f"{half}, from the chat template, is a lone surrogate "
+                        "(half of a character pair)"
                     ) from None
     return made
 

@@ -21,7 +21,7 @@ HIDDEN = "***"
 # Not eos_token and its like. Of the last kind are the words of language models and of statistics:
 # their values are secret where they look so, and in a URL's query.
 _STRONG = (
-    r"(?:(?:[a-z0-9-]{1,40}[_-]|ssl|pg)?(?:password|passwd|passphrase|pwd|secret)"
+    r"(?:[a-z0-9_-]{0,60}(?:password|passwd|passphrase)|(?:[a-z0-9_-]{1,40}[_-])?(?:pwd|secret)"
     r"|(?:[a-z0-9_-]{1,40}[_-])?(?:api|access|secret)[_-]?key|[a-z0-9-]{1,40}[_-]signature"
     r"|(?:access|api|auth|bearer|hf|hub|id|refresh|security|x-amz-security)[_-]?token)"
 )

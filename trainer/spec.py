@@ -243,11 +243,6 @@ class Failed:
         object.__setattr__(self, "message", without_secrets(self.message))
         object.__setattr__(self, "traceback", without_secrets(self.traceback))
 
-    @property
-    def is_outside(self) -> bool:
-        """Whether it is nobody's failure: the trial goes on once the cause is mended."""
-        return isinstance(self.kind, Cause)
-
 
 Event = (
     Alive

@@ -1,4 +1,4 @@
-"""JSON that is what it seems: no key twice, no half of a character, no bottomless nesting."""
+"""JSON that is what it seems: no key twice, no lone surrogate, no bottomless nesting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parse_at(text: str, start: int) -> tuple[Any, int]:
     except json.JSONDecodeError as error:
         raise Malformed(error.msg, error.pos) from None
     except _Twice as error:
-        raise Malformed(f"the key {error} stands twice in one object", start) from None
+        raise Malformed(f"the key {error} appears twice in one object", start) from None
     except RecursionError:
         raise Malformed(_TOO_DEEP, start) from None
     except ValueError:  # Python's limit on the digits of an integer
@@ -47,7 +47,7 @@ def parse_at(text: str, start: int) -> tuple[Any, int]:
         except UnicodeEncodeError as error:
             half = error.object[error.start]
             raise Malformed(
-                f"{ascii(half)[1:-1]} is half of a character, whose other half is missing", start
+                f"{ascii(half)[1:-1]} is a lone surrogate (half of a character pair)", start
             ) from None
     return value, end
 
@@ -74,7 +74,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
-_TOO_DEEP = f"lists and objects stand in each other more than {MAX_DEPTH} deep"
+_TOO_DEEP = f"lists and objects are nested more than {MAX_DEPTH} deep"
 
 
 def _brackets(text: str, start: int, end: int) -> int:
