@@ -15,6 +15,8 @@ from optuna.exceptions import StorageInternalError
 from safetensors import SafetensorError
 from sqlalchemy import exc
 
+from trainer.hub import find_model
+from trainer.model import check_model
 from trainer.outside import (
     Cause,
     OutsideError,
@@ -24,7 +26,9 @@ from trainer.outside import (
     is_there,
     trouble_in,
 )
-from trainer.spec import UserError
+from trainer.rows import read_source
+from trainer.spec import ModelSpec, UserError
+from trainer.template import read_template
 
 
 class PostgresError(Exception):
@@ -72,6 +76,7 @@ def os_error(name: str, path: str | None = None) -> OSError:
         (SafetensorError("Error while serializing: I/O error: (os error 122)"), Cause.DISK_FULL),
         (SafetensorError("I/O error: Read-only file system (os error 30)"), Cause.NOT_WRITABLE),
         (OSError("1048576 requested and 262112 written"), Cause.DISK_FULL),  # numpy
+        (OSError("Not enough disk space. Needed: 2.00 GiB (download: 1.00 GiB"), Cause.DISK_FULL),
         (sqlite3.OperationalError("database or disk is full"), Cause.DISK_FULL),
         (through_optuna(sqlite3.OperationalError("database is locked")), Cause.STORAGE_LOCKED),
         (sqlite3.OperationalError("database table is locked"), Cause.STORAGE_LOCKED),
@@ -214,3 +219,64 @@ def test_a_full_disk_is_described_with_what_is_needed_and_free(tmp_path: Path) -
     assert f" free in {tmp_path})" in text
     assert not is_there(tmp_path / "gone")
     assert str(tmp_path / "gone") in described(Cause.FOLDER_GONE, tmp_path / "gone")
+
+
+def wrapped(error: Exception) -> Exception:
+    """As libraries raise what they met: in words of their own."""
+    own = RuntimeError("something went wrong")
+    own.__cause__ = error
+    return own
+
+
+READS = {
+    "a model of the Hub": "huggingface_hub.snapshot_download",
+    "data of the Hub": "huggingface_hub.HfApi.dataset_info",
+    "a data file": "trainer.rows.read_jsonl",
+    "a template": "pathlib.Path.read_text",
+    "a model's config": "trainer.model._read_json",
+    "a model": "trainer.model.AutoConfig.from_pretrained",
+    "a shard": "safetensors.safe_open",
+}
+
+
+@pytest.mark.parametrize("what", READS)
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (os_error("ENOSPC"), Cause.DISK_FULL),
+        (os_error("EIO"), Cause.NOT_WRITABLE),
+        (os_error("EMFILE"), Cause.MACHINE_LIMIT),
+        (OSError("unknown"), None),
+    ],
+)
+def test_what_cannot_be_read_from_outside_is_no_mistake_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_model: Path,
+    what: str,
+    error: OSError,
+    cause: Cause | None,
+) -> None:
+    is_library = what in ("a model of the Hub", "data of the Hub", "a model", "a shard")
+    raised = wrapped(error) if is_library else error
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise raised
+
+    rows = tmp_path / "own.jsonl"
+    rows.write_text("{}")
+    monkeypatch.setattr(READS[what], fail)
+    with pytest.raises(Exception) as caught:
+        match what:
+            case "a model of the Hub":
+                find_model(ModelSpec("someone/model"))
+            case "data of the Hub":
+                read_source("someone/rows", "train", tmp_path)
+            case "a data file":
+                read_source(str(rows), "train", tmp_path)
+            case "a template":
+                read_template(str(rows))
+            case _:
+                check_model(ModelSpec(str(tiny_model)))
+    assert cause_of(caught.value) is cause
+    assert isinstance(caught.value, UserError) == (cause is None)

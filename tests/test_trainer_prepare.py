@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainer.model import check_model
 from trainer.prepare import VERSION, read_prepared
 from trainer.render import question_shape
 from trainer.spec import (
@@ -548,6 +549,61 @@ def test_bad_models(
     shutil.copytree(tiny_model, folder)
     harm(folder)
     assert said in refusal(drive, replace(spec, model=replace(spec.model, base=str(folder))))
+
+
+def configured(folder: Path, tiny_model: Path, changes: dict[str, Any]) -> ModelSpec:
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return ModelSpec(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"n_layer": 10**9}, "n_layer"),
+        ({"num_hidden_layers": 10**400}, "num_hidden_layers"),
+        ({"num_hidden_layers": 1e9}, "num_hidden_layers"),
+        ({"num_local_experts": 10**9}, "num_local_experts"),
+        ({"text_config": {"num_hidden_layers": 10**9}}, "num_hidden_layers"),
+        ({"parts": [{"decoder": {"decoder_layers": 10**9}}]}, "decoder_layers"),
+        ({"depths": [2, 10**9]}, "depths"),
+    ],
+)
+def test_a_config_that_would_build_without_end_is_refused(
+    tiny_model: Path, tmp_path: Path, changes: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(UserError, match=rf"config.json: {key} is 1[0e].*; no model has so many"):
+        check_model(configured(tmp_path / "model", tiny_model, changes))
+
+
+def test_sizes_of_layers_and_experts_are_no_counts(tiny_model: Path, tmp_path: Path) -> None:
+    """Qwen2-57B-A14B has one of 20,480."""
+    sizes = {"shared_expert_intermediate_size": 20_480, "layer_norm_eps": 1e-6, "note": [None]}
+    assert check_model(configured(tmp_path / "model", tiny_model, sizes)).num_params
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "said"),
+    [
+        ({"a": "model.safetensors"}, None),
+        ({"a": "gone.safetensors"}, "lacks gone.safetensors"),
+        ({"a": "model.safetensors", "b": "../model.safetensors"}, "is damaged"),
+        ({"a": "model.safetensors", "b": 7}, "is damaged"),
+        (["a"], "is damaged"),
+    ],
+)
+def test_an_index_names_files_beside_it(
+    tiny_model: Path, tmp_path: Path, weight_map: Any, said: str | None
+) -> None:
+    model = configured(tmp_path / "model", tiny_model, {})
+    index = Path(model.base) / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    if said is None:
+        check_model(model)
+    else:
+        with pytest.raises(UserError, match=said):
+            check_model(model)
 
 
 @pytest.mark.parametrize(

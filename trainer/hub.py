@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trainer.outside import cause_of
 from trainer.spec import ModelSpec, UserError
 
 
@@ -42,6 +43,8 @@ def _download(name: str, revision: str | None, code: bool, offline: bool) -> Pat
             )
         )
     except Exception as error:  # the Hub's client raises a dozen kinds
+        if cause_of(error):
+            raise
         reason = " ".join(str(error).split())
         at = f" --revision {revision}" if revision else ""
         raise UserError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from trainer.adapter import AdapterSize, check_adapter
 from trainer.fingerprint import digest, fingerprint
 from trainer.hub import find_model
+from trainer.outside import cause_of
 from trainer.positions import Positions, positions_of
 from trainer.safe_text import clipped
 from trainer.spec import ModelSpec, UserError
@@ -28,6 +31,8 @@ from trainer.switches import (
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _MOST_JSON_BYTES = 64 << 20
 _MOST_LAYERS = 10_000
+_COUNTS = re.compile("layer|expert|n_?blocks?$|num_blocks|depth")  # each a module of its own
+_SIZES = re.compile("size|dim|width|capacity")  # of an expert, say
 _PICKLES = ("*.bin", "*.pt", "*.pth")
 
 
@@ -71,6 +76,8 @@ def check_model(model: ModelSpec) -> CheckedModel:
     except BaseException as error:  # unknown architecture, broken JSON, code that is not trusted
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise  # what is written in Rust panics by an exception that is none of Python's
+        if cause_of(error):
+            raise
         reason = " ".join(str(error).split())
         raise UserError(
             f"model.base: {folder} is no causal language model: {reason[:300]}"
@@ -108,18 +115,20 @@ def _check_weights(folder: Path) -> None:
             with safe_open(shard, framework="pt") as opened:
                 opened.keys()
         except Exception as error:
+            if cause_of(error):
+                raise
             raise UserError(f"model.base: {shard} is damaged or incomplete ({error})") from None
 
 
 def _weight_map(index: Path) -> dict[str, str]:
     """Tensor -> the shard it is in, of an index that names files of its own folder alone."""
     try:
-        found = _read_json(index)["weight_map"]
-        names = {str(tensor): Path(file).name for tensor, file in found.items()}
-        if all(isinstance(file, str) and file in names.values() for file in found.values()):
-            return names
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        pass
+        found: dict[str, str] = _read_json(index)["weight_map"]
+        if all(Path(file).name == file for file in found.values()):
+            return found
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        if cause_of(error):
+            raise
     raise UserError(
         f"model.base: {index} is damaged: it must hold a weight_map from tensors to the names of "
         "files beside it"
@@ -138,16 +147,30 @@ def _check_config(path: Path) -> None:
     try:
         config = _read_json(path)
     except (OSError, ValueError, RecursionError) as error:
+        if cause_of(error):
+            raise
         reason = " ".join(str(error).split())
         raise UserError(f"model.base: {path} is damaged: {clipped(reason)}") from None
     if not isinstance(config, dict):
         raise UserError(f"model.base: {path} is damaged: it holds no JSON object")
-    for key, value in config.items():
-        is_layers = isinstance(value, int) and "layers" in key
-        if is_layers and value > _MOST_LAYERS:
+    for key, value in _numbers(config):
+        if value > _MOST_LAYERS and _COUNTS.search(key) and not _SIZES.search(key):
             raise UserError(
-                f"model.base: {path}: {clipped(key)} is {value:.3g}; no model has so many"
+                f"model.base: {path}: {clipped(key)} is {clipped(str(value))}; no model has so many"
             )
+
+
+def _numbers(config: dict[str, Any]) -> Iterator[tuple[str, int | float]]:
+    """Each with its key, through objects and lists, such as those of a model of several parts."""
+    waiting: list[tuple[str, Any]] = [("", config)]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.items())
+        elif isinstance(value, list):
+            waiting.extend((key, each) for each in value)
+        elif isinstance(value, int | float):
+            yield key, value
 
 
 def _check_tokenizer(folder: Path, tokenizer: Any, embedding_rows: int) -> None:

@@ -70,7 +70,9 @@ _WRITTEN_FULL = re.compile(
 )
 _LOSE_THE_NUMBER = ("safetensors", "tokenizers", "torch", "pyarrow", "hf_xet")
 _FORKS = {"_fork_exec", "fork", "fork_exec", "posix_spawn"}  # what names them started a process
-_NUMPY_CUT_SHORT = re.compile(r"^\d+ requested and \d+ written$")
+_NO_NUMBER = re.compile(  # numpy, and datasets before it downloads
+    r"^\d+ requested and \d+ written$|^Not enough disk space\. Needed: "
+)
 _SQLSTATES = {  # PostgreSQL's, by how they begin
     "53100": Cause.DISK_FULL,
     "53": Cause.STORAGE_GONE,  # too many connections, no memory
@@ -149,7 +151,7 @@ def _cause_in_words(error: BaseException) -> Cause | None:
         return next((cause for word, cause in _SQLITE_WORDS.items() if word in text), None)
     if kind is RuntimeError and _TORCH_CUT_SHORT.match(text):
         return Cause.DISK_FULL
-    if isinstance(error, OSError) and _NUMPY_CUT_SHORT.match(text):
+    if isinstance(error, OSError) and _NO_NUMBER.match(text):
         return Cause.DISK_FULL
     is_plain = kind in (Exception, RuntimeError) or isinstance(error, OSError)  # tokenizers, torch
     if not is_plain and library not in _LOSE_THE_NUMBER:

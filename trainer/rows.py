@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from trainer.outside import cause_of
 from trainer.readers import (
     not_utf8,
     read_csv,
@@ -91,6 +92,8 @@ def _read_file(path: Path) -> Source:
     except UserError:
         raise
     except Exception as error:  # pyarrow raises several kinds of its own
+        if cause_of(error):
+            raise
         said = " ".join(str(error).split())
         raise UserError(
             f"{name}: cannot be read as {path.suffix[1:]} ({_short(said, 200)})"
@@ -116,6 +119,8 @@ def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
         rows = datasets.load_dataset(name, config, split=split, cache_dir=str(cache_dir)).to_list()
         rows = list(map(without_nulls, rows))
     except Exception as error:  # the Hub's clients raise a dozen kinds
+        if cause_of(error):
+            raise
         raise UserError(_hub_trouble(source, name, error)) from None
     return Source(source, rows, "row", list(range(1, len(rows) + 1)), None)
 
