@@ -251,7 +251,7 @@ def strike_once(study: Study, strike: Strike, tally: Tally) -> tuple[bool, int]:
         for process in chosen(strike, members) if strike.target != "group" else ():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        time.sleep(0.2)
+        time.sleep(1.0)  # two within half a second are one request
     members = list({p.pid: p for p in [*members, *family(driver)]}.values())
     driver.wait(timeout=PATIENCE_S)
     _, alive = psutil.wait_procs(members, timeout=20)

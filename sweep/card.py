@@ -25,7 +25,9 @@ model = AutoModelForCausalLM.from_pretrained(folder){remark}
 tokenizer = AutoTokenizer.from_pretrained(folder){generation}
 ```
 
-Generation stops where a trained turn ends (`eos_token_id` in generation_config.json)."""
+Generation stops where a trained turn ends (`eos_token_id` in generation_config.json). The prompts
+of a batch are padded on the left: `tokenizer(prompts, padding=True, padding_side="left",
+return_tensors="pt")`."""
 _GENERATION = """
 # the libraries take the base's generation settings, which need not stop where this adapter does
 model.generation_config = GenerationConfig.from_pretrained(folder)"""

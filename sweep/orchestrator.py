@@ -24,6 +24,7 @@ from sweep.space import searched
 from sweep.status import study_status
 from sweep.stopping import BEGINNING, last_said
 from sweep.trial import SETTLED, State, Trial
+from trainer.signals import TOGETHER_S
 from trainer.spec import (
     TRIAL_ENTRY,
     Alive,
@@ -60,15 +61,19 @@ class Driver:
     trouble: Trouble | None = None  # of the outside, where it has ended for that
     _heard: deque[tuple[int, Event]] = field(default_factory=deque[tuple[int, Event]])
     _ending: Outcome | None = None
+    _heard_s: float = -math.inf  # the last signal that counted
     _flushed_s: float = 0.0
     _watched_s: float = field(default_factory=time.monotonic)
     _kill_s: float = math.inf  # time.monotonic; when what still runs is waited for no longer
 
     def hear(self, number: signal.Signals) -> bool:
         """Of a signal, from its handler; it is obeyed at the next tick."""
+        now = time.monotonic()
         if not self.interrupts:
             self.interrupted_by = number
-        self.interrupts += 1
+        if now - self._heard_s > TOGETHER_S:
+            self.interrupts += 1
+            self._heard_s = now
         return True
 
     def run(self) -> Outcome:

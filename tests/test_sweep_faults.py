@@ -106,7 +106,7 @@ def test_ctrl_c_twice_stops_now(home: Home) -> None:
     driver = start_driver(home)
     until_trials_run(home)
     driver.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(1.0)
     driver.send_signal(signal.SIGINT)
     driver.communicate(timeout=20)
     assert driver.returncode == 130

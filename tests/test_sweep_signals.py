@@ -112,12 +112,24 @@ def test_what_does_not_stop_in_time_is_killed_and_has_not_failed(home: Home) -> 
     assert_whole(home)
 
 
+def test_signals_that_come_together_are_one_request(home: Home) -> None:
+    """`timeout` signals its child, and then the group that it is in."""
+    driver = start_driver(home, "run.retries=0")
+    until_trials_run(home)
+    to_driver(driver, signal.SIGTERM)
+    to_group(driver, signal.SIGTERM)
+    said, _ = driver.communicate(timeout=240)
+    assert driver.returncode == 143
+    assert "interrupted twice" not in said
+    assert list(home.out.glob("trials/*/step"))
+
+
 def test_the_first_of_two_signals_is_the_exit_code(home: Home) -> None:
     home.script({0: "silent", 1: "silent"})
     driver = start_driver(home)
     until_trials_run(home, steps=2)
     to_group(driver, signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(1.0)
     to_all(driver, signal.SIGINT)
     driver.communicate(timeout=30)
     assert driver.returncode == 143

@@ -20,6 +20,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
@@ -33,7 +34,7 @@ from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
 from trainer.fingerprint import changed_files, pinned
 from trainer.process import NotStarted, settle_in, start
-from trainer.signals import Interrupted, Signals, exit_code
+from trainer.signals import TOGETHER_S, Interrupted, Signals, exit_code
 from trainer.spec import (
     PRELOAD,
     DataSpec,
@@ -199,11 +200,14 @@ class Stopping:
     def __init__(self) -> None:
         self.trial: Connection | None = None
         self.heard: signal.Signals | None = None
+        self.heard_s = 0.0
 
     def __call__(self, number: signal.Signals) -> bool:
-        if self.trial is None or self.heard is not None:
+        if self.trial is None:
             return False
-        self.heard = number
+        if self.heard is not None:
+            return time.monotonic() - self.heard_s < TOGETHER_S
+        self.heard, self.heard_s = number, time.monotonic()
         with contextlib.suppress(OSError):  # it is at its end anyway
             self.trial.send(Stop(checkpoint=True))
         return True

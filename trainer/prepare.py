@@ -80,6 +80,8 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     try:
         checked, tables, told = _check(spec, link, cache_dir)
         tables.save(out_dir)
+        if not _states_padding_side(checked.folder):
+            checked.tokenizer.padding_side = "left"  # as generation in batches needs it
         checked.tokenizer.save_pretrained(out_dir / TOKENIZER)
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
@@ -114,6 +116,12 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         facts["sources"]["template"] = {"path": spec.data.template, "sha256": digest}
     write_json(out_dir / "prepared.json", facts)
     link.send(Prepared(facts))
+
+
+def _states_padding_side(folder: Path) -> bool:
+    """Whether the base itself says so: libraries fill in `right`, which generates nonsense."""
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and "padding_side" in json.loads(file.read_text(encoding="utf-8"))
 
 
 def _check(

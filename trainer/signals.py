@@ -17,6 +17,8 @@ from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PEACE_S = 3.0
+# One request: `timeout` signals its child, and then the group that it is in.
+TOGETHER_S = 0.5
 
 Listener = Callable[[signal.Signals], bool]
 
