@@ -163,6 +163,11 @@ def compute_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     def of_plan(count: float) -> str:
         return f.share(count, planned)
 
+    if not any(trial["state"] in ("completed", "pruned") for trial in document["trials"]):
+        return [
+            row("used", c["used_flops"] + c["unsettled_flops"], "no trial to compare it with yet"),
+            ("time", duration(c["seconds"]), "of training and evaluating, all trials together"),
+        ]
     saved = planned - c["used_flops"]
     over = c["overhead"]
     parts = (

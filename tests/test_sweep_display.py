@@ -21,6 +21,7 @@ from sweep.paths import StudyPaths
 from sweep.printing import print_lines
 from sweep.progress import PlainView, RunningTrial, Status
 from sweep.recipe_table import recipes_document
+from sweep.summary import compute_rows
 from sweep.text_table import Column, table_lines, table_width
 from tests.sweep_ledgers import completed, document, fill, trial, written
 
@@ -390,3 +391,11 @@ def test_a_best_that_was_confirmed_when_its_weights_were_gone_says_so(tmp_path: 
         confirmed = study_document(ledger, StudyPaths(tmp_path))
     text = shown(lambda console: print_study(confirmed, StudyPaths(tmp_path), console))
     assert "not kept: run.confirm was asked for when it had been removed" in one_line(text)
+
+
+def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything() -> None:
+    compute = {"planned_flops": 1e9, "used_flops": 33e9, "unsettled_flops": 0.0, "seconds": 3.0}
+    document = {"trials": [{"state": "failed"}], "audits": {"num": 0}, "compute": compute}
+    rows = compute_rows(document)
+    assert [name for name, *_ in rows] == ["used", "time"]
+    assert rows[0][1:] == ("33.0 GFLOP", "no trial to compare it with yet")
