@@ -206,6 +206,8 @@ def _sorted(frame: pd.DataFrame) -> _Steps:
     for name in ("run", "step", key, *({"phase"} & set(columns))):
         if not np.isfinite(columns[name]).all():
             raise ValueError(f"steps: {name} is missing in a row")
+    if (np.abs(columns["run"]) >= 2**53).any():
+        raise ValueError("steps: a run's number is out of range")
     order = np.lexsort((columns["step"], columns[key], columns["run"]))
     columns = {name: values[order] for name, values in columns.items()}
     return _Steps(columns["run"].astype(np.int64), columns[key], columns, in_samples)

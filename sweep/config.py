@@ -16,10 +16,9 @@ from sweep.budgets import window_samples
 from sweep.checks import Sections, disagreements, lookup, not_yet
 from sweep.complaints import MOST_PROBLEMS, Problem, complaints, show
 from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
-from sweep.values import is_template_file
 from sweep.yaml_file import override, read_mapping
 from trainer.safe_text import clipped
-from trainer.spec import UserError
+from trainer.spec import UserError, is_template_file
 
 __all__ = ["LoadedStudy", "Study", "differences", "load_study", "resolve_source", "shipped_studies"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from predictor.types import Verdict
 from sweep.accounting import Usage
@@ -119,19 +117,3 @@ def _scatter(trials: list[TrialRow], metric: str, plan: Plan, best: TrialRow) ->
 
 def fields_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-_PLAIN = frozenset({str, int, bool, type(None)})
-
-
-def finite(value: Any) -> Any:
-    """The value with every NaN and infinity turned to None, so that it is JSON."""
-    if type(value) in _PLAIN:  # most of a large document
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): finite(one) for key, one in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in cast(list[Any], value)]
-    return value

@@ -15,12 +15,11 @@ from predictor.recorded import RecordedStudy
 from predictor.reliability import Audit, Moment, audit_miss_rate, judged_moments, reliability
 from predictor.types import Settings
 from predictor.verdicts import limits, statements
-from sweep.document import finite
 from sweep.evidence_text import print_evidence
 from sweep.printing import make_console
 from sweep.sampling import sample, sample_part
 from sweep.sources import read_sources
-from trainer.streams import print_json
+from trainer.streams import finite, print_json
 
 LEAST_JUDGED = 8  # finished runs of a study whose prunes are judged
 ORDERS = 3  # that they are shuffled in

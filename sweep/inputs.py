@@ -7,7 +7,6 @@ the device are there too: a change of those may move numbers a little, and is sa
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from sweep.config import LoadedStudy, resolve_source
 from sweep.machine import gpu_ids, listed_gpus
 from sweep.space import model_spec
-from trainer.fingerprint import changed_files, local_folder, model_facts
+from trainer.fingerprint import changed_files, file_sha256, local_folder, model_facts
 from trainer.hub import find_model
 from trainer.spec import UserError
 
@@ -125,7 +124,4 @@ def _data_files(loaded: LoadedStudy, facts: Mapping[str, Any]) -> Iterator[tuple
 
 def _sha256(file: Path) -> str | None:
     """None where there is no such file."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return file_sha256(file) if file.is_file() else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sweep.accounting import Usage, account, audit_cost, decisive, usage_by_trial
-from sweep.document import base_part, best_part, compute_part, fields_of, finite, trial_part
+from sweep.document import base_part, best_part, compute_part, fields_of, trial_part
 from sweep.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.misses import audit_misses, expected_misses
 from sweep.odd_rows import odd_rows
@@ -19,6 +19,7 @@ from sweep.stopping import stopping_part
 from sweep.storage import make_engine, refuse_older, sqlite_file, study_names
 from trainer.safe_text import clipped, file_name, url_without_secrets
 from trainer.spec import HIGHER_IS_BETTER, UserError
+from trainer.streams import finite
 
 RUNS = Path("runs")
 

@@ -24,7 +24,6 @@ from predictor.recorded import RecordedStudy
 from predictor.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.complaints import complaints
-from sweep.document import finite
 from sweep.figures import check_figure, draw_replay
 from sweep.printing import make_console
 from sweep.replay_text import cautions, print_replay, verdict
@@ -32,7 +31,7 @@ from sweep.sampling import sample, sample_part
 from sweep.sources import read_sources
 from sweep.study import Pruning
 from trainer.spec import UserError
-from trainer.streams import print_json
+from trainer.streams import finite, print_json
 
 OURS = "sft-sweep"
 UNAUDITED = f"{OURS}, audit 0"

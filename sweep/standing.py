@@ -7,7 +7,8 @@ from typing import Any
 
 from sweep.ledger import TrialRow
 from sweep.outcome import Outcome, StudyState, study_state
-from sweep.repeats import SETTLED, Plan, is_repeat, wanted_numbers
+from sweep.repeats import Plan, is_repeat, wanted_numbers
+from sweep.states import SETTLED
 from sweep.stopping import num_planned
 
 EXHAUSTED = f"no trial is left: {Outcome.EXHAUSTED}"  # a note

@@ -6,25 +6,15 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
 from sweep.flops import eval_flops, eval_tokens, train_flops
 from sweep.ledger import Cost, TrialRow
 from sweep.repeats import is_repeat
+from sweep.states import SETTLED, State
 from trainer.spec import HIGHER_IS_BETTER, Failed, Measurement, TrialSpec
 
-
-class State(StrEnum):
-    WAITING = "waiting"  # for a slot: not yet started, interrupted, or to be tried again
-    RUNNING = "running"
-    COMPLETED = "completed"
-    PRUNED = "pruned"
-    FAILED = "failed"
-
-
-SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
 _MOVES = {
     State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
     State.RUNNING: {State.WAITING, *SETTLED},

@@ -20,7 +20,6 @@ from predictor.tuning_report import Interval
 from predictor.tuning_search import REGRET_LIMIT, NothingToHoldOut
 from predictor.types import Settings
 from sweep.config import load_study
-from sweep.document import finite
 from sweep.inspect import open_study
 from sweep.printing import make_console, print_lines
 from sweep.readable import readable
@@ -31,7 +30,7 @@ from sweep.study_source import source_of
 from sweep.study_writing import SECTION, check_file, write_pruning
 from sweep.tune_text import print_changes, print_tuning, verdict
 from trainer.spec import UserError
-from trainer.streams import print_json
+from trainer.streams import finite, print_json
 
 
 class Present(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
 from sweep.entries import whole
+from trainer.spec import is_template_file
 
 METRICS = ("eval_loss", "choice_accuracy")
 LATER_METRIC = "lm_eval:"
@@ -48,10 +49,6 @@ def _template(value: str) -> str:
     raise ValueError(
         "must be auto, hold {prompt}, as 'Q: {prompt} A:', or be a chat template's .jinja file"
     )
-
-
-def is_template_file(value: str) -> bool:
-    return value.endswith(".jinja")
 
 
 def _metric(value: str) -> str:

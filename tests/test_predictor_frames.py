@@ -186,6 +186,8 @@ def test_steps_without_a_position_are_refused() -> None:
     runs, steps = frames(run_row(0))
     with pytest.raises(ValueError, match="steps: step is missing in a row"):
         studies_from_frames(runs, steps.assign(step=NAN))
+    with pytest.raises(ValueError, match="steps: a run's number is out of range"):
+        studies_from_frames(runs, steps.assign(run=1e308))
 
 
 def test_two_runs_of_one_name_are_refused() -> None:

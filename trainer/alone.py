@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
-import math
 import os
 import signal
 import sys
@@ -32,7 +30,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictor.types import Verdict
 from trainer.checks import check_data, check_spec
 from trainer.files import remove_tree, write_json
-from trainer.fingerprint import changed_files, pinned
+from trainer.fingerprint import changed_files, file_sha256, pinned
 from trainer.process import NotStarted, settle_in, start
 from trainer.signals import TOGETHER_S, Interrupted, Signals, exit_code
 from trainer.spec import (
@@ -50,7 +48,7 @@ from trainer.spec import (
     UserError,
     VerdictWanted,
 )
-from trainer.streams import print_json, safe_streams
+from trainer.streams import finite, print_json, safe_streams
 from trainer.worker import run_prepare, run_trial
 
 LAST = (Finished, Stopped, Failed, Prepared)
@@ -152,8 +150,7 @@ def differences(
     hashes = {each["path"]: each["sha256"] for each in sources.values() if each["sha256"]}
     for name, sha256 in hashes.items():
         try:
-            with Path(name).open("rb") as file:
-                now = hashlib.file_digest(file, "sha256").hexdigest()
+            now = file_sha256(Path(name))
         except OSError as error:
             differ.append(f"{name} can no longer be read ({error.strerror})")
             continue
@@ -266,12 +263,4 @@ def line(event: Event) -> dict[str, Any]:
         values: Any = event.facts
     else:
         values = asdict(event.observation if isinstance(event, Stepped) else event)
-    return {"event": type(event).__name__.lower(), **_finite(values)}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {"event": type(event).__name__.lower(), **finite(values)}

@@ -38,6 +38,11 @@ def fingerprint(folder: Path, trust_remote_code: bool = False) -> dict[str, str]
     return {path.relative_to(folder).as_posix(): _hash(path) for path in sorted(files)}
 
 
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest(files: Mapping[str, str]) -> str:
     """One hash of a whole fingerprint."""
     return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()[:32]

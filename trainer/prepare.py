@@ -36,7 +36,6 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -54,14 +53,14 @@ from trainer.columns import CHATS, format_of
 from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
 from trainer.ends import ends_of_base, trained_ends
 from trainer.files import write_json
-from trainer.fingerprint import model_facts
+from trainer.fingerprint import file_sha256, model_facts
 from trainer.link import Link
 from trainer.measure import load_scored, measure
 from trainer.model import CheckedModel, best_device, check_model, load_model
 from trainer.notes import Notes
-from trainer.render import check_formats, check_template, is_template_file, question_shape
+from trainer.render import check_formats, check_template, question_shape
 from trainer.rows import Source, read_source
-from trainer.spec import Alive, Prepared, PrepareSpec, UserError
+from trainer.spec import Alive, Prepared, PrepareSpec, UserError, is_template_file
 from trainer.tables import ChoiceTable, TextTable
 from trainer.template import read_template
 
@@ -112,7 +111,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         "machine": _machine(),
     }
     if is_template_file(spec.data.template):
-        digest = hashlib.sha256(Path(spec.data.template).read_bytes()).hexdigest()
+        digest = file_sha256(Path(spec.data.template))
         facts["sources"]["template"] = {"path": spec.data.template, "sha256": digest}
     write_json(out_dir / "prepared.json", facts)
     link.send(Prepared(facts))

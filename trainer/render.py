@@ -9,9 +9,8 @@ from typing import Any, Literal, TypeVar
 from trainer.chats import Chats
 from trainer.columns import CHATS, FORMATS, check_columns, columns_of
 from trainer.notes import Notes
-from trainer.spec import DataSpec, UserError
+from trainer.spec import DataSpec, UserError, is_template_file
 from trainer.suspects import Suspects, strings
-from trainer.template import TEMPLATE_SUFFIX
 from trainer.texts import BARE, BadRow, Note, Question, Segment, Text, is_bare
 
 AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"
@@ -34,10 +33,6 @@ def check_template(template: str) -> None:
             f"data.template: {template!r} lacks {{prompt}}; it is everything before the "
             "completion, such as 'Q: {prompt}\\nA:', or a chat template's .jinja file, or auto"
         )
-
-
-def is_template_file(template: str) -> bool:
-    return template.endswith(TEMPLATE_SUFFIX)
 
 
 def check_formats(data: DataSpec, formats: Mapping[str, str]) -> None:

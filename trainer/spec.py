@@ -25,6 +25,11 @@ Metric = Literal["eval_loss", "choice_accuracy"]
 HIGHER_IS_BETTER: Mapping[str, bool] = {"eval_loss": False, "choice_accuracy": True}
 
 
+def is_template_file(template: str) -> bool:
+    """Whether `data.template` names a chat template's file."""
+    return template.endswith(".jinja")
+
+
 class UserError(ValueError):
     """Something only the user can mend: a sentence that says what, where, and what is right."""
 

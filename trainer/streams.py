@@ -7,9 +7,10 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, TextIO, cast
 
 from trainer.safe_text import document_without_secrets, safe
@@ -105,6 +106,22 @@ def safe_streams() -> Generator[tuple[SafeStream, SafeStream]]:
             sys.stdout = before[0]
         if before[1] is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stderr = before[1]
+
+
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
+
+
+def finite(value: Any) -> Any:
+    """The value with every NaN and infinity turned to None, so that it is JSON."""
+    if type(value) in _AS_IT_IS:  # most of a large document
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(one) for key, one in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in cast(list[Any], value)]
+    return value
 
 
 def print_json(document: Any, indent: int | None = 2) -> None:

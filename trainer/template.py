@@ -11,8 +11,6 @@ from trainer.outside import cause_of
 from trainer.readers import ENCODING, not_utf8
 from trainer.spec import UserError
 
-TEMPLATE_SUFFIX = ".jinja"
-
 
 def read_template(file: str) -> str:
     """A chat template. Raises UserError where the file cannot be read, or is not Jinja."""

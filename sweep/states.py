@@ -1,0 +1,16 @@
+"""The states of a trial, as its row in the storage has them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for a slot: not yet started, interrupted, or to be tried again
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
