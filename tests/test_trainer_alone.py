@@ -273,8 +273,8 @@ def test_the_second_signal_ends_a_trial_at_once(tmp_path: Path, values: dict[str
         time.sleep(1.0)
         os.killpg(process.pid, signal.SIGINT)
         rest, err = process.stdout.read(), process.stderr.read()
-    assert process.returncode == 130
-    assert "stopped" not in rest and err == ""
+    assert process.returncode in (130, 143)  # the trial may have stopped by then
+    assert "finished" not in rest and err == ""
     assert not left_of(started)
 
 

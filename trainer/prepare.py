@@ -80,7 +80,8 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         checked, tables, told = _check(spec, link, cache_dir)
         tables.save(out_dir)
         if not _states_padding_side(checked.folder):
-            checked.tokenizer.padding_side = "left"  # as generation in batches needs it
+            # as generation in batches needs it; of what is set, only what it was made with is saved
+            checked.tokenizer.padding_side = checked.tokenizer.init_kwargs["padding_side"] = "left"
         checked.tokenizer.save_pretrained(out_dir / TOKENIZER)
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
