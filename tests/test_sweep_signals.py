@@ -15,6 +15,8 @@ import pytest
 from tests.home import Home
 from tests.test_sweep_faults import assert_whole, finish, until_trials_run
 
+pytestmark = pytest.mark.slow
+
 
 def start_driver(home: Home, *overrides: str, **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -64,8 +66,15 @@ def failures(home: Home) -> list[int]:
     return [trial["failures"] for trial in home.document()["trials"]]
 
 
-@pytest.mark.parametrize("send", [to_driver, to_group, to_all])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        (to_driver, signal.SIGHUP),
+        (to_group, signal.SIGINT),
+        (to_group, signal.SIGTERM),
+        (to_all, signal.SIGTERM),
+    ],
+)
 def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
     home: Home, send: Send, number: signal.Signals
 ) -> None:
@@ -83,7 +92,7 @@ def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
     assert_whole(home)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_a_study_that_was_being_prepared(
     home: Home, number: signal.Signals
 ) -> None:
