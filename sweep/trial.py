@@ -52,7 +52,8 @@ class Trial:
     on_move: Callable[[Trial, State], None] = lambda trial, before: None
     """hears of each move, and of the state before it"""
     doing: str = ""
-    interruptions: int = 0  # since its last step, by causes outside
+    interruptions: int = 0  # by causes outside, since it got a step further
+    _furthest_step: int = 0
     has_begun: bool = False  # the present attempt has loaded its model, and hears a Stop
     last_heard_s: float = 0.0  # time.monotonic
     held_since_s: float | None = None  # time.monotonic; a write that waits for the outside
@@ -111,7 +112,8 @@ class Trial:
         before = self.observations[-1].input_tokens_seen if self.observations else 0
         self._attempt_tokens += seen.input_tokens_seen - before
         self._attempt_seconds += seen.seconds
-        self.interruptions = 0
+        if seen.step > self._furthest_step:  # steps that are done again are no progress
+            self._furthest_step, self.interruptions = seen.step, 0
         self.observations.append(seen)
 
     def train_cost(self, num_params: int) -> Cost:
