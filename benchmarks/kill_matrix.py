@@ -348,7 +348,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.drive:
         return drive(*given.drive)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers respect the nohup that this may run under
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers respect nohup, which this may run under
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         tally = run(given.rounds, given.seed, Path(folder))

@@ -43,7 +43,7 @@ from trainer.spec import (
 
 TICK_S = 0.25
 FLUSH_EVERY_S = 1.0
-MOST_INTERRUPTIONS = 5  # of a trial, without a step between them
+MOST_INTERRUPTIONS = 5  # of a trial that gets no step further
 GAP_S = 30.0  # between two ticks: this process was stopped itself, so nobody could be heard
 
 

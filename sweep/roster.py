@@ -15,7 +15,7 @@ from sweep.accounting import usage_of
 from sweep.ledger import TrialRow
 from sweep.repeats import best_first
 from sweep.stopping import Phases
-from sweep.trial import SETTLED, State, Trial, ended_with
+from sweep.trial import SETTLED, State, Trial, ended_with, phase_of
 from trainer.spec import HIGHER_IS_BETTER
 
 Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation
@@ -101,7 +101,7 @@ class Roster:
         """Of originals with a window, for `stopping.outlook`."""
         found = {phase: ended.items() for phase, ended in self._ended.items()}
         under_way = self.of(State.RUNNING, State.WAITING)
-        seen = {trial.row.window["phase"] for trial in under_way if trial.row.window is not None}
+        seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}
         return {**dict.fromkeys(seen, ()), **found}
 
     def cohort_of(self, trial: Trial) -> list[CohortTrial]:
@@ -144,8 +144,8 @@ class Roster:
         alike = self._alike.setdefault(_look(trial), _Alike())
         alike.seen[trial.number] = seen
         alike.blank[trial.number] = replace(seen, window=None)
-        if trial.row.window is not None:
-            ended = self._ended.setdefault(trial.row.window["phase"], {})
+        if (phase := phase_of(trial.row)) is not None:
+            ended = self._ended.setdefault(phase, {})
             if (objective := ended_with(trial.row, self.metric)) is not None:
                 ended[trial.number] = objective
         if found := best_first([trial.row], self.metric):

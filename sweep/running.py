@@ -47,9 +47,9 @@ def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     """Prepare, drive and report a study with any executor. The command's exit code."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
-    if loaded.study.run.storage != "auto":
-        check_server(loaded.study.run.storage)
     storage = loaded.study.run.storage
+    if storage != "auto":
+        check_server(storage)
     url = paths.default_storage if storage == "auto" else storage
     slots, threads = _slots(loaded)
     sessions = Sessions(loaded, paths, url, executor, slots, threads, view)

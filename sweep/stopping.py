@@ -14,7 +14,7 @@ from typing import Any
 from sweep import formats as f
 from sweep.ledger import TrialRow
 from sweep.repeats import is_repeat
-from sweep.trial import ended_with
+from sweep.trial import ended_with, phase_of
 
 BEGINNING = "Further trials are unlikely to help"
 WITHDRAWN = "Further trials may help after all"
@@ -55,9 +55,10 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
     """Of originals with a window."""
     phases: dict[int, list[tuple[int, float]]] = {}
     for trial in trials:
-        if is_repeat(trial.number) or trial.window is None:
+        phase = phase_of(trial)
+        if is_repeat(trial.number) or phase is None:
             continue
-        ended = phases.setdefault(trial.window.get("phase", 0), [])
+        ended = phases.setdefault(phase, [])
         objective = ended_with(trial, metric)
         if objective is not None:
             ended.append((trial.number, objective))

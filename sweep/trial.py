@@ -173,6 +173,12 @@ def expected_miss(at_window: Verdict | None) -> float:
     return at_window.probability or 0.0  # the first version stated none
 
 
+def phase_of(row: TrialRow) -> int | None:
+    """The phase of the data that the window closed in: 0 for all together, and where the storage
+    does not say. None without a window."""
+    return None if row.window is None else row.window.get("phase", 0)
+
+
 def objective_of(row: TrialRow, metric: str) -> float | None:
     """The objective turned so that lower is better. None of one that is not completed, and where
     the storage has lost what was measured: nothing is learned from that trial."""

@@ -24,13 +24,16 @@ from tests.home import Home
 from trainer.spec import UserError
 
 
-def start_driver(home: Home, *overrides: str, step_s: float = 0.01) -> subprocess.Popen[str]:
+def start_driver(
+    home: Home, *overrides: str, step_s: float = 0.01, **env: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.fake_driver", str(home.file), str(home.out), *overrides],
-        env={**os.environ, "FAKE_STEP_S": str(step_s)},
+        env={**os.environ, "FAKE_STEP_S": str(step_s), **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
 
 

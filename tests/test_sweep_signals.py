@@ -13,20 +13,12 @@ import psutil
 import pytest
 
 from tests.home import Home
-from tests.test_sweep_faults import assert_whole, finish, until_trials_run
+from tests.test_sweep_faults import assert_whole, finish, start_driver, until_trials_run
 
 pytestmark = pytest.mark.slow
 
 
-def start_driver(home: Home, *overrides: str, **env: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.fake_driver", str(home.file), str(home.out), *overrides],
-        env={**os.environ, "FAKE_STEP_S": "0.03", **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+STEP_S = 0.03
 
 
 def family(driver: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -78,7 +70,7 @@ def failures(home: Home) -> list[int]:
 def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
     home: Home, send: Send, number: signal.Signals
 ) -> None:
-    driver = start_driver(home, "run.retries=0", "pruning.enabled=false")
+    driver = start_driver(home, "run.retries=0", "pruning.enabled=false", step_s=STEP_S)
     until_trials_run(home)
     started = family(driver)
     send(driver, number)
@@ -96,7 +88,7 @@ def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
 def test_nothing_is_left_of_a_study_that_was_being_prepared(
     home: Home, number: signal.Signals
 ) -> None:
-    driver = start_driver(home, FAKE_PREPARE_S="60")
+    driver = start_driver(home, FAKE_PREPARE_S="60", step_s=STEP_S)
     assert driver.stdout is not None
     assert driver.stdout.readline() == "preparing: reading the data\n"
     started = family(driver)
@@ -110,7 +102,7 @@ def test_nothing_is_left_of_a_study_that_was_being_prepared(
 
 def test_what_does_not_stop_in_time_is_killed_and_has_not_failed(home: Home) -> None:
     home.script({0: "silent", 1: "silent"})
-    driver = start_driver(home, "run.grace_s=0.5", "run.retries=0")
+    driver = start_driver(home, "run.grace_s=0.5", "run.retries=0", step_s=STEP_S)
     until_trials_run(home, steps=2)
     to_group(driver, signal.SIGTERM)
     said, _ = driver.communicate(timeout=240)
@@ -123,7 +115,7 @@ def test_what_does_not_stop_in_time_is_killed_and_has_not_failed(home: Home) -> 
 
 def test_signals_that_come_together_are_one_request(home: Home) -> None:
     """`timeout` signals its child, and then the group that it is in."""
-    driver = start_driver(home, "run.retries=0")
+    driver = start_driver(home, "run.retries=0", step_s=STEP_S)
     until_trials_run(home)
     to_driver(driver, signal.SIGTERM)
     to_group(driver, signal.SIGTERM)
@@ -135,7 +127,7 @@ def test_signals_that_come_together_are_one_request(home: Home) -> None:
 
 def test_the_first_of_two_signals_is_the_exit_code(home: Home) -> None:
     home.script({0: "silent", 1: "silent"})
-    driver = start_driver(home)
+    driver = start_driver(home, step_s=STEP_S)
     until_trials_run(home, steps=2)
     to_group(driver, signal.SIGTERM)
     time.sleep(1.0)
@@ -148,7 +140,7 @@ def test_the_first_of_two_signals_is_the_exit_code(home: Home) -> None:
 def test_nohup_is_respected(home: Home) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by the driver
     try:
-        driver = start_driver(home)
+        driver = start_driver(home, step_s=STEP_S)
     finally:
         signal.signal(signal.SIGHUP, before)
     until_trials_run(home)
@@ -193,7 +185,7 @@ def test_a_signal_is_heard_also_where_the_first_was_swallowed() -> None:
 
 
 def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
-    driver = start_driver(home, "run.retries=0")
+    driver = start_driver(home, "run.retries=0", step_s=STEP_S)
     until_trials_run(home)
     server(driver).kill()
     said, _ = driver.communicate(timeout=240)
@@ -203,7 +195,7 @@ def test_trials_live_on_where_their_server_is_killed(home: Home) -> None:
 
 
 def test_trials_that_end_with_their_server_have_not_failed(home: Home) -> None:
-    driver = start_driver(home, "run.retries=0", "run.trials=3", FAKE_STEP_S="0.2")
+    driver = start_driver(home, "run.retries=0", "run.trials=3", step_s=0.2)
     until_trials_run(home)
     for process in [server(driver), *filter(is_trial, family(driver)[1:])]:
         process.kill()

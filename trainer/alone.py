@@ -34,6 +34,7 @@ from trainer.fingerprint import changed_files, file_sha256, pinned
 from trainer.process import NotStarted, settle_in, start
 from trainer.signals import TOGETHER_S, Interrupted, Signals, exit_code
 from trainer.spec import (
+    LAST,
     PRELOAD,
     DataSpec,
     Event,
@@ -43,7 +44,6 @@ from trainer.spec import (
     PrepareSpec,
     Stepped,
     Stop,
-    Stopped,
     TrialSpec,
     UserError,
     VerdictWanted,
@@ -51,7 +51,6 @@ from trainer.spec import (
 from trainer.streams import finite, print_json, safe_streams
 from trainer.worker import run_prepare, run_trial
 
-LAST = (Finished, Stopped, Failed, Prepared)
 GO_ON = Verdict("continue", "none", "nobody judges a trial that runs alone")
 FAILED, WRONG_SPEC = 1, 2  # exit statuses
 EPILOG = """Ctrl-C, SIGTERM or SIGHUP writes a checkpoint, from which the same command goes on; a

@@ -201,7 +201,5 @@ def _pidfd(process: BaseProcess) -> int | None:
         return None
     try:
         return os.pidfd_open(process.pid)
-    except ProcessLookupError:  # it has ended, and the server has seen it
-        return None
-    except OSError:  # a kernel without them
+    except OSError:  # it has ended and its server has seen it, or a kernel without them
         return None

@@ -263,6 +263,9 @@ Event = (
 )
 
 
+LAST = (Finished, Stopped, Failed, Prepared)  # events that nothing follows
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """From the driver, at any time."""

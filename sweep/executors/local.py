@@ -19,10 +19,8 @@ from predictor.types import Verdict
 from sweep.executors import Job, Slot
 from trainer.outside import Cause, cause_of
 from trainer.process import Child, NotStarted, settle_in, start, start_server
-from trainer.spec import PRELOAD, Event, Failed, Finished, Prepared, Stop, Stopped
+from trainer.spec import LAST, PRELOAD, Event, Failed, Stop
 from trainer.streams import make_streams_safe
-
-LAST = (Finished, Stopped, Failed, Prepared)
 
 
 @dataclass(slots=True)
