@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,11 +94,12 @@ def accumulate(
 
 
 class Wrapped(NamedTuple):
-    """What `run_wrapped` sends: the norm and an evaluation, before and after accelerate's FSDP."""
+    """What `run_wrapped` sends: the norm and an evaluation, before and after accelerate's FSDP, and
+    the norm after an evaluation that was given up."""
 
     norm: tuple[float, float]
     evaluation: tuple[float, float]
-    norm_after_evaluation: float
+    norm_after_giving_up: float
 
 
 def run_wrapped(job: tuple[str, str, str], channel: Connection) -> None:
@@ -131,9 +133,10 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
     from trainer.adapter import lora_config
     from trainer.batches import Rows
     from trainer.head import give_log_probs_alone
+    from trainer.link import Ordered
     from trainer.measure import load_scored, measure
     from trainer.model import load_model
-    from trainer.spec import LoraSpec, ModelSpec
+    from trainer.spec import LoraSpec, ModelSpec, Stop
 
     tuning, base, data_dir = job
     spec = ModelSpec(base, tuning, LoraSpec(rank=4), dtype="float32")  # type: ignore[arg-type]
@@ -148,6 +151,9 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
 
     def evaluation(*args: Any) -> float:
         return measure(model, scored, torch.float32, lambda: None, *args).value
+
+    def give_up() -> None:
+        raise Ordered(Stop(checkpoint=True))
 
     def norm() -> float:
         for parameter in model.parameters():
@@ -173,4 +179,6 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
     )
     model = fsdp2_prepare_model(accelerator, model)
     after = norm(), evaluation(team)
+    with contextlib.suppress(Ordered):
+        measure(model, scored, torch.float32, give_up, team)
     return Wrapped((before[0], after[0]), (before[1], after[1]), norm())

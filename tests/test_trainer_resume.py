@@ -15,6 +15,7 @@ import pytest
 
 from predictor.types import Observation, Verdict
 from tests.conftest import converse
+from tests.stopping_trials import run_and_stop, run_and_stop_while
 from trainer.spec import (
     DataSpec,
     Finished,
@@ -24,7 +25,6 @@ from trainer.spec import (
     PrepareSpec,
     Started,
     Stepped,
-    Stop,
     Stopped,
     TrialSpec,
     VerdictWanted,
@@ -225,35 +225,6 @@ def test_another_number_of_processes_goes_on_too(
         for one, other in zip(expected[6:], curve(rest), strict=True):
             assert other.loss == pytest.approx(one.loss, rel=1e-4)
             assert other.input_tokens_seen == one.input_tokens_seen
-
-
-def run_and_stop(stopping: tuple[TrialSpec, int], channel: Connection) -> None:
-    """Entry point: told to stop, with a checkpoint, at the end of a step."""
-    run_and_stop_while((stopping[0], "stepped", stopping[1]), channel)
-
-
-def run_and_stop_while(stopping: tuple[TrialSpec, str, int], channel: Connection) -> None:
-    """Entry point: told to stop, with a checkpoint, while it does something after a step."""
-    import trainer.link
-    import trainer.worker
-
-    spec, what, step = stopping
-    now = ["", 0]
-
-    class Ordering(trainer.link.DriverLink):
-        def send(self, event: Any) -> None:
-            super().send(event)
-            if isinstance(event, Stepped):
-                now[:] = ["stepped", event.observation.step]
-
-        def alive(self, doing: str) -> None:
-            now[0] = doing
-
-        def order(self) -> Any:
-            return Stop(checkpoint=True) if now == [what, step] else None
-
-    setattr(trainer.worker, "DriverLink", Ordering)  # noqa: B010  a type checker would object
-    run_trial(spec, channel)
 
 
 @pytest.mark.parametrize(

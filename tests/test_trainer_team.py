@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from predictor.types import Observation, Verdict
+from tests.stopping_trials import run_and_stop_while
 from trainer.spec import (
     Checkpointed,
     Failed,
@@ -135,6 +136,30 @@ def test_a_trial_of_two_processes_goes_on_where_it_was_stopped(
         assert (other.step, other.loss_tokens_seen) == (one.step, one.loss_tokens_seen)
         assert other.loss == pytest.approx(one.loss, rel=1e-5)
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
+
+
+def test_a_stop_is_obeyed_within_a_step_and_within_an_evaluation_of_two_processes(
+    drive_forked: Drive, spec: TrialSpec, tmp_path: Path
+) -> None:
+    lora = replace(spec.model.lora, rank=4, dropout=0.2)
+    two = on(spec, 2, checkpoint_every_s=1e9)  # but for the one that the Stop asks for
+    two = replace(two, model=replace(two.model, tuning="lora", lora=lora))
+    expected = drive_forked(run_trial, two)
+    for what, step in (("training", 0), ("training", 5), ("evaluating", 3), ("evaluating", 8)):
+        stopped = replace(two, trial_dir=str(tmp_path / f"{what}-{step}"))
+        first = drive_forked(run_and_stop_while, (stopped, what, step))
+        assert first[-1] == Stopped(step)
+        assert len(curve(first)) == step
+        rest = drive_forked(run_trial, stopped)
+        assert of(Started, rest)[0].step == step
+        assert values(curve(first) + curve(rest)) == values(curve(expected))
+        assert of(Finished, rest)[0].measurements["eval_loss"].value == (
+            of(Finished, expected)[0].measurements["eval_loss"].value
+        )
+
+
+def values(observations: list[Observation]) -> list[Observation]:
+    return [replace(observation, seconds=0.0) for observation in observations]
 
 
 class Team:

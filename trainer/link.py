@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trainer.team import Team
 
 ALIVE_EVERY_S = 5.0
+MEET_EVERY_S = 0.5  # how often the processes of a team stop to listen within a step
 
 
 class DriverGone(Exception):
@@ -52,6 +53,10 @@ class Link(Protocol):
         """What has come unasked and ends the trial: a Stop, or a verdict to prune."""
         ...
 
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        """As `order`, between the parts of a step or of an evaluation."""
+        ...
+
 
 class DriverLink(Link):
     """Over the channel that the driver made for this trial."""
@@ -85,6 +90,9 @@ class DriverLink(Link):
             raise DriverGone from gone
         return None
 
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        return self.order()
+
     def _receive(self) -> Verdict | Stop:
         try:
             message = self._channel.recv()
@@ -95,10 +103,12 @@ class DriverLink(Link):
 
 
 class TeamLink(Link):
-    """A team's link: its first process speaks, and all hear the answer at the same step."""
+    """A team's link: its first process speaks, and all hear the answer at the same point."""
 
     def __init__(self, team: Team, first: Link | None) -> None:
         self._team, self._first = team, first
+        self._doing, self._calls, self._calls_to_meet = "", 0, 1
+        self._met_at = time.monotonic()
 
     def send(self, event: Event) -> None:
         if self._first is not None:
@@ -116,3 +126,18 @@ class TeamLink(Link):
 
     def order(self) -> Verdict | Stop | None:
         return self._team.agree(None if self._first is None else self._first.order())
+
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        """Every process calls it equally often. They wait for each other in one call out of as many
+        as take MEET_EVERY_S; when that is, the first process tells them as they meet."""
+        if doing != self._doing:  # whose parts may take longer
+            self._doing, self._calls, self._calls_to_meet = doing, 0, 1
+        self._calls += 1
+        if self._calls < self._calls_to_meet:
+            return None
+        now = time.monotonic()
+        call_s = max((now - self._met_at) / self._calls, 1e-6)
+        order = None if self._first is None else self._first.order()
+        order, self._calls_to_meet = self._team.agree((order, max(1, int(MEET_EVERY_S / call_s))))
+        self._calls, self._met_at = 0, time.monotonic()
+        return order

@@ -122,22 +122,24 @@ def _score(
     counts = np.zeros(len(scored.input_ids), dtype=np.int64)
     lengths = [len(ids) for ids in scored.input_ids]
     is_sharded = any(isinstance(parameter, DTensor) for parameter in model.parameters())
-    max_tokens = BATCH_TOKENS[device.type]
+    fits = BATCH_TOKENS[device.type]
     was_training = model.training
     model.eval()
     try:
-        while True:
-            try:
-                for rows in _share(list(_batches(lengths, max_tokens)), team):
-                    sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
-                    alive()
-                break
-            except Exception as error:
-                # Processes that hold parts of one model cannot go back alone.
-                can_halve = max_tokens > max(lengths) and not is_sharded
-                if not is_out_of_memory(error) or not can_halve:
-                    raise
-            max_tokens //= 2
+        for batch in _share(list(_batches(lengths, fits)), team):
+            while True:
+                try:
+                    for part in _batches([lengths[row] for row in batch], fits):
+                        rows = batch[part]
+                        sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
+                    break
+                except Exception as error:
+                    # Processes that hold parts of one model cannot go back alone.
+                    can_halve = fits > lengths[batch[0]] and not is_sharded
+                    if not is_out_of_memory(error) or not can_halve:
+                        raise
+                fits //= 2
+            alive()  # as often in every process, whichever had to divide its batches
     finally:
         model.train(was_training)
         for module in model.modules():  # the outermost weights stay together after a forward

@@ -129,10 +129,9 @@ class Trial:
             self._judge_window()
 
     def _alive(self, doing: str) -> None:
-        """Raises Ordered where an order has come. Several processes, which would have to agree on
-        it here, hear of it at the end of the step."""
+        """Raises Ordered where an order has come, in all processes at the same call."""
         self.link.alive(doing)
-        if self.team.size == 1 and (order := self.link.order()) is not None:
+        if (order := self.link.order_within(doing)) is not None:
             raise Ordered(order)
 
     def give_up_step(self, order: Verdict | Stop) -> None:
