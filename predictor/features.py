@@ -135,11 +135,16 @@ def standardise(columns: Floats) -> Floats:
 
 
 def _points(config: Floats) -> NDArray[np.int64]:
-    """From 0, equal for equal rows; with nothing known of any configuration, all are different."""
+    """From 0 in the rows' order, equal for equal rows; with nothing known of any configuration, all
+    are different. As np.unique with axis=0, which takes eight times as long of 10,000 rows."""
     if config.shape[1] == 0:
         return np.arange(len(config))
-    known = np.where(np.isnan(config), np.inf, config)
-    return np.unique(known, axis=0, return_inverse=True)[1].reshape(-1)
+    codes = np.zeros(len(config), dtype=np.int64)
+    for column in np.where(np.isnan(config), np.inf, config).T:
+        values, at = np.unique(column, return_inverse=True)
+        if len(values) > 1:  # the rows so far are told apart further
+            codes = np.unique(codes * len(values) + at, return_inverse=True)[1]
+    return codes
 
 
 def _window(trial: CohortTrial) -> WindowSignals:

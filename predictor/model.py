@@ -97,7 +97,7 @@ def forecast(
     """
     cohort = [trial, *sorted(others, key=lambda other: other.number)]
     table = tabulate(cohort, startup)
-    finished = [i for i, t in enumerate(cohort) if i and _is_finished(t)]
+    finished = [i for i, t in enumerate(cohort) if i and t.is_finished]
     objectives = [_objective(cohort[i]) for i in finished]
     scale = scale_of(objectives)
     if scale is None or len(finished) < 2:
@@ -183,10 +183,6 @@ def _odds(probability: float) -> float:
     """Of one that is neither 0 nor 1, by as much as numbers can tell."""
     least = 1e-12
     return max(probability, least) / max(1 - probability, least)
-
-
-def _is_finished(trial: CohortTrial) -> bool:
-    return trial.objective is not None and math.isfinite(trial.objective)
 
 
 def _objective(trial: CohortTrial) -> float:

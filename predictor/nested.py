@@ -107,7 +107,7 @@ def left_out(
     The mean of the others is taken off each prediction, as it falls where the left-out run is
     high: left in, predictions without any content correlate with the objective at -1.
     """
-    finished = [trial for trial in cohort if _is_finished(trial)]
+    finished = [trial for trial in cohort if trial.is_finished]
     if len(finished) < LEAST_RUNS:
         return None
     densities: list[float] = []
@@ -120,7 +120,7 @@ def left_out(
         kept = [
             i
             for i, other in enumerate(others, start=1)
-            if _is_finished(other) and cluster_of[id(other)] != own_cluster
+            if other.is_finished and cluster_of[id(other)] != own_cluster
         ]
         objectives = np.array([others[i - 1].objective for i in kept], dtype=np.float64)
         scale = scale_of(list(objectives))
@@ -182,10 +182,6 @@ def none_if_nan(value: float) -> float | None:
 
 def _rank(found: LeftOut, weights: Floats) -> Floats:
     return rank_correlations(found.predicted, found.objectives, weights)
-
-
-def _is_finished(trial: CohortTrial) -> bool:
-    return trial.objective is not None and math.isfinite(trial.objective)
 
 
 def _objective(trial: CohortTrial) -> float:

@@ -185,7 +185,7 @@ class ModelM:
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
         cohort = [trial, *seen]
-        finished = [i for i, t in enumerate(cohort) if i and _is_finished(t)]
+        finished = [i for i, t in enumerate(cohort) if i and t.is_finished]
         objectives = np.array([cohort[i].objective for i in finished], dtype=np.float64)
         targets = self._targets(objectives) if len(finished) >= self.startup else None
         if targets is None:
@@ -216,7 +216,7 @@ class PaperSign:
     startup: int = 5
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
-        if sum(map(_is_finished, seen)) < self.startup:
+        if sum(t.is_finished for t in seen) < self.startup:
             return GO_ON
         windows = [t.window for t in (trial, *seen) if t.window is not None]
         norms = _ranks([w.grad_norm for w in windows])
@@ -231,7 +231,3 @@ def _ranks(values: Sequence[float | None]) -> Floats:
     ordered = np.sort(column)
     num_below = np.searchsorted(ordered, column, side="left")
     return (num_below + 1 + np.searchsorted(ordered, column, side="right")) / 2
-
-
-def _is_finished(trial: CohortTrial) -> bool:
-    return trial.objective is not None and math.isfinite(trial.objective)

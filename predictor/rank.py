@@ -38,11 +38,12 @@ def rank_rule(
     own = trial.window
     if own is None:
         return _not_judged("no window was measured, nothing to judge by")
-    alike = [(t, t.window) for t in others if t.window and t.window.samples == own.samples]
-    cohort = [t for t, window in alike if window.phase == own.phase]
+    samples, phase = own.samples, own.phase
+    alike = [t for t in others if t.window is not None and t.window.samples == samples]
+    cohort = [t for t in alike if t.window is not None and t.window.phase == phase]
     num_elsewhere = len(alike) - len(cohort)
     apart = _apart(own, num_elsewhere)
-    num_finished = sum(map(_is_finished, cohort))
+    num_finished = sum(t.is_finished for t in cohort)
     if num_finished == 0:
         return _not_judged(
             f"no finished trial yet: there is only a prior, which prunes none{apart}"
@@ -145,10 +146,6 @@ def _place(name: str, sd: float) -> str:
 def _digits(probability: float) -> str:
     """Two decimals, or one digit that counts: 0.21, 0.03, 0.004, 2e-07."""
     return f"{probability:.2f}" if probability >= 0.01 or probability == 0 else f"{probability:.0g}"
-
-
-def _is_finished(trial: CohortTrial) -> bool:
-    return trial.objective is not None and math.isfinite(trial.objective)
 
 
 def _not_judged(reason: str) -> Verdict:

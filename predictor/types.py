@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 Action = Literal["continue", "prune", "audit"]
@@ -56,6 +57,11 @@ class CohortTrial:
     objective: float | None = None  # only of a trial that was trained to its end
     warmup_steps: int = 0
     expected_miss: float = 0.0  # the probability stated when it was pruned by rank, unaudited
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was trained to its end and the objective there is finite."""
+        return self.objective is not None and isfinite(self.objective)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,27 @@ Measured with 10,000 trials in studies/LOG.md.
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import optuna
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    json_to_distribution,
+)
 from optuna.samplers import TPESampler
+from optuna.samplers._tpe import sampler as tpe
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -50,6 +58,65 @@ class QuickTPE(TPESampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         return {name: one for name, one in sorted(self._searched.items()) if not one.single()}
+
+    def _sample(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As Optuna's, but for how the trials are told apart and turned into numbers."""
+        states = [TrialState.COMPLETE, TrialState.PRUNED]
+        if self._constant_liar:  # those under way count as bad ones
+            states.append(TrialState.RUNNING)
+        get = study._get_trials  # pyright: ignore[reportPrivateUsage]
+        seen = get(deepcopy=False, states=states, use_cache=not self._constant_liar)
+        trials = [one for one in seen if one.number != trial.number]
+        num_ended = sum(one.state is not TrialState.RUNNING for one in trials)
+        good = _best(study, trials, tpe.default_gamma(num_ended))
+        numbers = {one.number for one in good}
+        bad = [one for one in trials if one.number not in numbers]
+        below = self._build_parzen_estimator(study, search_space, good, handle_below=True)
+        above = self._build_parzen_estimator(study, search_space, bad, handle_below=False)
+        drawn = below.sample(self._rng.rng, self._n_ei_candidates)
+        values = self._compute_acquisition_func(drawn, below, above)
+        best = self._compare(drawn, values)
+        return {name: one.to_external_repr(best[name]) for name, one in search_space.items()}
+
+    def _get_internal_repr(
+        self,
+        trials: list[FrozenTrial],
+        search_space: dict[str, BaseDistribution],
+        study: optuna.Study,
+    ) -> dict[str, np.ndarray]:
+        drawn = [
+            self._get_params(one, study) if one.state is TrialState.RUNNING else one.params
+            for one in trials
+        ]
+        try:
+            return {
+                name: _numbers(kind, [params[name] for params in drawn])
+                for name, kind in search_space.items()
+            }
+        except KeyError:  # some are not whole: theirs leaves them out
+            return super()._get_internal_repr(trials, search_space, study)
+
+
+def _numbers(kind: BaseDistribution, values: list[Any]) -> np.ndarray:
+    """As Optuna stores them: of choices their places."""
+    if isinstance(kind, CategoricalDistribution):
+        return np.asarray(list(map(cache(kind.to_internal_repr), values)))
+    return np.array(values, dtype=np.float64)
+
+
+def _best(study: optuna.Study, trials: list[FrozenTrial], num: int) -> list[FrozenTrial]:
+    """Those that TPE draws near to, by number: the best completed ones, and if they are too few
+    the pruned ones that got furthest. `trials` are by number; we set no constraints."""
+    completed = [one for one in trials if one.state is TrialState.COMPLETE]
+    choose = heapq.nsmallest if study.direction is StudyDirection.MINIMIZE else heapq.nlargest
+    found = choose(num, completed, key=lambda one: cast("float", one.value))
+    if len(found) < num:
+        pruned = [one for one in trials if one.state is TrialState.PRUNED]
+        split = tpe._split_pruned_trials  # pyright: ignore[reportPrivateUsage]
+        found += split(pruned, study, num - len(found))[0]
+    return sorted(found, key=lambda one: one.number)
 
 
 def _all_trials(connection: sa.Connection, study_id: int) -> list[FrozenTrial]:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState, create_trial
 from sqlalchemy import event
 
 from benchmarks.scale import SPACE, AtOnce, EveryTick, make_study
@@ -159,6 +160,56 @@ def test_tpe_draws_what_optunas_draws(home: Home, parallel: bool) -> None:
         return found
 
     assert drawn(lambda **options: QuickTPE(searched, **options)) == drawn(TPESampler)
+
+
+def ended(rng: random.Random, searched: Any, share_pruned: float, num: int) -> list[Any]:
+    """Trials with equal values among them, failed ones, and pruned ones that got differently far,
+    or that reported NaN or nothing."""
+    found: list[Any] = []
+    for _ in range(num):
+        params = {
+            name: rng.choice(one.choices) if hasattr(one, "choices") else rng.uniform(1e-5, 0.1)
+            for name, one in searched.items()
+        }
+        given: dict[str, Any] = {"state": TrialState.COMPLETE, "value": round(rng.random(), 1)}
+        if rng.random() < share_pruned:
+            seen = {rng.choice((8, 16)): rng.choice((0.5, rng.random(), float("nan")))}
+            early = seen if rng.random() < 0.8 else {}
+            given = {"state": TrialState.PRUNED, "intermediate_values": early}
+        elif rng.random() < 0.1:
+            given = {"state": TrialState.FAIL}
+        found.append(create_trial(params=params, distributions=searched, **given))
+    return found
+
+
+@pytest.mark.parametrize("parallel", (False, True))
+@pytest.mark.parametrize("direction", ("minimize", "maximize"))
+@pytest.mark.parametrize("share_pruned", (0.0, 0.4, 0.95, 1.0))
+def test_tpe_tells_good_trials_from_bad_as_optunas_does(
+    home: Home, direction: Any, share_pruned: float, parallel: bool
+) -> None:
+    searched = distributions(load_study(str(home.file), SETTINGS).study)
+    study = optuna.create_study(direction=direction)
+    study.add_trials(ended(random.Random(0), searched, share_pruned, 300))
+    study.ask(searched)  # goes on meanwhile
+
+    def drawn(make: Any) -> list[dict[str, Any]]:
+        """Of five seeds, each a trial that goes on too."""
+        found: list[dict[str, Any]] = []
+        for seed in range(5):
+            trial = study._storage.get_trial(study.ask()._trial_id)
+            space = QuickTPE(searched).infer_relative_search_space(study, trial)
+            sampler = make(seed=seed, constant_liar=parallel)
+            found.append(sampler.sample_relative(study, trial, space))
+            study.tell(trial.number, state=TrialState.FAIL)
+        return found
+
+    def quick(**options: Any) -> QuickTPE:
+        return QuickTPE(searched, **options)
+
+    assert drawn(quick) == drawn(TPESampler)
+    study.add_trial(create_trial(value=0.1))  # of another space
+    assert drawn(quick) == drawn(TPESampler)
 
 
 METRIC = "choice_accuracy"
