@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.ledger import TrialRow
-from sweep.paths import StudyPaths
-
-MARK = "sweep.json"  # beside the weights: whose they are
+from sweep.paths import MARK, StudyPaths
 
 
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
@@ -67,12 +65,6 @@ def finish_promotion(paths: StudyPaths) -> None:
             paths.best.rename(old)
         _new(paths).rename(paths.best)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def best_kept(paths: StudyPaths) -> int | None:
-    """The number of the trial whose model lies in OUT/best."""
-    mark = paths.best / MARK
-    return json.loads(mark.read_text())["trial"] if mark.is_file() else None
 
 
 def write_beside(path: Path, text: str) -> None:

@@ -19,12 +19,12 @@ from predictor.signals import window_signals
 from predictor.types import Settings, Verdict
 from sweep.accounting import usage_of
 from sweep.asking import Asked, Asker
-from sweep.bests import best_kept, has_folders, settle_files, write_beside
+from sweep.bests import has_folders, settle_files, write_beside
 from sweep.config import LoadedStudy
 from sweep.ledger import BASE, Cost, Decision, Ledger, TrialRow
 from sweep.odd_rows import odd_rows
 from sweep.outcome import FINISHED, Outcome, StudyState, study_state
-from sweep.paths import StudyPaths
+from sweep.paths import StudyPaths, best_kept
 from sweep.premises import Premises
 from sweep.repeats import (
     Plan,

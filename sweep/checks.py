@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from sweep.complaints import Problem, show
 from sweep.entries import Space
-from sweep.repeats import STRIDE
-from sweep.study import LARGEST_SEED, Budget, Data, Model, Objective, Pruning, Run, Search
+from sweep.limits import LARGEST_SEED, STRIDE
+from sweep.study import Budget, Data, Model, Objective, Pruning, Run, Search
 from sweep.values import LATER_METRIC
 
 PARAMS = (  # the space's keys that a trial gets, in the order of every list of params

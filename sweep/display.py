@@ -22,9 +22,10 @@ from rich.text import Text
 from sweep import formats as f
 from sweep import recipe_table, summary, trial_summary
 from sweep.failures import failure_lines
+from sweep.formats import duration
 from sweep.paths import StudyPaths
 from sweep.printing import make_console, plain, print_lines
-from sweep.progress import RunningTrial, Status, counts, duration
+from sweep.progress import RunningTrial, Status, counts
 from sweep.text_table import Column, table_lines, table_width
 from trainer.safe_text import safe
 

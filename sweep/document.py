@@ -6,9 +6,8 @@ from typing import Any
 
 from predictor.types import Verdict
 from sweep.accounting import Usage
-from sweep.bests import best_kept
 from sweep.ledger import Decision, StudyRow, TrialRow
-from sweep.paths import StudyPaths
+from sweep.paths import StudyPaths, best_kept
 from sweep.repeats import Plan, best_trial, confirmed, is_repeat, original_of, seed_index
 
 _SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval", "phase")

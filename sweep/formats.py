@@ -142,3 +142,13 @@ def in_order(document: Mapping[str, Any], state: str) -> list[dict[str, Any]]:
 
 def is_audited(trial: Mapping[str, Any]) -> bool:
     return trial["verdict"] is not None and trial["verdict"]["audited"]
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `7 min 05 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

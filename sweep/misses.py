@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from predictor.types import Verdict
 from sweep.ledger import Decision, TrialRow
-from sweep.trial import ended_with, expected_miss
+from sweep.objective import ended_with
 
 
 def expected_misses(
@@ -79,3 +80,10 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
     objective = ended_with(trial, metric)
     goal = best - decision.settings.min_gain * spread
     return objective is not None and objective < best and objective <= goal
+
+
+def expected_miss(at_window: Verdict | None) -> float:
+    """The probability stated where the trial was pruned by rank; 0 of an audit, which will show."""
+    if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):
+        return 0.0
+    return at_window.probability or 0.0  # the first version stated none

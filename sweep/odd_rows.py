@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sweep.ledger import BASE, TrialRow
-from sweep.trial import State
+from sweep.states import State
 
 MOST_NAMED = 10
 

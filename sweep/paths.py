@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+MARK = "sweep.json"  # beside the weights: whose they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,9 @@ class StudyPaths:
     @property
     def default_storage(self) -> str:
         return f"sqlite:///{self.database}"
+
+
+def best_kept(paths: StudyPaths) -> int | None:
+    """The number of the trial whose model lies in OUT/best."""
+    mark = paths.best / MARK
+    return json.loads(mark.read_text())["trial"] if mark.is_file() else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sweep.progress import duration
+from sweep.formats import duration
 from trainer.outside import Cause, cause_of
 
 T = TypeVar("T")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
+from sweep.formats import duration
+
 
 @dataclass(frozen=True, slots=True)
 class RunningTrial:
@@ -107,13 +109,3 @@ def counts(status: Status) -> str:
     if status.left_s is not None:
         line += f", about {duration(status.left_s)} left"
     return line
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `7 min 05 s`, `3 h 20 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

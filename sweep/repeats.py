@@ -18,10 +18,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from sweep.ledger import TrialRow
+from sweep.limits import STRIDE
 from sweep.states import SETTLED
 from trainer.spec import HIGHER_IS_BETTER
-
-STRIDE = 10_000  # so no study has more trials
 
 
 @dataclass(frozen=True, slots=True)

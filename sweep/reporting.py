@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from sweep.bests import best_kept, finish_promotion, write_beside
+from sweep.bests import finish_promotion, write_beside
 from sweep.book import Book
 from sweep.leaving import Trouble
 from sweep.outcome import Outcome
-from sweep.paths import StudyPaths
+from sweep.paths import StudyPaths, best_kept
 from trainer.outside import Cause
 
 

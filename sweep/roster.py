@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from predictor.types import CohortTrial
 from sweep.accounting import usage_of
 from sweep.ledger import TrialRow
+from sweep.objective import ended_with, phase_of
 from sweep.repeats import best_first
 from sweep.stopping import Phases
-from sweep.trial import SETTLED, State, Trial, ended_with, phase_of
+from sweep.trial import SETTLED, State, Trial
 from trainer.spec import HIGHER_IS_BETTER
 
 Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation

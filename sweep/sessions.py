@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 from sweep.config import LoadedStudy
 from sweep.executors import Executor, Slot
+from sweep.formats import duration
 from sweep.leaving import Trouble, detail
 from sweep.opening import opened
 from sweep.orchestrator import Driver
 from sweep.outcome import EXIT_OUTSIDE, Outcome, StudyState, exit_code
 from sweep.paths import StudyPaths
-from sweep.progress import View, duration
+from sweep.progress import View
 from sweep.reporting import refresh_card, report, say_outside
 from sweep.storage import sqlite_file
 from sweep.unwritten import Unwritten

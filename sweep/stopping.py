@@ -13,8 +13,8 @@ from typing import Any
 
 from sweep import formats as f
 from sweep.ledger import TrialRow
+from sweep.objective import ended_with, phase_of
 from sweep.repeats import is_repeat
-from sweep.trial import ended_with, phase_of
 
 BEGINNING = "Further trials are unlikely to help"
 WITHDRAWN = "Further trials may help after all"

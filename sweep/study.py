@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict, model_validator
 
 from sweep.entries import Above0, AtLeast0, Below1, Count, Count0, Epochs, Part, Rank, Space
+from sweep.limits import LARGEST_SEED
 from sweep.values import (
     AtLeast2,
     AutoOrBool,
@@ -21,8 +22,6 @@ from sweep.values import (
     Texts,
 )
 from trainer.safe_text import url_without_secrets
-
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
 
 
 class Lora(Part):

@@ -18,11 +18,12 @@ from predictor.types import Observation
 from sweep.inspect import open_study
 from sweep.ledger import Decision, Ledger, StudyRow, TrialRow
 from sweep.misses import audit_of, is_miss
+from sweep.objective import minimized, objective_of
 from sweep.paths import StudyPaths
 from sweep.readable import readable
 from sweep.repeats import is_repeat, original_of, seed_index
+from sweep.states import SETTLED
 from sweep.storage import refuse_older
-from sweep.trial import SETTLED, objective_of, turned
 from trainer.spec import HIGHER_IS_BETTER, UserError
 
 RUN_TYPES = {
@@ -196,7 +197,7 @@ def _run(
         "objective": None if final is None else trial.objective,
         "metric": metric,
         "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
-        "early_eval": None if early is None else turned(metric, early, window["early_eval_num"]),
+        "early_eval": None if early is None else minimized(metric, early, window["early_eval_num"]),
         "grad_norm_noise_free": window.get("grad_norm_noise_free"),
         "tokens": seen[-1].input_tokens_seen if seen else 0,
     }

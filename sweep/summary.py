@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep import formats as f
-from sweep.progress import duration
+from sweep.formats import duration
 
 
 def headline(document: Mapping[str, Any]) -> str:

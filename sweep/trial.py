@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +10,11 @@ from typing import Any
 from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
 from sweep.flops import eval_flops, eval_tokens, train_flops
 from sweep.ledger import Cost, TrialRow
+from sweep.misses import expected_miss
+from sweep.objective import minimized, objective_of
 from sweep.repeats import is_repeat
 from sweep.states import SETTLED, State
-from trainer.spec import HIGHER_IS_BETTER, Failed, Measurement, TrialSpec
+from trainer.spec import Failed, Measurement, TrialSpec
 
 _MOVES = {
     State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
@@ -153,7 +154,7 @@ class Trial:
                 row.window["loss"],
                 row.window["grad_norm"],
                 row.window["grad_norm_noise_free"],
-                None if early is None else turned(metric, early, row.window["early_eval_num"]),
+                None if early is None else minimized(metric, early, row.window["early_eval_num"]),
                 row.window["phase"],
             )
         return CohortTrial(
@@ -164,40 +165,6 @@ class Trial:
             self.spec.warmup_steps,
             expected_miss(self.verdicts.get("window")),
         )
-
-
-def expected_miss(at_window: Verdict | None) -> float:
-    """The probability stated where the trial was pruned by rank; 0 of an audit, which will show."""
-    if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):
-        return 0.0
-    return at_window.probability or 0.0  # the first version stated none
-
-
-def phase_of(row: TrialRow) -> int | None:
-    """The phase of the data that the window closed in: 0 for all together, and where the storage
-    does not say. None without a window."""
-    return None if row.window is None else row.window.get("phase", 0)
-
-
-def objective_of(row: TrialRow, metric: str) -> float | None:
-    """The objective turned so that lower is better. None of one that is not completed, and where
-    the storage has lost what was measured: nothing is learned from that trial."""
-    measured = (row.measurements or {}).get(metric)
-    if row.state != State.COMPLETED or row.objective is None or measured is None:
-        return None
-    return turned(metric, row.objective, measured["num"])
-
-
-def ended_with(row: TrialRow, metric: str) -> float | None:
-    """As `objective_of`; None where it is not finite either."""
-    objective = objective_of(row, metric)
-    return objective if objective is not None and math.isfinite(objective) else None
-
-
-def turned(metric: str, value: float, num: int) -> float:
-    """A metric turned so that lower is better, and never 0: an accuracy becomes its error rate,
-    half a question up."""
-    return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value
 
 
 def planned_flops(spec: TrialSpec, facts: Mapping[str, Any]) -> float:

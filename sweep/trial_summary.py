@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep import formats as f
 from sweep.curves import labelled_curve
-from sweep.progress import duration
+from sweep.formats import duration
 
 _CURVES = (("loss", "loss"), ("grad_norm", "gradient norm"), ("lr", "learning rate"))
 

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.checks import num_points
-from sweep.repeats import STRIDE
+from sweep.limits import STRIDE
 from sweep.space import distributions, grid_points
 from sweep.study import Study
 

@@ -20,10 +20,10 @@ from sweep.cli import main
 from sweep.exporting import export_studies
 from sweep.inspect import open_study
 from sweep.ledger import Ledger, StudyRow, TrialRow
+from sweep.objective import minimized
 from sweep.paths import StudyPaths
 from sweep.sources import read_sources
 from sweep.storage import make_engine
-from sweep.trial import turned
 from tests.recorded_frames import assert_equal, frames, run_row
 from tests.sweep_ledgers import (
     base_facts,
@@ -150,7 +150,7 @@ def test_every_window_signal_is_the_ledgers(demo: Path, tmp_path: Path) -> None:
             assert one is None
             continue
         early, num = other.pop("early_eval"), other.pop("early_eval_num")
-        turned_early = None if early is None else turned("choice_accuracy", early, num)
+        turned_early = None if early is None else minimized("choice_accuracy", early, num)
         assert one is not None
         assert asdict(one) == {**other, "early_eval": turned_early}
     assert [one is None for one in found] == [False, False, False, False, True, False]

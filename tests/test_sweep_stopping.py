@@ -10,8 +10,8 @@ import pytest
 
 from sweep.inspect import study_document
 from sweep.ledger import TrialRow
+from sweep.limits import STRIDE
 from sweep.paths import StudyPaths
-from sweep.repeats import STRIDE
 from sweep.stopping import Outlook, outlook
 from tests.home import Home
 from tests.sweep_ledgers import completed, cost, document, trial, written

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from trainer.model import check_model
-from trainer.prepare import VERSION, read_prepared
 from trainer.render import question_shape
 from trainer.spec import (
     DataSpec,
@@ -29,7 +28,7 @@ from trainer.spec import (
     PrepareSpec,
     UserError,
 )
-from trainer.store import list_column, open_table
+from trainer.store import VERSION, list_column, open_table, read_prepared
 from trainer.worker import run_prepare
 
 Drive = Callable[..., list[Any]]

@@ -61,12 +61,10 @@ from trainer.notes import Notes
 from trainer.render import check_formats, check_template, question_shape
 from trainer.rows import Source, read_source
 from trainer.spec import Alive, Prepared, PrepareSpec, UserError, is_template_file
+from trainer.store import TOKENIZER, VERSION
 from trainer.tables import ChoiceTable, TextTable
 from trainer.template import read_template
 
-VERSION = 3
-READABLE = (2, 3)  # 2: the same tables, without shapes, notes and positions
-TOKENIZER = "tokenizer"  # the folder that goes with every saved model
 GIB = 2**30
 
 
@@ -214,14 +212,3 @@ def _measure_base(spec: PrepareSpec, out_dir: Path, link: Link) -> dict[str, Any
         for metric in spec.metrics
     }
     return {metric: asdict(measurement) for metric, measurement in measured.items()}
-
-
-def read_prepared(data_dir: Path) -> dict[str, Any]:
-    """The facts. Raises UserError if the preparation never came to its end."""
-    path = data_dir / "prepared.json"
-    if not path.is_file():
-        raise UserError(f"{data_dir} holds no prepared data (no prepared.json)")
-    facts = json.loads(path.read_text())
-    if facts["version"] not in READABLE:
-        raise UserError(f"{path}: version {facts['version']}, this program reads {VERSION}")
-    return facts

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
 from datasets.table import InMemoryTable
+
+from trainer.spec import UserError
+
+VERSION = 3
+READABLE = (2, 3)  # 2: the same tables, without shapes, notes and positions
+TOKENIZER = "tokenizer"  # the folder that goes with every saved model
 
 
 def save_table(table: pa.Table, folder: Path) -> None:
@@ -36,3 +44,14 @@ def list_column(table: pa.Table, name: str) -> list[np.ndarray]:
         values, offsets = chunk.values.to_numpy(), chunk.offsets.to_numpy()
         rows += [values[start:end] for start, end in pairwise(offsets)]
     return rows
+
+
+def read_prepared(data_dir: Path) -> dict[str, Any]:
+    """The facts. Raises UserError if the preparation never came to its end."""
+    path = data_dir / "prepared.json"
+    if not path.is_file():
+        raise UserError(f"{data_dir} holds no prepared data (no prepared.json)")
+    facts = json.loads(path.read_text())
+    if facts["version"] not in READABLE:
+        raise UserError(f"{path}: version {facts['version']}, this program reads {VERSION}")
+    return facts

@@ -22,7 +22,6 @@ from trainer.measure import Scored, load_scored, measure
 from trainer.model import best_device, load_model
 from trainer.outside import SMALL_BYTES, Cause, described
 from trainer.persist import Writes, checkpoint_bytes, model_bytes, tree_bytes
-from trainer.prepare import TOKENIZER, read_prepared
 from trainer.saving import Settings, save_model
 from trainer.spec import (
     Alive,
@@ -37,6 +36,7 @@ from trainer.spec import (
     TrialSpec,
     VerdictWanted,
 )
+from trainer.store import TOKENIZER, read_prepared
 from trainer.switches import compile_blocks
 from trainer.team import Team
 from trainer.train import Hooks, ObservedTrainer, sft_config
