@@ -20,9 +20,9 @@ from trainer.batches import (
     concatenate,
     micro_batch_size,
     num_loss_tokens,
+    pad_rows,
     split,
 )
-from trainer.measure import pad_rows
 
 
 @given(rows=st.integers(1, 40), batch=st.integers(1, 50), steps=st.integers(1, 20))

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from trainer import measure as measure_module
-from trainer.measure import Scored, measure, pad_rows
+from trainer.batches import pad_rows
+from trainer.measure import Scored, measure
 
 SEED = 0
 

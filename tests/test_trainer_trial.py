@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from predictor.types import Observation, Verdict
-from trainer.batches import Rows, Stacked
-from trainer.measure import pad_rows
+from trainer.batches import Rows, Stacked, pad_rows
 from trainer.spec import (
     Alive,
     Checkpointed,

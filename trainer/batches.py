@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from trainer.measure import pad_rows
 from trainer.store import list_column, open_table
 from trainer.tokenise import IGNORED
 
@@ -226,3 +225,22 @@ def concatenate(batch: Batch, with_lengths: bool) -> Batch:
 def num_loss_tokens(batch: Batch) -> int:
     """A token is predicted from those before it in its row, so the first one carries no loss."""
     return int((batch["labels"][:, 1:] != IGNORED).sum())
+
+
+def pad_rows(input_ids: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, torch.Tensor]:
+    """Right-pad to the longest: each (num_rows, longest) int64.
+
+    The padding id does not matter: attention_mask hides it and its labels carry no loss. So an EOS
+    that also serves as padding still carries loss where it ends a completion.
+    """
+    shape = len(input_ids), max(len(ids) for ids in input_ids)
+    padded = {
+        "input_ids": np.zeros(shape, dtype=np.int64),
+        "attention_mask": np.zeros(shape, dtype=np.int64),
+        "labels": np.full(shape, IGNORED, dtype=np.int64),
+    }
+    for row, (ids, own) in enumerate(zip(input_ids, labels, strict=True)):
+        padded["input_ids"][row, : len(ids)] = ids
+        padded["attention_mask"][row, : len(ids)] = 1
+        padded["labels"][row, : len(ids)] = own
+    return {name: torch.from_numpy(rows) for name, rows in padded.items()}

@@ -13,6 +13,7 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
+from trainer.batches import pad_rows
 from trainer.fit import is_out_of_memory
 from trainer.head import scoring_head
 from trainer.spec import Measurement
@@ -182,22 +183,3 @@ def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:
         per_batch = max(1, max_tokens // max(1, lengths[order[start]]))
         yield order[start : start + per_batch]
         start += per_batch
-
-
-def pad_rows(input_ids: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, torch.Tensor]:
-    """Right-pad to the longest: each (num_rows, longest) int64.
-
-    The padding id does not matter: attention_mask hides it and its labels carry no loss. So an EOS
-    that also serves as padding still carries loss where it ends a completion.
-    """
-    shape = len(input_ids), max(len(ids) for ids in input_ids)
-    padded = {
-        "input_ids": np.zeros(shape, dtype=np.int64),
-        "attention_mask": np.zeros(shape, dtype=np.int64),
-        "labels": np.full(shape, IGNORED, dtype=np.int64),
-    }
-    for row, (ids, own) in enumerate(zip(input_ids, labels, strict=True)):
-        padded["input_ids"][row, : len(ids)] = ids
-        padded["attention_mask"][row, : len(ids)] = 1
-        padded["labels"][row, : len(ids)] = own
-    return {name: torch.from_numpy(rows) for name, rows in padded.items()}
