@@ -23,14 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.config import load_study
+from sweep.config.load import load_study
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
-from sweep.inspect import open_study, study_document
-from sweep.paths import StudyPaths
-from sweep.progress import PlainView
-from sweep.running import sweep
-from trainer.spec import TrialSpec
+from sweep.report.study_report import open_study, study_document
+from sweep.report.view import PlainView
+from sweep.run_study import sweep
+from sweep.storage.paths import StudyPaths
+from trainer.contract.spec import TrialSpec
 
 SIZES_KB = (128, 512, 1000, 2000, 4000, 7000, 10_000, 16_000, 22_000, 28_000, 40_000, 64_000)
 ENOUGH_KB = 200_000

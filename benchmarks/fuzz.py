@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.spec import UserError
-from trainer.streams import SafeStream
+from trainer.contract.spec import UserError
+from trainer.contract.streams import SafeStream
 
 SLOW_S = 2.0
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -99,8 +99,8 @@ def mutated(rng: random.Random, text: str) -> str:
 
 
 def study_files(rng: random.Random, num: int, folder: Path) -> Tally:
-    from sweep.config import load_study, shipped_studies
-    from sweep.recipe_table import recipes_document
+    from sweep.config.load import load_study, shipped_studies
+    from sweep.report.recipes_text import recipes_document
 
     tally, file = Tally("study files"), folder / "study.yaml"
     shipped = Path(__file__).parent.parent / "studies"
@@ -114,9 +114,9 @@ def study_files(rng: random.Random, num: int, folder: Path) -> Tally:
 
 
 def overrides(rng: random.Random, num: int, folder: Path) -> Tally:
-    from sweep.complaints import key_paths
-    from sweep.config import load_study
-    from sweep.study import Study
+    from sweep.config.errors import key_paths
+    from sweep.config.load import load_study
+    from sweep.config.study import Study
 
     tally, keys = Tally("--set"), list(key_paths(Study))
     for _ in range(num):
@@ -131,8 +131,8 @@ def overrides(rng: random.Random, num: int, folder: Path) -> Tally:
 
 def rows(rng: random.Random, num: int, folder: Path) -> Tally:
     """Files of a few rows, with one row that is mutated."""
-    from trainer.columns import format_of
-    from trainer.rows import read_source
+    from trainer.data.columns import format_of
+    from trainer.data.rows import read_source
 
     tally = Tally("rows")
     good: list[Any] = [
@@ -166,9 +166,9 @@ def rows(rng: random.Random, num: int, folder: Path) -> Tally:
 def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
     import pandas as pd
 
-    from predictor.recorded_files import write_frames
-    from sweep.exporting import export_studies
-    from sweep.sources import read_sources
+    from predictor.recorded.files import write_frames
+    from sweep.analysis.export import export_studies
+    from sweep.analysis.sources import read_sources
 
     tally, prefix = Tally("recorded sets"), folder / "set"
     values: tuple[Any, ...] = (*NASTY, None, -1, 0, 2**62, 1e308, float("inf"), float("nan"), True)
@@ -218,8 +218,8 @@ def models(rng: random.Random, num: int, folder: Path) -> Tally:
     from tokenizers import models as kinds
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, logging
 
-    from trainer.model import check_model
-    from trainer.spec import ModelSpec
+    from trainer.contract.spec import ModelSpec
+    from trainer.model.load import check_model
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

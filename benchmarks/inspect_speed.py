@@ -26,9 +26,9 @@ from optuna.trial import TrialState, create_trial
 
 from predictor.judge import judge
 from predictor.types import CohortTrial, Observation, Settings, Verdict, WindowSignals
-from sweep.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow
-from sweep.paths import StudyPaths
-from sweep.storage import make_engine
+from sweep.storage.engine import make_engine
+from sweep.storage.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow
+from sweep.storage.paths import StudyPaths
 
 DISTRIBUTIONS = {
     "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),

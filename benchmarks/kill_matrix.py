@@ -110,11 +110,11 @@ def traced_prepare(spec: Any, channel: Any) -> None:
 
 
 def traced_trial(spec: Any, channel: Any) -> None:
-    import trainer.trial
+    import trainer.training.trial
     from trainer.worker import run_trial
 
-    before(trainer.trial, "load_model", "loading")
-    trial = trainer.trial.Trial
+    before(trainer.training.trial, "load_model", "loading")
+    trial = trainer.training.trial.Trial
     before(trial, "_judge_window", "look")
     before(trial, "save_checkpoint", "checkpoint")
     before(trial, "measure_all", "evaluation")
@@ -135,14 +135,14 @@ def traced_trial(spec: Any, channel: Any) -> None:
 
 
 def drive(study: str, out: str) -> int:
-    from sweep.book import Book
-    from sweep.config import load_study
+    from sweep.config.load import load_study
+    from sweep.driver.study_state import Book
     from sweep.executors import Job, Slot
     from sweep.executors.local import LocalExecutor
-    from sweep.paths import StudyPaths
-    from sweep.progress import PlainView
-    from sweep.running import sweep
-    from trainer.signals import Interrupted, Signals
+    from sweep.report.view import PlainView
+    from sweep.run_study import sweep
+    from sweep.storage.paths import StudyPaths
+    from trainer.contract.signals import Interrupted, Signals
 
     class Traced(LocalExecutor):
         def start(self, job: Job, slot: Slot) -> None:
@@ -193,7 +193,7 @@ class Study:
         )
 
     def trials(self) -> list[dict[str, Any]]:
-        from sweep.inspect import open_study, study_document
+        from sweep.report.study_report import open_study, study_document
 
         ledger, paths = open_study(str(self.out))
         found = study_document(ledger, paths)["trials"]

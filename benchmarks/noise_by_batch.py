@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.trials import observations_of, prepare_rows
 from predictor.types import Observation
-from trainer.spec import ModelSpec, TrialSpec
+from trainer.contract.spec import ModelSpec, TrialSpec
 
 BATCHES = (4, 8, 16, 32, 64)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.trials import prepare_rows
-from tests import sharded
-from trainer.alone import events
-from trainer.batches import Rows, Stacked
-from trainer.spec import Failed, ModelSpec, Stepped, TrialSpec
+from tests.support import sharded
+from trainer.contract.spec import Failed, ModelSpec, Stepped, TrialSpec
+from trainer.data.batches import Rows, Stacked
+from trainer.standalone import events
 
 PROCESSES, MICRO_BATCHES = (1, 2, 4), (4, 2, 1)
 

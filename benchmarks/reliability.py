@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from rich.progress import track
 
-from predictor.reliability import Bin, Moment, judged_moments, reliability
+from predictor.evidence.reliability import Bin, Moment, judged_moments, reliability
 from predictor.types import Settings
-from sweep.sources import read_sources
+from sweep.analysis.sources import read_sources
 
 
 def main() -> None:

@@ -23,14 +23,14 @@ from rich.progress import Progress
 from scipy import stats
 
 from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
-from predictor.comparison import group_values, replay_all, summarised
-from predictor.policies import Window, ours
-from predictor.recorded import RecordedStudy, regrouped
-from predictor.replay import Policy, Replay, floor, replayable
+from predictor.recorded.runs import RecordedStudy, regrouped
+from predictor.replay.comparison import group_values, replay_all, summarised
+from predictor.replay.policies import Window, ours
+from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
-from sweep.replaying import OURS, UNAUDITED, policies_of
-from sweep.rivals import OptunaPolicy
-from sweep.sources import read_sources
+from sweep.analysis.optuna_policies import OptunaPolicy
+from sweep.analysis.replay import OURS, UNAUDITED, policies_of
+from sweep.analysis.sources import read_sources
 
 POINTS = 20
 MODEL_M, CONFIG_ONLY = "model M", "configuration only"

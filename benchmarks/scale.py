@@ -35,17 +35,25 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
 from predictor.types import Observation
-from sweep import asking, space
-from sweep import tables as t
-from sweep.config import LoadedStudy, load_study
+from sweep.config.load import LoadedStudy, load_study
+from sweep.driver import optuna_study, sampling
 from sweep.executors import Job, Slot
-from sweep.paths import StudyPaths
-from sweep.progress import PlainView, Status
-from sweep.running import sweep
-from sweep.storage import make_engine
-from tests.fake_driver import FakeTrials
-from tests.home import Home
-from trainer.spec import Event, Finished, Measurement, Started, Stepped, Stopped, VerdictWanted
+from sweep.report.view import PlainView, Status
+from sweep.run_study import sweep
+from sweep.storage import tables as t
+from sweep.storage.engine import make_engine
+from sweep.storage.paths import StudyPaths
+from tests.support.fake_driver import FakeTrials
+from tests.support.home import Home
+from trainer.contract.spec import (
+    Event,
+    Finished,
+    Measurement,
+    Started,
+    Stepped,
+    Stopped,
+    VerdictWanted,
+)
 
 BATCH_SIZE = 8
 DRIVEN = 30  # trials, by the real driver
@@ -76,7 +84,8 @@ def make_study(home: Home, num: int, num_steps: int, settings: list[str]) -> Non
     loaded = load_study(str(home.file), settings)
     engine = make_engine(storage_of(home, settings))
     distributions = {
-        name: distribution_to_json(one) for name, one in space.distributions(loaded.study).items()
+        name: distribution_to_json(one)
+        for name, one in sampling.distributions(loaded.study).items()
     }
     rng = random.Random(0)
     with engine.begin() as connection:
@@ -314,16 +323,16 @@ class EveryTick(PlainView):
 def drive(file: Path, out: Path, num: int, settings: list[str]) -> dict[str, list[float]]:
     """By what was done, of the wall and the CPU; milliseconds are medians over DRIVEN trials."""
     executor, asked = AtOnce(), list[Took]()
-    inner = asking.Asker.ask
+    inner = optuna_study.Asker.ask
 
-    def timed(self: asking.Asker, *args: Any, **named: Any) -> Any:
+    def timed(self: optuna_study.Asker, *args: Any, **named: Any) -> Any:
         start = Took.now()
         try:
             return inner(self, *args, **named)
         finally:
             asked.append(Took.now().since(start))
 
-    asking.Asker.ask = timed  # type: ignore[method-assign]
+    optuna_study.Asker.ask = timed  # type: ignore[method-assign]
     loaded = load_study(str(file), [*settings, f"run.trials={num + DRIVEN}"])
     start = Took.now()
     with contextlib.redirect_stdout(io.StringIO()):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
-from trainer.spec import Alive, Stopped
+from trainer.contract.spec import Alive, Stopped
 
 NUM_RUNS = 10
 

@@ -29,10 +29,10 @@ import numpy as np
 
 from benchmarks.trials import prepare_rows
 from predictor.types import Verdict
-from trainer.batches import Rows, Stacked
-from trainer.link import Link
-from trainer.model import best_device, load_model
-from trainer.spec import Event, ModelSpec, Started, Stepped, TrialSpec, VerdictWanted
+from trainer.contract.spec import Event, ModelSpec, Started, Stepped, TrialSpec, VerdictWanted
+from trainer.data.batches import Rows, Stacked
+from trainer.model.load import best_device, load_model
+from trainer.training.link import Link
 
 MICRO_BATCH = 8
 LOADING = threading.Lock()  # the library loads one model at a time
@@ -99,8 +99,8 @@ class TurnLink(Link):
 
 
 def train_ours(spec: TrialSpec, turns: Turns, who: int) -> None:
-    from trainer.team import Team
-    from trainer.trial import Trial
+    from trainer.training.team import Team
+    from trainer.training.trial import Trial
 
     with LOADING:
         trial = Trial(spec, TurnLink(turns, who), Team())

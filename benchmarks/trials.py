@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Verdict
-from trainer.spec import (
+from trainer.contract.spec import (
     DataSpec,
     Event,
     Failed,

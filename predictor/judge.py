@@ -29,7 +29,7 @@ def judge(
 
     `cohort` is every trial seen so far, with or without this one, in any order. The kind is "rank"
     where a probability could be stated, "none" where none could be. `prior`: the paper's where None
-    (predictor.history makes one of past studies).
+    (predictor.recorded.history makes one of past studies).
     """
     if not settings.enabled:
         return Verdict(action="continue", kind="none", reason="pruning is off in this study")

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR
 from sweep.edge import check_folder, fault
 from sweep.faults import PreparationFailed
-from sweep.outcome import EXIT_ERROR, EXIT_USER_ERROR
-from trainer.signals import Interrupted, Signals
-from trainer.sockets import use_short_socket_folder
-from trainer.spec import UserError
-from trainer.streams import print_json, safe_streams
+from trainer.contract.signals import Interrupted, Signals
+from trainer.contract.sockets import use_short_socket_folder
+from trainer.contract.spec import UserError
+from trainer.contract.streams import print_json, safe_streams
 
 app = App(
     name="sweep",
@@ -63,7 +63,7 @@ def run(
     dry_run
         Print the plan and stop.
     """
-    from sweep.running import run_study
+    from sweep.run_study import run_study
 
     named = {"run.trials": trials, "run.workers": workers, "run.storage": storage}
     overrides = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
@@ -84,7 +84,7 @@ def retry(study: str, /, *trials: int) -> int:
     trials
         The failed trials; all of them if none is named.
     """
-    from sweep.retrying import retry_trials
+    from sweep.driver.retry import retry_trials
 
     sys.stdout.write(retry_trials(study, trials) + "\n")
     return 0
@@ -109,8 +109,8 @@ def inspect(
     json_
         Print one JSON document and nothing else.
     """
-    from sweep.inspect import open_study, study_document, trial_document
-    from sweep.readable import readable
+    from sweep.report.study_report import open_study, study_document, trial_document
+    from sweep.storage.readable import readable
 
     with readable(study):
         ledger, paths = open_study(study)
@@ -121,7 +121,7 @@ def inspect(
         if json_:
             print_json(document)
             return 0
-    from sweep.display import print_study, print_trial
+    from sweep.report.print_study import print_study, print_trial
 
     with readable(study):
         if trial is None:
@@ -150,8 +150,8 @@ def recipes(
     json_
         Print one JSON document.
     """
-    from sweep.config import load_study
-    from sweep.recipe_table import recipes_document
+    from sweep.config.load import load_study
+    from sweep.report.recipes_text import recipes_document
 
     if study is None and set_:
         raise UserError("--set: overrides keys of a study; name one, as sweep recipes quickstart")
@@ -159,7 +159,7 @@ def recipes(
     if json_:
         print_json(document)
         return 0
-    from sweep.display import print_recipes
+    from sweep.report.print_study import print_recipes
 
     print_recipes(document)
     return 0
@@ -182,7 +182,7 @@ def evidence(
     json_
         Print one JSON document.
     """
-    from sweep.evidence import show_evidence
+    from sweep.analysis.evidence import show_evidence
 
     return show_evidence(_some(studies), max_runs, as_json=json_)
 
@@ -246,7 +246,7 @@ def replay(
     json_
         Print one JSON document.
     """
-    from sweep.replaying import show_replay
+    from sweep.analysis.replay import show_replay
 
     named = {
         "window": window,
@@ -308,7 +308,7 @@ def tune(
     json_
         Print one JSON document.
     """
-    from sweep.tuning import show_tuning
+    from sweep.analysis.tune import show_tuning
 
     return show_tuning(
         _some(studies),
@@ -342,7 +342,7 @@ def export(
     json_
         Print one JSON document: the files, and the runs of each group.
     """
-    from sweep.exporting import export_studies
+    from sweep.analysis.export import export_studies
 
     return export_studies(_some(studies), to, as_json=json_)
 
@@ -356,7 +356,7 @@ def _some(studies: tuple[str, ...]) -> tuple[str, ...]:
 @app.command
 def studies() -> int:
     """List the shipped studies."""
-    from sweep.config import shipped_studies
+    from sweep.config.load import shipped_studies
 
     listed = shipped_studies()
     width = max(len(name) for name, _ in listed)
@@ -366,7 +366,7 @@ def studies() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: of a run as sweep/outcome.py says; else 0, 1, 2 or 128 + the signal.
+    """The exit code: of a run as account/outcome.py says; else 0, 1, 2 or 128 + the signal.
 
     What the terminal, a pipe or a disk does to the output changes nothing of what a study does: of
     `sweep run` the exit code is the study's, of all others 1 where their output was lost.

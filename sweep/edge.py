@@ -6,7 +6,7 @@ import os
 import traceback
 from pathlib import Path
 
-from trainer.spec import UserError
+from trainer.contract.spec import UserError
 
 
 def check_folder() -> None:

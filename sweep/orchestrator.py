@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 from predictor.guards import is_not_finite
 from predictor.judge import guard
 from predictor.types import Verdict
-from sweep.book import Book
+from sweep.account.outcome import Outcome
+from sweep.account.outlook import BEGINNING, last_said
+from sweep.account.replicates import original_of
+from sweep.driver.ending import refresh_card
+from sweep.driver.leaving import Trouble, leave, trouble_behind, trouble_of
+from sweep.driver.sampling import searched
+from sweep.driver.status import study_status
+from sweep.driver.study_state import Book
+from sweep.driver.trial import SETTLED, State, Trial
 from sweep.executors import Executor, Job, Slot
 from sweep.formats import parameters
-from sweep.leaving import Trouble, leave, trouble_behind, trouble_of
-from sweep.outcome import Outcome
-from sweep.progress import View
-from sweep.repeats import original_of
-from sweep.reporting import refresh_card
-from sweep.space import searched
-from sweep.status import study_status
-from sweep.stopping import BEGINNING, last_said
-from sweep.trial import SETTLED, State, Trial
-from trainer.signals import TOGETHER_S
-from trainer.spec import (
+from sweep.report.view import View
+from trainer.contract.signals import TOGETHER_S
+from trainer.contract.spec import (
     TRIAL_ENTRY,
     Alive,
     Checkpointed,

@@ -10,20 +10,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sweep.config import LoadedStudy
+from sweep.account.outcome import EXIT_OUTSIDE, Outcome, StudyState, exit_code
+from sweep.config.load import LoadedStudy
+from sweep.driver.ending import refresh_card, report, say_outside
+from sweep.driver.leaving import Trouble, detail
+from sweep.driver.open_study import opened
 from sweep.executors import Executor, Slot
 from sweep.formats import duration
-from sweep.leaving import Trouble, detail
-from sweep.opening import opened
 from sweep.orchestrator import Driver
-from sweep.outcome import EXIT_OUTSIDE, Outcome, StudyState, exit_code
-from sweep.paths import StudyPaths
-from sweep.progress import View
-from sweep.reporting import refresh_card, report, say_outside
-from sweep.storage import sqlite_file
-from sweep.unwritten import Unwritten
-from trainer.outside import Cause, OutsideError, cause_of, described, is_there, trouble_in
-from trainer.signals import Signals
+from sweep.report.view import View
+from sweep.storage.engine import sqlite_file
+from sweep.storage.paths import StudyPaths
+from sweep.storage.unwritten import Unwritten
+from trainer.contract.outside import Cause, OutsideError, cause_of, described, is_there, trouble_in
+from trainer.contract.signals import Signals
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # between two sessions, while none gets anything done
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from predictor.types import Verdict
-from tests.fake_driver import FakeTrials
-from tests.home import Home
-from trainer.spec import VerdictWanted
+from tests.support.fake_driver import FakeTrials
+from tests.support.home import Home
+from trainer.contract.spec import VerdictWanted
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def data_dir(
     tiny_model: Path, sums: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The sums, prepared for the tiny model."""
-    from trainer.spec import DataSpec, ModelSpec, Prepared, PrepareSpec
+    from trainer.contract.spec import DataSpec, ModelSpec, Prepared, PrepareSpec
     from trainer.worker import run_prepare
 
     out_dir = tmp_path_factory.mktemp("prepared")
@@ -152,7 +152,7 @@ def converse(
 @pytest.fixture(scope="session")
 def forked() -> Any:
     """Starts processes as the executor does, from a server that has imported what trials use."""
-    from trainer.spec import PRELOAD
+    from trainer.contract.spec import PRELOAD
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOAD))

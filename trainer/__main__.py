@@ -1,8 +1,8 @@
-"""See trainer/alone.py."""
+"""See trainer/standalone.py."""
 
 import sys
 
-from trainer.alone import main
+from trainer.standalone import main
 
 if __name__ == "__main__":
     sys.exit(main())

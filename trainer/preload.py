@@ -7,7 +7,7 @@ device contexts do not survive a fork.
 # ruff: noqa: F401
 from __future__ import annotations
 
-import trainer.environment  # isort: split
+import trainer.contract.environment  # isort: split
 
 import accelerate
 import datasets
@@ -22,4 +22,4 @@ import trl.trainer.sft_trainer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import trainer.prepare
-import trainer.trial
+import trainer.training.trial

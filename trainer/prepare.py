@@ -5,7 +5,7 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
 
     version, base, max_length
     model              {"files": {name: size and hash}, "digest", "revision": a Hub id's commit or
-                        null}; see trainer/fingerprint.py
+                        null}; see trainer/contract/fingerprint.py
     num_params         tied weights counted once
     num_adapter        parameters of LoRA's adapter, 0 without one; they grow with its rank
     num_saved          of the modules that LoRA trains in full beside it (lora.modules_to_save)
@@ -49,21 +49,28 @@ import datasets.config
 import psutil
 import torch
 
-from trainer.columns import CHATS, format_of
-from trainer.data import Maker, Notebook, Tables, choice_table, source_names, text_table
-from trainer.ends import ends_of_base, trained_ends
-from trainer.files import write_json
-from trainer.fingerprint import file_sha256, model_facts
-from trainer.link import Link
-from trainer.measure import load_scored, measure
-from trainer.model import CheckedModel, best_device, check_model, load_model
-from trainer.notes import Notes
-from trainer.render import check_formats, check_template, question_shape
-from trainer.rows import Source, read_source
-from trainer.spec import Alive, Prepared, PrepareSpec, UserError, is_template_file
-from trainer.store import TOKENIZER, VERSION
-from trainer.tables import ChoiceTable, TextTable
-from trainer.template import read_template
+from trainer.contract.files import write_json
+from trainer.contract.fingerprint import file_sha256, model_facts
+from trainer.contract.spec import Alive, Prepared, PrepareSpec, UserError, is_template_file
+from trainer.data.columns import CHATS, format_of
+from trainer.data.ends import ends_of_base, trained_ends
+from trainer.data.notes import Notes
+from trainer.data.render import check_formats, check_template, question_shape
+from trainer.data.rows import Source, read_source
+from trainer.data.sources import (
+    Maker,
+    Notebook,
+    Tables,
+    choice_table,
+    source_names,
+    text_table,
+)
+from trainer.data.store import TOKENIZER, VERSION
+from trainer.data.tables import ChoiceTable, TextTable
+from trainer.data.template import read_template
+from trainer.model.load import CheckedModel, best_device, check_model, load_model
+from trainer.training.link import Link
+from trainer.training.measure import load_scored, measure
 
 GIB = 2**30
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import trainer.environment  # noqa: F401
-from trainer.checks import check_spec
-from trainer.launch import launch
-from trainer.link import DriverGone, DriverLink, TeamLink
-from trainer.outside import OutsideError, cause_of
-from trainer.spec import Failed, PrepareSpec, TrialSpec, UserError
+import trainer.contract.environment  # noqa: F401
+from trainer.contract.checks import check_spec
+from trainer.contract.outside import OutsideError, cause_of
+from trainer.contract.spec import Failed, PrepareSpec, TrialSpec, UserError
+from trainer.training.launch import launch
+from trainer.training.link import DriverGone, DriverLink, TeamLink
 
 MESSAGE_CHARS, TRACEBACK_CHARS = 2_000, 30_000  # a compiler's complaints can be megabytes
 
@@ -52,8 +52,8 @@ def _there(*folders: str) -> list[Path]:
 
 
 def _train_alone(spec: TrialSpec, channel: Connection) -> None:
-    from trainer.team import Team
-    from trainer.trial import train_trial
+    from trainer.training.team import Team
+    from trainer.training.trial import train_trial
 
     _quieten(spec.num_threads)
     train_trial(spec, DriverLink(channel), Team())
@@ -68,12 +68,12 @@ def _attempt_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> 
 
 def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Failed | None:
     """Launched again, from its newest checkpoint, for as long as smaller micro-batches may help."""
-    from trainer.fit import FitMemory
+    from trainer.model.fit import FitMemory
 
     def run_rank(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
         def work() -> None:
-            from trainer.team import join
-            from trainer.trial import train_trial
+            from trainer.training.team import join
+            from trainer.training.trial import train_trial
 
             _quieten(spec.num_threads)
             team = join(rank, size, meeting)
@@ -129,7 +129,7 @@ def _quieten(num_threads: int) -> None:
 
 def describe_failure(error: Exception, *folders: Path) -> Failed:
     """Sort an exception by what can be done about it."""
-    from trainer.fit import is_out_of_memory
+    from trainer.model.fit import is_out_of_memory
 
     message = " ".join(str(error).split()) or type(error).__name__
     cause = cause_of(error, *folders)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predictor.types import Verdict
-from trainer.spec import Event, Failed, Stop
+from trainer.contract.spec import Event, Failed, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`entry` is "module:function", called as `function(spec, channel)`; see trainer/spec.py."""
+    """`entry` is "module:function", called as `function(spec, channel)`; see `trainer.contract`."""
 
     key: Hashable
     entry: str

@@ -17,10 +17,10 @@ from typing import Any
 
 from predictor.types import Verdict
 from sweep.executors import Job, Slot
-from trainer.outside import Cause, cause_of
-from trainer.process import Child, NotStarted, settle_in, start, start_server
-from trainer.spec import LAST, PRELOAD, Event, Failed, Stop
-from trainer.streams import make_streams_safe
+from trainer.contract.outside import Cause, cause_of
+from trainer.contract.process import Child, NotStarted, settle_in, start, start_server
+from trainer.contract.spec import LAST, PRELOAD, Event, Failed, Stop
+from trainer.contract.streams import make_streams_safe
 
 
 @dataclass(slots=True)

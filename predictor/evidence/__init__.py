@@ -1,0 +1,1 @@
+"""What the early dynamics of finished runs were worth."""

@@ -1,0 +1,107 @@
+"""Correlations of several studies as one, with how far the studies differ, and in a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from predictor.distributions import student_quantile, two_sided_p
+from predictor.evidence.correlations import Correlation, holm_adjusted
+from predictor.evidence.evidence import StudyEvidence
+from predictor.evidence.verdicts import ALPHA, NOUNS, capital
+
+LEAST_STUDIES = 3
+_MOST = 0.999  # correlations are held below, for Fisher's z
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """One signal's correlation over studies, on Fisher's scale."""
+
+    name: str
+    rho: float
+    low: float
+    high: float
+    num_studies: int
+    num_runs: int
+    num_positive: int  # studies whose own rho is above 0
+    tau: float  # sd of the studies' own correlations beyond chance, on Fisher's scale
+    p_value: float  # of no correlation on average; below 0.05 where the interval excludes 0
+    holm: float  # after Holm's correction over all that are pooled
+
+
+def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False) -> Pooled | None:
+    """The studies' mean correlation with its 95 % interval; None of fewer than three with one.
+
+    DerSimonian and Laird, Controlled Clinical Trials 7, 1986: each weighs one over its variance
+    (half its interval over 1.96, squared) plus the variance between studies beyond chance. The
+    interval is Hartung and Knapp's (Statistics in Medicine 20, 2001), Student's t with one degree
+    of freedom less than there are studies, and never narrower than the normal one.
+    """
+    found: list[Correlation] = []
+    for study in studies:
+        signal = next(signal for signal in study.signals if signal.name == name)
+        one = signal.given_config if given_config else signal.alone
+        if one is not None and math.isfinite(one.half_width):
+            found.append(one)
+    if len(found) < LEAST_STUDIES:
+        return None
+    z = np.arctanh(np.clip([one.rho for one in found], -_MOST, _MOST))
+    low, high = np.array([one.low for one in found]), np.array([one.high for one in found])
+    near = 1 - 1e-12
+    width = np.arctanh(np.clip(high, -near, near)) - np.arctanh(np.clip(low, -near, near))
+    variance = np.maximum(width / 2 / 1.96, 1e-3) ** 2
+    fixed = 1 / variance
+    spread = float(fixed @ (z - fixed @ z / fixed.sum()) ** 2)
+    excess = spread - (len(found) - 1)
+    tau2 = max(0.0, excess / float(fixed.sum() - (fixed**2).sum() / fixed.sum()))
+    share = 1 / (variance + tau2)
+    mean = float(share @ z / share.sum())
+    dof = len(found) - 1
+    scale = max(1.0, float(share @ (z - mean) ** 2) / dof) ** 0.5
+    sd = scale / float(share.sum()) ** 0.5
+    half = student_quantile(0.975, dof) * sd
+    p_value = two_sided_p(mean / sd, dof)
+    return Pooled(
+        name,
+        math.tanh(mean),
+        math.tanh(mean - half),
+        math.tanh(mean + half),
+        len(found),
+        sum(one.num_runs for one in found),
+        sum(one.rho > 0 for one in found),
+        tau2**0.5,
+        p_value,
+        p_value,
+    )
+
+
+def adjusted(pooled: Sequence[Pooled]) -> list[Pooled]:
+    """Holm's correction over all of them."""
+    p_values = holm_adjusted({place: one.p_value for place, one in enumerate(pooled)})
+    return [replace(one, holm=p_values[place]) for place, one in enumerate(pooled)]
+
+
+def pooled_statement(pooled: Pooled, given: str = "") -> str:
+    """One sentence on a signal over several studies; `given`: "once ... is known", say."""
+    noun, known = NOUNS[pooled.name], f" {given}" if given else ""
+    agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
+    sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
+    numbers = (
+        f"rho {pooled.rho:+.2f}, 95 % {pooled.low:+.2f} to {pooled.high:+.2f}, "
+        f"{pooled.num_runs} runs in {pooled.num_studies} studies, "
+        f"{sign} in {agree} of them"
+    )
+    if pooled.low <= 0 <= pooled.high:
+        return f"No common sign over the studies: {noun}{known} ({numbers})."
+    word = "higher" if pooled.rho > 0 else "lower"
+    text = f"{word} {noun} goes with a better score over the studies{known} ({numbers})"
+    if pooled.holm < ALPHA:
+        return f"{capital(text)}."
+    return (
+        f"Only a hint that {text}: with as many correlations looked at, chance gives one as strong "
+        "too often."
+    )

@@ -1,0 +1,1 @@
+"""Recorded sweeps: read from tables, held in memory, and what they say as a prior."""

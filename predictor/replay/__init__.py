@@ -1,0 +1,1 @@
+"""What policies would have done on recorded sweeps, and what that costs."""

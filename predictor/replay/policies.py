@@ -1,0 +1,233 @@
+"""Policies to replay: our own, and rivals that need no library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.features import tabulate
+from predictor.judge import judge
+from predictor.model import OURS, SIGNALS, regress
+from predictor.prior import Prior
+from predictor.rank import rank_rule
+from predictor.recorded.runs import RecordedStudy
+from predictor.regression import Family
+from predictor.replay.replay import GO_ON, Answer, Policy, Session
+from predictor.replay.sessions import FirstRuns, Looks, Rule, Scouts
+from predictor.target import scale_of
+from predictor.types import CohortTrial, Settings
+
+Floats = NDArray[np.float64]
+
+NO_DIRECTION = Prior(0.0)
+
+# All signals, the configuration averaged over how far to trust it, no inflation.
+MODEL_M = Family(
+    signal_sets=(frozenset(SIGNALS),),
+    set_weights=(1.0,),
+    config_scales=(4.0, 1.0, 0.25, 0.001),
+    point_scales=(10.0, 1.0),
+    noise_b0=(0.3,),
+    inflate=False,
+)
+CONFIG_ONLY = replace(OURS, signal_sets=(frozenset(),), set_weights=(1.0,))
+EARLY_EVAL_ONLY = replace(
+    OURS,
+    signal_sets=(frozenset({"early_eval"}),),
+    set_weights=(1.0,),
+    config_scales=(0.0,),
+    config_weights=(),
+    point_scales=(0.0,),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where the one look is."""
+
+    share: float | None = None  # of the smallest horizon; None: as recorded, or 0.1
+    min_steps: int | None = None  # of the largest batch; None: as recorded, or 8
+
+    def close(self, study: RecordedStudy) -> float:
+        """The position. Not given, it is where the early evaluations were taken."""
+        if self.share is None and self.min_steps is None and study.recorded_window is not None:
+            return study.recorded_window
+        share = 0.1 if self.share is None else self.share
+        return study.window_at(share, 8 if self.min_steps is None else self.min_steps)
+
+    def to_json(self) -> dict[str, Any]:
+        if self.share is None and self.min_steps is None:
+            return {"window": "as recorded, or 0.1"}
+        named = {"window": self.share, "min_steps": self.min_steps}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class OneLook:
+    """One look at each run, where the early window closes."""
+
+    name: str
+    rule: Rule
+    window: Window = Window()
+    shown: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the rule's settings
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**self.window.to_json(), **self.shown}
+
+    def begin(self, study: RecordedStudy, seed: int) -> Session:
+        return Looks(study, self.window.close(study), self.rule, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Fewer:
+    """A share of the runs, drawn at random, to their end; the others are never started."""
+
+    share: float
+
+    @property
+    def name(self) -> str:
+        return "keep all" if self.share == 1 else f"random {100 * self.share:.0f} %"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"share": self.share}
+
+    def begin(self, study: RecordedStudy, seed: int) -> Session:
+        return FirstRuns(max(1, round(self.share * len(study.runs))))
+
+
+@dataclass(frozen=True, slots=True)
+class TopByEarlyEval:
+    """Every run to its window, then those of the lowest early evaluations to their end, one after
+    the other: it takes checkpoints."""
+
+    num_kept: int
+    window: Window = Window()
+
+    @property
+    def name(self) -> str:
+        return f"top {self.num_kept} by early eval"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**self.window.to_json(), "top": self.num_kept}
+
+    def begin(self, study: RecordedStudy, seed: int) -> Session:
+        return Scouts(study, self.window.close(study), self.num_kept)
+
+
+def ours(
+    settings: Settings,
+    window: Window = Window(),
+    name: str = "sft-sweep",
+) -> OneLook:
+    """`judge` itself. The audits' coins are those of the order's seed."""
+    shown = asdict(settings)
+    for other in ("enabled", "guards", "seed"):
+        del shown[other]
+    return OneLook(name, Judge(settings), window, shown)
+
+
+def rivals(window: Window = Window()) -> list[Policy]:
+    """Those that need no library, cheapest look first."""
+    settings = Settings(audit=0.0)
+    learned = {name: getattr(settings, name) for name in ("risk", "min_gain", "startup")}
+    return [
+        Fewer(1.0),
+        *(Fewer(share) for share in (0.75, 0.5, 0.25)),
+        *(TopByEarlyEval(top, window) for top in (3, 5)),
+        OneLook("configuration only", Control(CONFIG_ONLY, settings), window, learned),
+        OneLook("early eval only", Control(EARLY_EVAL_ONLY, settings), window, learned),
+        OneLook("model M", ModelM(), window, learned),
+        OneLook("paper's sign", PaperSign(), window, {"startup": 5}),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    settings: Settings
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        verdict = judge(trial, seen, replace(self.settings, seed=seed))
+        action = "stop" if verdict.action == "prune" else "go on"
+        return Answer(action, verdict.probability, verdict.evidence.get("before"), verdict.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Our own rule with fewer models: what the others add is what they are worth."""
+
+    family: Family
+    settings: Settings
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        verdict = rank_rule(trial, seen, self.settings, NO_DIRECTION, self.family)
+        action = "stop" if verdict.action == "prune" else "go on"
+        return Answer(action, verdict.probability, verdict.evidence.get("before"))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelM:
+    """Model M of the feasibility study: it prunes where P < risk, and asks for nothing else.
+
+    Its target is u = (log y - best) / (median - best), and 1 + log u above 1.
+    """
+
+    risk: float = 0.1
+    min_gain: float = 0.05
+    startup: int = 3
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        cohort = [trial, *seen]
+        finished = [i for i, t in enumerate(cohort) if i and t.is_finished]
+        objectives = np.array([cohort[i].objective for i in finished], dtype=np.float64)
+        targets = self._targets(objectives) if len(finished) >= self.startup else None
+        if targets is None:
+            return GO_ON
+        table = tabulate(cohort, self.startup)
+        found = regress(table, finished, targets, NO_DIRECTION, MODEL_M)[1]
+        p = found.below(-self.min_gain)
+        return Answer("stop" if p < self.risk else "go on", p)
+
+    def _targets(self, objectives: Floats) -> Floats | None:
+        """Of the finished runs; None for ties."""
+        values = np.log(objectives) if (objectives > 0).all() else objectives
+        scale = scale_of([float(y) for y in values])
+        if scale is None:
+            return None
+        u = (values - scale.best) / scale.spread
+        return np.where(u < 1, u, 1 + np.log(np.maximum(u, 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSign:
+    """The paper's direction, its sign hard-coded: low norm and HIGH loss are good.
+
+    Once `startup` runs are finished it prunes whatever is in the worse half of all seen, by the
+    rank of the norm less the rank of the loss. Source: Pareja et al., arXiv 2412.13337.
+    """
+
+    startup: int = 5
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        if sum(t.is_finished for t in seen) < self.startup:
+            return GO_ON
+        windows = [t.window for t in (trial, *seen) if t.window is not None]
+        norms = _ranks([w.grad_norm for w in windows])
+        losses = _ranks([w.loss for w in windows])
+        scores = norms - losses
+        return Answer("stop" if scores[0] > np.median(scores) else "go on")
+
+
+def _ranks(values: Sequence[float | None]) -> Floats:
+    """Ranks from 1, of ties their mean, as scipy.stats.rankdata; what is missing comes last."""
+    column = np.array([math.inf if v is None or math.isnan(v) else v for v in values])
+    ordered = np.sort(column)
+    num_below = np.searchsorted(ordered, column, side="left")
+    return (num_below + 1 + np.searchsorted(ordered, column, side="right")) / 2

@@ -1,0 +1,138 @@
+"""How policies follow a replay: which runs they start, where they look, and what they have seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from predictor.recorded.runs import RecordedStudy
+from predictor.replay.replay import GO_ON, WAIT, Answer
+from predictor.types import CohortTrial
+
+
+class Rule(Protocol):
+    """Decides at the window: `trial` has no objective yet; `seen` are all others with a window."""
+
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer: ...
+
+
+class FirstRuns:
+    """A session without a look."""
+
+    def __init__(self, num_runs: int) -> None:
+        self.num_left = num_runs
+
+    def start(self, run: int) -> Sequence[float]:
+        self.num_left -= 1
+        return ()
+
+    def look(self, run: int, position: float) -> Answer:
+        return GO_ON
+
+    def end(self, run: int) -> None:
+        pass
+
+    def wants_more(self) -> bool:
+        return self.num_left > 0
+
+    def resume(self, waiting: Sequence[int]) -> int | None:
+        return None
+
+
+class Looks:
+    """A session with one look, which sees what has happened by then and no more."""
+
+    def __init__(self, study: RecordedStudy, close: float, rule: Rule, seed: int) -> None:
+        self.rule, self.seed = rule, seed
+        self.trials = _trials_of(_Same(study), close)
+        self.closes = closing_positions(study, close)
+        self.seen: dict[int, CohortTrial] = {}
+
+    def start(self, run: int) -> Sequence[float]:
+        return () if self.trials[run].window is None else (self.closes[run],)
+
+    def look(self, run: int, position: float) -> Answer:
+        trial = replace(self.trials[run], objective=None)
+        answer = self.rule(trial, list(self.seen.values()), self.seed)
+        missed = answer.probability or 0.0 if answer.action == "stop" else 0.0
+        self.seen[run] = replace(trial, expected_miss=missed)
+        return answer
+
+    def end(self, run: int) -> None:
+        if run in self.seen:
+            self.seen[run] = replace(self.seen[run], objective=self.trials[run].objective)
+
+    def wants_more(self) -> bool:
+        return True
+
+    def resume(self, waiting: Sequence[int]) -> int | None:
+        return None
+
+
+class Scouts:
+    """A session in which every run waits at its window, until all are there."""
+
+    def __init__(self, study: RecordedStudy, close: float, num_kept: int) -> None:
+        windows = [trial.window for trial in _trials_of(_Same(study), close)]
+        evals = [math.inf if w is None or w.early_eval is None else w.early_eval for w in windows]
+        self.early_evals = [math.inf if math.isnan(value) else value for value in evals]
+        self.closes = closing_positions(study, close)
+        self.on_their_way = set(range(len(study.runs)))
+        self.num_left = num_kept
+
+    def start(self, run: int) -> Sequence[float]:
+        return (self.closes[run],)
+
+    def look(self, run: int, position: float) -> Answer:
+        self.on_their_way.discard(run)
+        return WAIT
+
+    def end(self, run: int) -> None:
+        self.on_their_way.discard(run)
+
+    def wants_more(self) -> bool:
+        return True
+
+    def resume(self, waiting: Sequence[int]) -> int | None:
+        if self.on_their_way or self.num_left == 0:
+            return None
+        self.num_left -= 1
+        return min(waiting, key=lambda run: self.early_evals[run])
+
+
+class _Same:
+    """A study as a key: it is equal to itself alone."""
+
+    __slots__ = ("study",)
+
+    def __init__(self, study: RecordedStudy) -> None:
+        self.study = study
+
+    def __hash__(self) -> int:
+        return id(self.study)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.study is self.study
+
+
+@lru_cache(maxsize=16)
+def _trials_of(same: _Same, close: float) -> tuple[CohortTrial, ...]:
+    """As the study's `trials`, found once for all policies that look at this window."""
+    return tuple(same.study.trials(close))
+
+
+def closing_positions(study: RecordedStudy, close: float) -> list[float]:
+    """Of each run the position after the step that closes the window."""
+    if not study.knows_batches:
+        return [close] * len(study.runs)
+    positions: list[float] = []
+    for run in study.runs:
+        after = int(np.searchsorted(run.curve.position, close))
+        reaches = after < len(run.curve.position)
+        positions.append(float(run.curve.position[after]) if reaches else run.horizon)
+    return positions

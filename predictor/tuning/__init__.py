@@ -1,0 +1,1 @@
+"""The search for thresholds worth using, by replay."""

@@ -1,0 +1,1 @@
+"""Pure functions of stored rows: compute, audits, replicates, outlook, outcome."""

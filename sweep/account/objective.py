@@ -1,0 +1,36 @@
+"""A trial's objective as the predictor reads it: turned so that lower is better."""
+
+from __future__ import annotations
+
+import math
+
+from sweep.storage.ledger import TrialRow
+from sweep.storage.states import State
+from trainer.contract.spec import HIGHER_IS_BETTER
+
+
+def phase_of(row: TrialRow) -> int | None:
+    """The phase of the data that the window closed in: 0 for all together, and where the storage
+    does not say. None without a window."""
+    return None if row.window is None else row.window.get("phase", 0)
+
+
+def objective_of(row: TrialRow, metric: str) -> float | None:
+    """The objective turned so that lower is better. None of one that is not completed, and where
+    the storage has lost what was measured: nothing is learned from that trial."""
+    measured = (row.measurements or {}).get(metric)
+    if row.state != State.COMPLETED or row.objective is None or measured is None:
+        return None
+    return minimized(metric, row.objective, measured["num"])
+
+
+def ended_with(row: TrialRow, metric: str) -> float | None:
+    """As `objective_of`; None where it is not finite either."""
+    objective = objective_of(row, metric)
+    return objective if objective is not None and math.isfinite(objective) else None
+
+
+def minimized(metric: str, value: float, num: int) -> float:
+    """A metric turned so that lower is better, and never 0: an accuracy becomes its error rate,
+    half a question up."""
+    return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value

@@ -1,0 +1,60 @@
+"""How a run of a study ends, where that leaves the study, and the exit codes for both."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection
+from enum import StrEnum
+
+from trainer.contract.signals import exit_code as after_signal
+
+
+class Outcome(StrEnum):
+    """Why a driver stopped; DONE: nothing was left to do."""
+
+    DONE = "done"
+    STOPPED = "further trials are unlikely to help"
+    EXHAUSTED = "every configuration of the space has been tried"
+    INTERRUPTED = "interrupted"
+    OUT_OF_TIME = "run.max_hours is over"
+    OUTSIDE = "a cause outside"  # a full disk, a storage or a folder that is gone
+
+
+class StudyState(StrEnum):
+    """Where a study stands, whoever ran it last. `sweep inspect --json` has it as `state`."""
+
+    UNFINISHED = "unfinished"
+    DONE = "done"  # every trial settled, at least one completed, none failed
+    NONE_COMPLETED = "no completed trial"
+    SOME_FAILED = "some trials failed"
+
+
+FINISHED = frozenset({Outcome.DONE, Outcome.STOPPED, Outcome.EXHAUSTED})
+EXIT_ERROR = 1  # of the program, or of the preparation
+EXIT_USER_ERROR = 2
+EXIT_OUTSIDE = os.EX_TEMPFAIL  # 75: the same command goes on
+_EXIT_CODES = {
+    StudyState.DONE: 0,
+    StudyState.NONE_COMPLETED: 3,
+    StudyState.SOME_FAILED: 4,
+    StudyState.UNFINISHED: EXIT_OUTSIDE,
+}
+
+
+def study_state(states: Collection[str], *, is_finished: bool) -> StudyState:
+    """Of the states of all trials, repeats too; `is_finished`: none is left to be run."""
+    if not is_finished:
+        return StudyState.UNFINISHED
+    if "completed" not in states:
+        return StudyState.NONE_COMPLETED
+    return StudyState.SOME_FAILED if "failed" in states else StudyState.DONE
+
+
+def exit_code(outcome: Outcome, state: StudyState, signal_number: int = signal.SIGINT) -> int:
+    """Of `sweep run`. `signal_number` counts where it was interrupted."""
+    if outcome is Outcome.INTERRUPTED:
+        return after_signal(signal_number)
+    if outcome in FINISHED or outcome is Outcome.OUT_OF_TIME:
+        return _EXIT_CODES[state]
+    return EXIT_OUTSIDE

@@ -1,0 +1,164 @@
+"""`run.confirm`: the best configurations again with other seeds, before a best is named.
+
+A repeat is a trial of its own in the ledger. Its number says what it repeats: 20004 is trial 4
+again with its second further seed. Optuna is told nothing of it, it is in no cohort, and only a
+loss that is not finite ends it early.
+
+The run that is repeated was picked for its value, so that value is too good on average. What is
+shown of a configuration is the mean of its new seeds alone; which configuration wins is decided by
+the mean of all its seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from sweep.config.limits import STRIDE
+from sweep.storage.ledger import TrialRow
+from sweep.storage.states import SETTLED
+from trainer.contract.spec import HIGHER_IS_BETTER
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """As run.confirm in the study file."""
+
+    top: int = 0  # configurations; 0: none are repeated
+    seeds: int = 2  # further ones each
+
+    @staticmethod
+    def of(document: Mapping[str, Any]) -> Plan:
+        return Plan(**document.get("run", {}).get("confirm", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A configuration over its seeds."""
+
+    original: int
+    first: float  # the original run's value, by which it was picked
+    values: tuple[float, ...]  # of its completed repeats, by seed
+    is_sound: bool  # no run of it was ended as not finite
+    best_run: TrialRow
+
+    @property
+    def mean(self) -> float:
+        """The estimate: of the new seeds alone. Without any, the value that it was picked by."""
+        return fmean(self.values) if self.values else self.first
+
+    @property
+    def mean_of_all(self) -> float:
+        """What is ranked by. Optimistic by the original, and so no estimate."""
+        return fmean((self.first, *self.values))
+
+    @property
+    def sd(self) -> float | None:
+        """Of the new seeds, the sample's, with n - 1; None of fewer than two."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    def place(self, sign: int) -> tuple[bool, bool, float, int]:
+        """What is sorted by; `sign` -1 where higher is better. One seed alone confirms nothing."""
+        return not self.is_sound, not self.values, sign * self.mean_of_all, self.original
+
+
+def original_of(number: int) -> int:
+    return number % STRIDE
+
+
+def seed_index(number: int) -> int:
+    """0 of an original; else which further seed it is, from 1."""
+    return number // STRIDE
+
+
+def is_repeat(number: int) -> bool:
+    return number >= STRIDE
+
+
+def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
+    """Completed with a finite objective; the earliest of equals first."""
+    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    completed = [
+        (sign * row.objective, row.number, row)
+        for row in rows
+        if row.state == "completed" and row.objective is not None and math.isfinite(row.objective)
+    ]
+    return [row for *_, row in sorted(completed, key=lambda one: one[:2])]
+
+
+def top_rows(rows: Iterable[TrialRow], metric: str, plan: Plan) -> list[TrialRow]:
+    """The originals to be repeated."""
+    originals = [row for row in rows if not is_repeat(row.number)]
+    return best_first(originals, metric)[: plan.top]
+
+
+def wanted_numbers(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[int]:
+    """The repeats to be made, the first seed of all before the second of any."""
+    numbers = [row.number for row in top_rows(rows, metric, plan)]
+    return [STRIDE * i + number for i in range(1, plan.seeds + 1) for number in numbers]
+
+
+def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated]:
+    """The configurations to be confirmed over the seeds that there are, the best mean of all seeds
+    first; last those that were ended as not finite with some seed, before them those of a single
+    seed."""
+    found: list[Repeated] = []
+    for original in top_rows(rows, metric, plan):
+        runs = [
+            row
+            for row in rows
+            if original_of(row.number) == original.number and seed_index(row.number) <= plan.seeds
+        ]
+        completed = best_first(runs, metric)
+        by_seed = sorted(completed, key=lambda row: row.number)
+        first, *values = (row.objective for row in by_seed if row.objective is not None)
+        is_sound = all(row.state != "pruned" for row in runs)
+        found.append(Repeated(original.number, first, tuple(values), is_sound, completed[0]))
+    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    return sorted(found, key=lambda one: one.place(sign))
+
+
+def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated] | None:
+    """None before every repeat is settled, or where none are asked for."""
+    states = {row.number: row.state for row in rows}
+    wanted = wanted_numbers(rows, metric, plan)
+    if not wanted or any(states.get(number) not in SETTLED for number in wanted):
+        return None
+    return repeated(rows, metric, plan)
+
+
+def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | None:
+    """The best original; once confirmed, the best single run of the best mean of all seeds."""
+    found = confirmed(rows, metric, plan)
+    if found:
+        return found[0].best_run
+    return next(iter(best_first([r for r in rows if not is_repeat(r.number)], metric)), None)
+
+
+def confirm_part(rows: Sequence[TrialRow], metric: str, plan: Plan) -> dict[str, Any]:
+    """For the study's document: JSON values. `values`, mean and sd are of new seeds; `first` is the
+    value that was picked."""
+    wanted, found = wanted_numbers(rows, metric, plan), confirmed(rows, metric, plan)
+    states = {row.number: row.state for row in rows}
+    return {
+        "top": plan.top,
+        "seeds": plan.seeds,
+        "num_settled": sum(states.get(number) in SETTLED for number in wanted),
+        "num_wanted": len(wanted),
+        "is_confirmed": found is not None,
+        "configurations": [
+            {
+                "number": one.original,
+                "first": one.first,
+                "values": list(one.values),
+                "mean": one.mean,
+                "sd": one.sd,
+                "is_sound": one.is_sound,
+                "best_run": one.best_run.number,
+            }
+            for one in repeated(rows, metric, plan)
+        ],
+    }

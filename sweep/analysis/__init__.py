@@ -1,0 +1,1 @@
+"""Recorded studies looked at: evidence, replay, tuning, export, and what they print."""

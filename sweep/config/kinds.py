@@ -1,0 +1,94 @@
+"""The kinds of single values in a study file, each with what would be right."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
+
+from sweep.config.entries import whole
+from trainer.contract.spec import is_template_file
+
+METRICS = ("eval_loss", "choice_accuracy")
+LATER_METRIC = "lm_eval:"
+MOST_LISTED = 1_000  # files, studies, module names
+MOST_AT_A_TIME = 10_000  # trials, or samples in memory
+
+
+def _auto_or_count(value: Any) -> int | Literal["auto"]:
+    number = whole(value)
+    if number == "auto" or (type(number) is int and 1 <= number <= MOST_AT_A_TIME):
+        return number
+    raise ValueError(f"must be auto or a whole number from 1 to {MOST_AT_A_TIME:,}")
+
+
+def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("must be auto, true or false")
+
+
+def _lora_targets(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list | tuple) and 0 < len(cast("list[Any]", value)) <= MOST_LISTED:
+        items = cast("list[Any]", value)
+        if all(isinstance(item, str) and item for item in items):
+            return tuple(items)
+    raise ValueError("must be all-linear or a list of module names")
+
+
+def _as_json(value: str | tuple[str, ...]) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
+
+
+def _template(value: str) -> str:
+    if value == "auto" or "{prompt}" in value or is_template_file(value):
+        return value
+    raise ValueError(
+        "must be auto, hold {prompt}, as 'Q: {prompt} A:', or be a chat template's .jinja file"
+    )
+
+
+def _metric(value: str) -> str:
+    if value in METRICS or value.startswith(LATER_METRIC):
+        return value
+    raise ValueError("allowed: " + ", ".join(METRICS))
+
+
+AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]
+LoraTargets = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_lora_targets),
+    PlainSerializer(_as_json, when_used="json"),
+]
+Metric = Annotated[str, AfterValidator(_metric)]
+Text = Annotated[str, Field(min_length=1, max_length=100_000)]
+Texts = Annotated[tuple[Text, ...], Strict(False), Field(max_length=MOST_LISTED)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value) and value.strip("."):
+        return value
+    raise ValueError("a name is made of up to 100 letters, digits and . _ -, not of dots alone")
+
+
+def _storage(value: str) -> str:
+    if value == "auto":
+        return value
+    if not re.match(r"[a-z][a-z0-9+]*://", value):
+        raise ValueError(
+            "must be auto or a database URL, as postgresql+psycopg://USER@HOST/DATABASE"
+        )
+    if value.partition("?")[0].count("@") > 1 or re.search(r"[\s'\"]", value):
+        raise ValueError("in a user or a password @ is written %40, a space %20 and a quote %27")
+    return value
+
+
+Template = Annotated[Text, AfterValidator(_template)]
+Name = Annotated[str, AfterValidator(_name)]
+Storage = Annotated[str, AfterValidator(_storage)]
+AtLeast2 = Annotated[int, BeforeValidator(whole), Field(ge=2, le=1_000)]

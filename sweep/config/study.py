@@ -1,0 +1,287 @@
+"""The study file as types: every key, its unit, its default. `sweep.config.load` reads one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, model_validator
+
+from sweep.config.entries import (
+    Above0,
+    AtLeast0,
+    Below1,
+    Count,
+    Count0,
+    Epochs,
+    Part,
+    Rank,
+    Space,
+)
+from sweep.config.kinds import (
+    AtLeast2,
+    AutoOrBool,
+    AutoOrCount,
+    LoraTargets,
+    Metric,
+    Name,
+    Share,
+    Storage,
+    Template,
+    Text,
+    Texts,
+)
+from sweep.config.limits import LARGEST_SEED
+from trainer.contract.safe_text import url_without_secrets
+
+
+class Lora(Part):
+    """The adapter, where model.tuning is lora."""
+
+    rank: Rank = 16
+    """rank of the adapter; search.space.lora_rank replaces it"""
+    alpha: Above0 = 32
+    """scale of the adapter: alpha / rank"""
+    dropout: Below1 = 0.0
+    """share of the adapter's inputs dropped in training"""
+    targets: LoraTargets = "all-linear"
+    """all-linear or a list of module names"""
+    modules_to_save: Texts | None = None
+    """modules trained in all their weights beside the adapter, as [lm_head]; null: none"""
+
+
+class Model(Part):
+    """The base model and how it is tuned."""
+
+    base: Text
+    """a local folder or a Hub id, ORG/NAME or ORG/NAME@REVISION; the commit is kept"""
+    tuning: Literal["full", "lora"] = "full"
+    """all weights, or a LoRA adapter"""
+    lora: Lora = Lora()
+    """the adapter, with tuning lora"""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """what is computed in (autocast)"""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """what the weights are held in"""
+    gradient_checkpointing: bool = False
+    """recompute activations: less memory"""
+    compile: bool = False
+    """torch.compile each block: slow to start, then faster"""
+    liger: bool = False
+    """Liger's fused kernels; needs a CUDA GPU and liger-kernel"""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = "auto"
+    """how attention is computed; flash attention needs a CUDA GPU and its package"""
+    padding_free: AutoOrBool = "auto"
+    """samples one behind the other instead of padded; auto: with flash attention"""
+    micro_batch: AutoOrCount = "auto"
+    """most samples in memory at once, in each process; auto: the most that fit"""
+    parallel: Literal["none", "ddp", "fsdp"] = "none"
+    """how the processes of a trial share it: ddp, each has the whole model; fsdp, each a part of
+    it; none: with one process"""
+    trust_remote_code: bool = False
+    """run code that comes with the model"""
+
+
+class Data(Part):
+    """Where the samples come from and how they become text."""
+
+    train: Text | None = None
+    """a file (.jsonl, .json, .csv, .parquet) or a Hub id[:split]; this or phases"""
+    eval: Text | None = None
+    """held-out samples, for eval_loss"""
+    phases: Texts = ()
+    """in place of train: a list of such sources, in their order; what becomes of it says
+    search.space.strategy"""
+    replay: Below1 = 0.0
+    """with strategy phased: share of the samples drawn from earlier phases"""
+    reset_optimizer: bool = False
+    """with strategy phased: forget AdamW's moments where a phase begins"""
+    format: Literal[
+        "auto", "choices", "messages", "sharegpt", "prompt-completion", "question-answer", "alpaca"
+    ] = "auto"
+    """how the rows are laid out; auto tells by their columns, and refuses further ones that may
+    change what these mean"""
+    template: Template = "auto"
+    """what stands before the completion, with {prompt} in it, or a chat template's .jinja file;
+    auto: the model's chat template for chats, else Question: {prompt} / Answer:"""
+    system: Text | None = None
+    """put before chats that have no system message"""
+    max_length: Annotated[Count, Field(le=10_000_000)] = 1024
+    """longest sample, in tokens; the rest is cut"""
+    loss_on: Literal["completion", "assistant", "all"] = "completion"
+    """the tokens that carry loss; assistant: every assistant turn of a chat"""
+
+    @model_validator(mode="after")
+    def _has_one_of_two(self) -> Data:
+        if (self.train is None) == (not self.phases):
+            raise ValueError(
+                "must have exactly one of train (a file or a Hub id) and phases (a list of them)"
+            )
+        return self
+
+
+class Budget(Part):
+    """What each trial is trained on: samples or epochs, one of the two."""
+
+    samples: Count | None = None
+    """samples per trial, repeats counted"""
+    epochs: Epochs | None = None
+    """times the training data, fractions allowed"""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Budget:
+        if (self.samples is None) == (self.epochs is None):
+            raise ValueError("must be exactly one of {samples: N} and {epochs: N}")
+        return self
+
+
+class Search(Part):
+    """What is tried, and who chooses."""
+
+    sampler: Literal["tpe", "random", "grid", "qmc"] = "tpe"
+    """who chooses"""
+    recipes: Annotated[tuple[Literal["lab", "tulu"], ...], Strict(False)] = ("lab", "tulu")
+    """published configurations tried first"""
+    space: Space
+    """the hyperparameters"""
+
+
+class Objective(Part):
+    """What is optimised, and what else is measured."""
+
+    metric: Metric = "eval_loss"
+    """eval_loss (nats per token) or choice_accuracy"""
+    data: Text | None = None
+    """multiple choice rows; data.eval where not given"""
+    shape: Literal["auto", "chat", "text"] = "auto"
+    """what the questions are asked in: chat, a turn of the user's and each choice as the reply;
+    text, by data.template; auto: as the rows to train on"""
+    also: Annotated[tuple[Metric, ...], Strict(False)] = ()
+    """measured as well"""
+
+
+class Pruning(Part):
+    """When a trial is stopped early."""
+
+    enabled: bool = True
+    """stop trials that do badly in their early window"""
+    window: Annotated[float, Field(gt=0, le=0.25)] = 0.1
+    """share of the smallest budget that the early window takes"""
+    min_steps: Count = 8
+    """fewest optimizer steps in the window"""
+    startup: Count = 3
+    """trials trained to the end before any is pruned by rank"""
+    risk: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """prune by rank only below this probability of beating the best trial so far"""
+    min_gain: AtLeast0 = 0.05
+    """by how much to beat it, as a share of median - best of the finished trials"""
+    max_expected_misses: AtLeast0 = 1.0
+    """most that the probabilities of all prunes by rank may add up to, audited ones left out"""
+    audit: Share = 0.1
+    """share of the prunes that go on to the end, as a check"""
+    early_eval: Count0 = 64
+    """samples of the objective evaluated at the window; 0: none"""
+    prior_strength: AtLeast0 = 1.0
+    """trials that the prior counts for: what the paper found, as a direction; 0: none"""
+    history: Texts = ()
+    """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
+    guards: bool = True
+    """stop trials whose loss diverges"""
+    stop: bool = False
+    """end the study when further trials are unlikely to help: P0 is below the risk"""
+
+
+class Confirm(Part):
+    """Repeats of the best trials with other seeds, before a best is named."""
+
+    top: Count0 = 0
+    """best trials that are trained again with other seeds before one is named; 0: none"""
+    seeds: Annotated[Count, Field(le=1_000)] = 2
+    """further seeds each"""
+
+
+class Run(Part):
+    """How much, on what, and what is kept."""
+
+    trials: Count = 16
+    """trials in total, over all runs of the study"""
+    workers: AutoOrCount = "auto"
+    """trials at a time; auto: as many as have GPUs of their own, else 1"""
+    processes_per_trial: Annotated[Count, Field(le=1_024)] = 1
+    """processes that train each trial together, a GPU each where there are any; more than 1 with
+    model.parallel"""
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    """of draws, data order and audits"""
+    retries: Annotated[Count0, Field(le=1_000)] = 1
+    """further tries of a failed trial"""
+    max_hours: Above0 | None = None
+    """hours after which running trials write a checkpoint and the command ends"""
+    confirm: Confirm = Confirm()
+    """repeats of the best"""
+    keep: Literal["best", "all", "none"] = "best"
+    """whose weights are kept"""
+    checkpoints: AtLeast2 = 2
+    """most checkpoints of a running trial on disk, the one being written counted"""
+    storage: Storage = "auto"
+    """database URL; auto: study.db in the study's folder"""
+    silence_minutes: Annotated[float, Field(ge=1, le=1e6)] = 30
+    """a trial that sends nothing for so long, as while a model is loaded, is killed and fails"""
+    grace_s: AtLeast0 = 60
+    """seconds that running trials have to write a checkpoint when the command is told to end"""
+    wait_minutes: AtLeast0 = 10
+    """for how long a full disk, a locked storage or a folder that is gone is waited out"""
+
+    @property
+    def silence_s(self) -> float:
+        return self.silence_minutes * 60
+
+    @property
+    def wait_s(self) -> float:
+        return self.wait_minutes * 60
+
+
+class Study(Part):
+    """A study file, with its defaults filled in."""
+
+    name: Name
+    """the study's name"""
+    model: Model
+    """the base model and how it is tuned, as {base: FOLDER_OR_HUB_ID}"""
+    data: Data
+    """the samples, as {train: FILE, eval: FILE}"""
+    budget: Budget | None = None
+    """{samples: N} or {epochs: N} per trial"""
+    search: Search
+    """what is tried, as {space: {learning_rate: ..., batch_size: ...}}"""
+    objective: Objective = Objective()
+    """what is optimised"""
+    pruning: Pruning = Pruning()
+    """when a trial is stopped early"""
+    run: Run = Run()
+    """how much, on what"""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that is measured, the objective first."""
+        return tuple(dict.fromkeys((self.objective.metric, *self.objective.also)))
+
+    @property
+    def train_sources(self) -> dict[str, str]:
+        """Key path -> what is trained on there."""
+        if self.data.train is not None:
+            return {"data.train": self.data.train}
+        return {f"data.phases[{i}]": text for i, text in enumerate(self.data.phases)}
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON values with the defaults; without passwords and keys that are null.
+
+        `Study.model_validate` takes it back.
+        """
+        document = self.model_dump(mode="json")
+        for part in (document, document["search"]["space"]):
+            for key in [key for key, value in part.items() if value is None]:
+                del part[key]
+        if self.budget is not None:
+            document["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
+        document["run"]["storage"] = url_without_secrets(self.run.storage)
+        document["pruning"]["history"] = [url_without_secrets(t) for t in self.pruning.history]
+        return document

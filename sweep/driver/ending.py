@@ -1,0 +1,87 @@
+"""What a study leaves for people: the best model's card, and its last lines on the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from sweep.account.outcome import Outcome
+from sweep.driver.best_model import finish_promotion, write_beside
+from sweep.driver.leaving import Trouble
+from sweep.driver.study_state import Book
+from sweep.storage.paths import StudyPaths, best_kept
+from trainer.contract.outside import Cause
+
+
+def refresh_card(book: Book) -> None:
+    """OUT/best gets its card, with the study's table as it now is."""
+    from sweep.report.card import model_card
+    from sweep.report.study_report import study_document
+
+    finish_promotion(book.paths)
+    number = best_kept(book.paths)
+    if number is None:
+        return
+    document = study_document(book.ledger, book.paths)
+    study = book.loaded.study
+    given = {"eval": study.data.eval, "choices": study.objective.data}
+    sources = {path.removeprefix("data."): text for path, text in study.train_sources.items()}
+    sources |= {part: text for part, text in given.items() if text}
+    card = model_card(document, number, book.loaded.study.model.base, sources)
+    write_beside(book.paths.best / "README.md", card)
+
+
+def report(book: Book, outcome: Outcome) -> None:
+    """The study's tables, where everything lies, and how to go on."""
+    from sweep.report.console import print_lines
+    from sweep.report.print_study import print_study
+    from sweep.report.study_report import study_document
+
+    print_study(study_document(book.ledger, book.paths), book.paths)
+    if outcome is Outcome.STOPPED:
+        print_lines([_stopped(book)])
+    elif outcome is Outcome.EXHAUSTED:
+        tried, total = book.roster.originals, book.loaded.study.run.trials
+        also = (
+            "Configurations that would train alike are tried once; a wider space is another study."
+        )
+        print_lines([f"Ended after {tried} of {total} trials: {outcome}. {also}"])
+    elif outcome is not Outcome.DONE:
+        print_lines([f"Stopped: {outcome}. The same command goes on from here."])
+
+
+def _stopped(book: Book) -> str:
+    found = book.outlook
+    assert found is not None
+    left = book.num_not_started
+    return (
+        f"The study has been stopped. {found.sentence()} {left} of {left + book.roster.originals} "
+        "trials were not started. To go on: --set pruning.stop=false, or pruning.risk of "
+        f"{math.floor(1000 * found.before) / 1000:g} or below."
+    )
+
+
+def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None:
+    """Why the command ends though the study is not finished. `has_study`: it was open before."""
+    from sweep.report.console import print_lines
+
+    again = "and run the same command again."
+    match trouble.cause:
+        case Cause.DISK_FULL:
+            what = f"The disk is full ({paths.out}): {trouble.text}."
+            then = f"make room {again}"
+        case Cause.FOLDER_GONE:
+            what, then = f"{_sentence(trouble.text)}.", f"put it back {again}"
+        case Cause.NOT_WRITABLE | Cause.MACHINE_LIMIT:
+            what, then = f"{_sentence(trouble.text)}.", f"mend that {again}"
+        case Cause.STORAGE_LOCKED:
+            what = f"{_sentence(trouble.text)}."
+            then = f"end the other program, or wait for it, {again}"
+        case Cause.STORAGE_GONE:
+            what, then = f"{_sentence(trouble.text)}.", f"bring it back {again}"
+    is_kept = has_study and trouble.cause not in (Cause.FOLDER_GONE, Cause.STORAGE_GONE)
+    kept = "What was recorded is kept: " if is_kept else ""
+    print_lines([f"{what} {kept}{then if kept else _sentence(then)}"])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

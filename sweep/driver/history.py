@@ -1,0 +1,105 @@
+"""`pruning.history`: past studies, read before anything starts, as the prior of a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from predictor.recorded.history import History, history_prior
+from predictor.recorded.runs import RecordedStudy
+from sweep.config.load import LoadedStudy
+from sweep.report.study_report import look_for_study, open_study
+from sweep.report.view import View
+from sweep.storage.ledger import Ledger
+from sweep.storage.paths import StudyPaths
+from trainer.contract.spec import UserError
+
+BEGINNING = "prior from past studies"
+
+
+def read_history(loaded: LoadedStudy, paths: StudyPaths) -> History | None:
+    """None where the study names none. Data alone is read, no code: Parquet and database tables.
+
+    UserError where a source is missing or broken, is this study itself, or tells nothing. Known
+    weakness: an export without `created_s`, of an earlier version, is not known as this study's.
+    """
+    pruning = loaded.study.pruning
+    if not pruning.history:
+        return None
+    try:
+        texts = [_from_file(text, loaded.folder) for text in pruning.history]
+        studies = _read(texts, loaded, paths)
+        return history_prior(studies, pruning.window, pruning.min_steps, pruning.prior_strength)
+    except (UserError, ValueError) as error:
+        raise UserError(f"pruning.history: {error}") from None
+
+
+def note_history(history: History | None, metric: str, ledger: Ledger, view: View) -> None:
+    """The prior that the study goes on under, where it is another than before."""
+    noted = [note for note in ledger.read_notes() if note.startswith(BEGINNING)]
+    text = f"{BEGINNING}: {described(history, metric)}"
+    if noted[-1:] == [text] or (history is None and not noted):
+        return
+    view.say(text)
+    ledger.note(text)
+
+
+def described(history: History | None, metric: str) -> str:
+    """As in: old (12 trials), older (5 trials, scored by eval_loss, not x); digest 1a2b3c4d."""
+    if history is None:
+        return "none any more, the paper's direction"
+    past: list[str] = []
+    for name, num in history.num_trials.items():
+        theirs = history.metrics[name]
+        other = f", scored by {theirs}, not {metric}" if theirs != metric else ""
+        past.append(f"{name} ({num} trial{'' if num == 1 else 's'}{other})")
+    return f"{', '.join(past)}; digest {history.digest}"
+
+
+def _read(texts: Sequence[str], loaded: LoadedStudy, paths: StudyPaths) -> list[RecordedStudy]:
+    from sweep.analysis.sources import read_sources
+
+    for text in texts:
+        _refuse_elsewhere(text)
+    studies, own = read_sources(texts), _created_s(loaded, paths)
+    for study in studies:
+        if study.name == loaded.study.name and own in study.created_s:
+            raise UserError(
+                f"{study.name} is this study itself, whose trials it learns from anyway"
+            )
+    return studies
+
+
+def _refuse_elsewhere(text: str) -> None:
+    """A folder from elsewhere may name any database; whoever wants it asked names it himself."""
+    found = None if "://" in text else look_for_study(text)
+    if found is not None and found[1] != found[0].default_storage:
+        raise UserError(
+            f"the study in {found[0].out} is stored elsewhere, as its {found[0].study_file.name} "
+            "says, which is not followed from here: name that storage itself, as URL#NAME"
+        )
+
+
+def _created_s(loaded: LoadedStudy, paths: StudyPaths) -> float | None:
+    """When this study was made; None where it is not there yet."""
+    storage = loaded.study.run.storage
+    url = paths.default_storage if storage == "auto" else storage
+    try:
+        ledger, _ = open_study(f"{url}#{loaded.study.name}")
+    except UserError:
+        return None
+    try:
+        row = ledger.read_study()
+    finally:
+        ledger.engine.dispose()
+    return None if row is None else row.created_s
+
+
+def _from_file(text: str, folder: Path) -> str:
+    """Paths start at the study file, where a study or a set is; names as for `sweep inspect`."""
+    from sweep.analysis.sources import is_source
+
+    if "://" in text:
+        return text
+    near = str(folder / Path(text).expanduser()) + "/" * text.endswith("/")
+    return near if is_source(near) else text

@@ -1,0 +1,232 @@
+"""The Optuna side of a study: which configuration next, and how each one ended.
+
+Optuna is told what it can use: params, states, user attributes and evaluations of the objective.
+The ledger is what counts; after a crash Optuna is brought in line with it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.storages._rdb.models import TrialModel
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+
+from sweep.config.load import Study
+from sweep.config.recipes import fit_recipes
+from sweep.driver import sampling
+from sweep.driver.optuna_quick import QuickStorage
+from sweep.driver.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
+from sweep.storage.engine import connectable, sqlite_file
+from sweep.storage.patience import BUSY_S, Patience
+from trainer.contract.spec import HIGHER_IS_BETTER, UserError
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    number: int
+    params: dict[str, Any]  # searched and fixed
+    recipe: str | None
+
+
+class Asker:
+    """Makes the Optuna study where it is not there yet.
+
+    All but `ask` may be called again where a call broke off; see `unrecorded`.
+    """
+
+    def __init__(self, study: Study, url: str, patience: Patience | None = None) -> None:
+        self.study = study
+        self.patience = patience or Patience()
+        busy_s = 30.0 if patience is None else BUSY_S
+        self.storage = self.patience(lambda: _storage(url, busy_s))
+        self.patience(self._make)
+
+    def _make(self) -> None:
+        study = self.study
+        higher = HIGHER_IS_BETTER[study.objective.metric]
+        self.optuna = optuna.create_study(
+            study_name=study.name,
+            storage=self.storage,
+            direction=StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE,
+            load_if_exists=True,
+        )
+        if not self.optuna.user_attrs.get("ready"):  # not yet, or killed while at it
+            with warnings.catch_warnings():  # experimental: the dashboard's axes get a name
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self.optuna.set_metric_names([study.objective.metric])
+            self.optuna.set_user_attr("ready", True)
+        self._points = Points(study)
+        self._recipes = fit_recipes(study)
+        self.dropped: list[str] = []  # sentences: recipes that would be a trial there is already
+
+    def ask(self, parallel: bool, is_tried: IsTried) -> Asked | None:
+        """A new trial at a point that is not tried yet, recipes first. None: no point is left."""
+        while True:
+            trials = self.optuna.get_trials(deepcopy=False)
+            waiting = next((t for t in trials if t.state is TrialState.WAITING), None)
+            if waiting is None and self._enqueue_recipe(trials, is_tried):
+                continue
+            number = waiting.number if waiting else len(trials)
+            found = self._set_sampler(number, _fixed(waiting), parallel, is_tried)
+            if not found and not waiting:
+                return None
+            trial = self.optuna.ask()
+            if found:
+                return self._asked(trial)
+            self._drop(trial)
+
+    def unrecorded(
+        self, recorded: set[int], is_tried: IsTried, parallel: bool = False
+    ) -> Iterator[Asked]:
+        """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for lost in running:
+            if lost.number in recorded:
+                continue
+            trial = self._handle(lost.number)
+            if self._set_sampler(lost.number, _fixed(lost), parallel, is_tried):
+                yield self._asked(trial)
+            else:
+                self._drop(trial)
+
+    def _set_sampler(self, number: int, fixed: Point, parallel: bool, is_tried: IsTried) -> bool:
+        """For trial `number`, some of whose params may be fixed. False: it cannot be a new one."""
+
+        fallback = self._points.untried(fixed, is_tried, sampling.draw_seed(self.study, number, -1))
+        # made anew each time: what is drawn depends on the trials so far, not on restarts
+        if fallback is None:
+            self.optuna.sampler = sampling.make_sampler(self.study, number, parallel)
+            return False
+        self.optuna.sampler = UntriedSampler(
+            lambda draw: sampling.make_sampler(self.study, number, parallel, draw),
+            0 if self.study.search.sampler == "grid" else SAMPLER_DRAWS,
+            sampling.distributions(self.study),
+            fixed,
+            fallback,
+            is_tried,
+        )
+        return True
+
+    def _enqueue_recipe(self, trials: Sequence[FrozenTrial], is_tried: IsTried) -> bool:
+        """The next that is no trial yet; False: there is none."""
+        if not self._recipes:
+            return False
+        asked = {trial.user_attrs.get("recipe") for trial in trials}
+        while self._recipes:
+            recipe = self._recipes[0]
+            if recipe.name not in asked:
+                if self._points.untried(recipe.params, is_tried, self.study.run.seed) is not None:
+                    self.optuna.enqueue_trial(recipe.params, user_attrs={"recipe": recipe.name})
+                    return True
+                self.dropped.append(f"recipe {recipe.name} is the same as a trial before it")
+            del self._recipes[0]  # an enqueued one when it is asked for: a call may break off
+        return False
+
+    def _drop(self, trial: optuna.trial.Trial) -> None:
+        """It was queued by hand and is the same as another: it must not look like a result."""
+        sampling.suggest(trial, self.study)
+        trial.set_user_attr("reason", "not trained: the same as an earlier trial")
+        self.optuna.tell(trial, state=TrialState.FAIL)
+
+    def report(self, number: int, samples: int, value: float) -> None:
+        """An evaluation of the objective, after `samples` samples. The first one stands."""
+        if samples not in self._stored(number).intermediate_values:
+            self._handle(number).report(value, samples)
+
+    def annotate(self, number: int, **attrs: str | float | None) -> None:
+        """User attributes, for the dashboard; only while the trial is not told."""
+        for name, value in attrs.items():
+            if value is not None:
+                self._handle(number).set_user_attr(name, value)
+
+    def tell(self, number: int, state: str, value: float | None = None) -> None:
+        """`state`: completed, pruned or failed. Telling again what is told changes nothing."""
+        optuna_state = {
+            "completed": TrialState.COMPLETE,
+            "pruned": TrialState.PRUNED,
+            "failed": TrialState.FAIL,
+        }[state]
+        self.optuna.tell(number, value, state=optuna_state, skip_if_finished=True)
+
+    def is_told(self, number: int) -> bool:
+        return self._stored(number).state.is_finished()
+
+    def _stored(self, number: int) -> optuna.trial.FrozenTrial:
+        """One that is finished is in memory once all have been read."""
+        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
+        return storage.get_trial(self._id(number))
+
+    def untell(self, numbers: Sequence[int]) -> None:
+        """Those of them that were told as failed run again, as samplers and dashboards see them.
+
+        Optuna has no way back from a finished trial, so its table is changed; and as it never reads
+        a finished trial twice, it is opened anew.
+        """
+        told = [number for number in numbers if self.is_told(number)]
+        if not told:
+            return
+        table = TrialModel.__table__
+        with self.storage.engine.begin() as connection:
+            for number in told:
+                here = table.c.trial_id == self._id(number)
+                here &= table.c.state == TrialState.FAIL
+                running = {table.c.state: TrialState.RUNNING, table.c.datetime_complete: None}
+                connection.execute(table.update().where(here).values(running))
+        self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
+
+    def close(self) -> None:
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
+    def _handle(self, number: int) -> optuna.trial.Trial:
+        return optuna.trial.Trial(self.optuna, self._id(number))
+
+    def _id(self, number: int) -> int:
+        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
+        study_id = self.optuna._study_id  # pyright: ignore[reportPrivateUsage]
+        return storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+    def _asked(self, trial: optuna.trial.Trial) -> Asked:
+        params = sampling.suggest(trial, self.study)
+        return Asked(trial.number, params, trial.user_attrs.get("recipe"))
+
+
+def _fixed(trial: FrozenTrial | None) -> Point:
+    """What of a trial is not to be drawn: given where it was queued, or drawn already."""
+    if trial is None:
+        return {}
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def _storage(url: str, busy_s: float = 30.0) -> QuickStorage:
+    if sqlite_file(url) is None:
+        return QuickStorage(connectable(url))
+    storage = QuickStorage(url, engine_kwargs={"connect_args": {"timeout": busy_s}})
+
+    @event.listens_for(storage.engine, "connect")
+    def be_quick(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: no fsync at every commit
+
+    storage.engine.dispose()
+    return storage
+
+
+def refuse_foreign(url: str, name: str) -> None:
+    """UserError where a storage has an Optuna study of this name; asked before ours is made."""
+    storage = _storage(url)
+    names = [study.study_name for study in storage.get_all_studies()]
+    storage.remove_session()
+    storage.engine.dispose()
+    if name in names:
+        raise UserError(
+            f"storage {url} holds an Optuna study {name!r} that sweep did not make: give yours "
+            "another name"
+        )

@@ -1,0 +1,160 @@
+"""The driver's trials, with what is asked of all of them counted as they move.
+
+A study of ten thousand trials is asked at every tick, decision and settling: how many there are of
+a state, which is best, whom to compare with, what was spent. So no answer here goes through the
+trials; `cohort`, which must list them, lists what was made when each was settled.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field, replace
+
+from predictor.types import CohortTrial
+from sweep.account.compute import usage_of
+from sweep.account.objective import ended_with, phase_of
+from sweep.account.outlook import Phases
+from sweep.account.replicates import best_first
+from sweep.driver.trial import SETTLED, State, Trial
+from sweep.storage.ledger import TrialRow
+from trainer.contract.spec import HIGHER_IS_BETTER
+
+Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of settled trials, repeats among them, counted as `accounting.account` does."""
+
+    num: int = 0
+    audited: int = 0
+    used_flops: float = 0.0
+    planned_flops: float = 0.0  # of failed trials none
+    seconds: float = 0.0
+
+    def add(self, trial: Trial, state: State, sign: int = 1) -> None:
+        spent = usage_of(trial.costs.values())
+        self.num += sign
+        self.audited += sign * trial.is_audited
+        self.used_flops += sign * spent.flops
+        if state is not State.FAILED:
+            self.planned_flops += sign * trial.row.planned_flops
+        self.seconds += sign * spent.seconds
+
+
+@dataclass(slots=True)
+class _Alike:
+    """Settled originals whose windows were looked at alike: as they are, and without the window."""
+
+    seen: dict[int, CohortTrial] = field(default_factory=dict[int, CohortTrial])
+    blank: dict[int, CohortTrial] = field(default_factory=dict[int, CohortTrial])
+
+
+class Roster:
+    def __init__(self, metric: str, num_contenders: int = 1) -> None:
+        """`num_contenders`: how many of the best originals are to be known."""
+        self.metric = metric
+        self.num_contenders = num_contenders
+        self.trials: dict[int, Trial] = {}
+        self.totals = Totals()
+        self._of_state: dict[State, dict[int, Trial]] = {state: {} for state in State}
+        self._repeats: dict[int, Trial] = {}
+        self._alike: dict[Look, _Alike] = {}
+        self._ranked: list[tuple[float, int]] = []  # completed originals, the best first
+        self._ended: dict[int, dict[int, float]] = {}  # by phase, then trial
+
+    def add(self, trial: Trial) -> None:
+        self.trials[trial.number] = trial
+        if trial.is_repeat:
+            self._repeats[trial.number] = trial
+        trial.on_move = self._moved
+        self._enter(trial)
+
+    # --- what there is
+
+    @property
+    def originals(self) -> int:
+        """How many trials there are but for the repeats."""
+        return len(self.trials) - len(self._repeats)
+
+    def count(self, *states: State) -> int:
+        """Of the originals."""
+        return sum(len(self._of_state[state]) for state in states)
+
+    def of(self, *states: State) -> list[Trial]:
+        """Originals, in no order."""
+        return [trial for state in states for trial in self._of_state[state].values()]
+
+    @property
+    def running(self) -> list[Trial]:
+        """Repeats too, by number."""
+        repeats = (trial for trial in self._repeats.values() if trial.state is State.RUNNING)
+        return sorted([*self.of(State.RUNNING), *repeats], key=lambda trial: trial.number)
+
+    @property
+    def contenders(self) -> list[TrialRow]:
+        """All that the best is chosen from: the best originals, and the repeats."""
+        best = [self.trials[number].row for _, number in self._ranked[: self.num_contenders]]
+        return [*best, *(trial.row for trial in self._repeats.values())]
+
+    @property
+    def phases(self) -> Phases:
+        """Of originals with a window, for `stopping.outlook`."""
+        found = {phase: ended.items() for phase, ended in self._ended.items()}
+        under_way = self.of(State.RUNNING, State.WAITING)
+        seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}
+        return {**dict.fromkeys(seen, ()), **found}
+
+    def cohort_of(self, trial: Trial) -> list[CohortTrial]:
+        """All originals; without its window one that was looked at in another way, as `pruning` may
+        have changed. Its expected miss counts all the same."""
+        own, found = _look(trial), list[CohortTrial]()
+        for look, alike in self._alike.items():
+            found += (alike.seen if look == own else alike.blank).values()
+        for other in self.of(State.RUNNING, State.WAITING):
+            seen = other.in_cohort(self.metric)
+            found.append(seen if _look(other) == own else replace(seen, window=None))
+        return found
+
+    @property
+    def objectives(self) -> list[float]:
+        """Of completed originals, lower is better."""
+        settled = (seen for alike in self._alike.values() for seen in alike.seen.values())
+        return [seen.objective for seen in settled if seen.objective is not None]
+
+    # --- as they move
+
+    def _moved(self, trial: Trial, before: State) -> None:
+        if not trial.is_repeat:
+            del self._of_state[before][trial.number]
+        if before in SETTLED:  # a failed one is to be tried again
+            self.totals.add(trial, before, -1)
+            self._alike[_look(trial)].seen.pop(trial.number, None)
+            self._alike[_look(trial)].blank.pop(trial.number, None)
+        self._enter(trial)
+
+    def _enter(self, trial: Trial) -> None:
+        if trial.state in SETTLED:
+            self.totals.add(trial, trial.state)
+        if trial.is_repeat:
+            return
+        self._of_state[trial.state][trial.number] = trial
+        if trial.state not in SETTLED:
+            return
+        seen = trial.in_cohort(self.metric)
+        alike = self._alike.setdefault(_look(trial), _Alike())
+        alike.seen[trial.number] = seen
+        alike.blank[trial.number] = replace(seen, window=None)
+        if (phase := phase_of(trial.row)) is not None:
+            ended = self._ended.setdefault(phase, {})
+            if (objective := ended_with(trial.row, self.metric)) is not None:
+                ended[trial.number] = objective
+        if found := best_first([trial.row], self.metric):
+            sign = -1 if HIGHER_IS_BETTER[self.metric] else 1
+            assert found[0].objective is not None
+            insort(self._ranked, (sign * found[0].objective, trial.number))
+
+
+def _look(trial: Trial) -> Look:
+    window = trial.row.window or {}
+    return window.get("samples"), window.get("early_eval_num")

@@ -1,0 +1,221 @@
+"""The search space to Optuna: distributions, draws, samplers; and from params to a TrialSpec."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import random
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
+
+from sweep.config.budget import budget_samples, check_rows, window_samples
+from sweep.config.checks import PARAMS, searched_names
+from sweep.config.load import LoadedStudy, resolve_source
+from sweep.config.study import Study
+from sweep.driver.optuna_quick import QuickTPE
+from trainer.contract.fingerprint import pinned
+from trainer.contract.spec import LoraSpec, ModelSpec, TrialSpec
+
+__all__ = [
+    "budget_samples",
+    "check_rows",
+    "distributions",
+    "draw_seed",
+    "grid_points",
+    "make_sampler",
+    "model_spec",
+    "params_at",
+    "searched",
+    "suggest",
+    "trial_spec",
+    "window_samples",
+]
+
+
+def searched(study: Study) -> list[str]:
+    """The names of what is searched; Optuna's parameters have the same."""
+    return searched_names(study.search.space)
+
+
+def distributions(study: Study) -> dict[str, BaseDistribution]:
+    """Of what is searched. A range of batch sizes is a choice of its powers of two."""
+    found: dict[str, BaseDistribution] = {}
+    space = study.search.space
+    for name in searched(study):
+        entry, options = space.entry(name), space.options(name)
+        if options is not None:
+            found[name] = CategoricalDistribution(options)
+        elif name in ("epochs", "lora_rank"):
+            found[name] = IntDistribution(entry.low, entry.high, log=entry.log)
+        else:
+            found[name] = FloatDistribution(entry.low, entry.high, log=entry.log)
+    return found
+
+
+def suggest(trial: optuna.trial.BaseTrial, study: Study) -> dict[str, Any]:
+    """All params of a trial, drawn and fixed; `lora_rank`, `epochs` and `strategy` (of phases)
+    where the study has them."""
+    drawn = distributions(study).items()
+    return params_at(study, {name: _draw(trial, name, kind) for name, kind in drawn})
+
+
+def params_at(study: Study, point: Mapping[str, Any]) -> dict[str, Any]:
+    """As `suggest`, of the values of what is searched."""
+    params: dict[str, Any] = {}
+    for name in PARAMS:
+        if name in point:
+            params[name] = point[name]
+        elif fixed := study.search.space.options(name):
+            params[name] = fixed[0]
+    if not study.data.phases:
+        params.pop("strategy")
+    if study.model.tuning == "lora":
+        params.setdefault("lora_rank", study.model.lora.rank)
+    return params
+
+
+def _draw(trial: optuna.trial.BaseTrial, name: str, kind: BaseDistribution) -> Any:
+    match kind:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, kind.choices)
+        case IntDistribution():
+            return trial.suggest_int(name, kind.low, kind.high, log=kind.log)
+        case FloatDistribution():
+            return trial.suggest_float(name, kind.low, kind.high, log=kind.log)
+        case _:
+            raise AssertionError(kind)
+
+
+def grid_points(study: Study) -> list[dict[str, Any]]:
+    """Every combination of what is searched, in an order given by the study's seed."""
+    names = searched(study)
+    axes = [study.search.space.options(name) for name in names]
+    points = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*(axis for axis in axes if axis is not None))
+    ]
+    random.Random(study.run.seed).shuffle(points)
+    return points
+
+
+def draw_seed(study: Study, number: int, draw: int) -> int:
+    text = f"{study.run.seed}:{number}" + (f":{draw}" if draw else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> BaseSampler:
+    """The sampler for trial `number`; one is made for each, so that a restart changes no draw.
+
+    `draw` counts from 0 where what it drew before had been tried.
+
+    A sampler made once with a fixed seed would repeat its first draws after every restart. QMC is
+    one sequence over all trials (Optuna keeps its place in the study), so its seed is the study's.
+    A grid's points come one after the other (untried.py); RandomSampler is never asked.
+    """
+    seed = draw_seed(study, number, draw)
+    match study.search.sampler:
+        case "tpe":
+            # random draws for the first third of a small study; Optuna's 10 would be most of it
+            startup = min(10, max(5, study.run.trials // 3))
+            return QuickTPE(
+                distributions(study),
+                seed=seed,
+                n_startup_trials=startup,
+                constant_liar=parallel,
+            )
+        case "qmc":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return QMCSampler(
+                    seed=study.run.seed, scramble=True, warn_independent_sampling=False
+                )
+        case "random" | "grid":
+            return RandomSampler(seed=seed)
+
+
+def model_spec(loaded: LoadedStudy) -> ModelSpec:
+    """UserError where model.base is plainly a folder and is not there."""
+    model = loaded.study.model
+    return ModelSpec(
+        base=resolve_source(model.base, loaded.folder, "model.base"),
+        tuning=model.tuning,
+        lora=LoraSpec(
+            model.lora.rank,
+            model.lora.alpha,
+            model.lora.dropout,
+            model.lora.targets,
+            model.lora.modules_to_save or (),
+        ),
+        dtype=model.dtype,
+        weights=model.weights,
+        gradient_checkpointing=model.gradient_checkpointing,
+        compile=model.compile,
+        liger=model.liger,
+        attention=model.attention,
+        padding_free=None if model.padding_free == "auto" else model.padding_free,
+        parallel=model.parallel,
+        trust_remote_code=model.trust_remote_code,
+    )
+
+
+def trial_spec(
+    loaded: LoadedStudy,
+    number: int,
+    params: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    data_dir: str | Path,
+    trial_dir: str | Path,
+    num_threads: int = 0,
+    model: ModelSpec | None = None,
+) -> TrialSpec:
+    """All trials share the study's seed: what differs between them is then not the data's order.
+
+    `model`: as `model_spec` gives it, which looks for the folder.
+    """
+    study = loaded.study
+    model = pinned(model or model_spec(loaded), facts)
+    if "lora_rank" in params:
+        lora = dataclasses.replace(model.lora, rank=params["lora_rank"])
+        model = dataclasses.replace(model, lora=lora)
+    num_rows = facts["train"]["rows"]
+    strategy = params.get("strategy", "stacked")
+    return TrialSpec(
+        number=number,
+        seed=study.run.seed,
+        model=model,
+        data_dir=str(data_dir),
+        trial_dir=str(trial_dir),
+        batch_size=params["batch_size"],
+        budget_samples=budget_samples(study, params, num_rows),
+        window_samples=window_samples(study, num_rows),
+        metrics=study.metrics,
+        early_eval=study.pruning.early_eval,
+        learning_rate=params["learning_rate"],
+        schedule=params["schedule"],
+        warmup_ratio=params["warmup_ratio"],
+        weight_decay=params["weight_decay"],
+        beta1=params["beta1"],
+        beta2=params["beta2"],
+        clip=params["clip"],
+        strategy=strategy,
+        replay=study.data.replay if strategy == "phased" else 0.0,
+        reset_optimizer=study.data.reset_optimizer and strategy == "phased",
+        processes=study.run.processes_per_trial,
+        micro_batch=None if study.model.micro_batch == "auto" else study.model.micro_batch,
+        save_model=study.run.keep != "none",
+        checkpoints_kept=study.run.checkpoints,
+        wait_s=study.run.wait_s,
+        num_threads=num_threads,
+    )

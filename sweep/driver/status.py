@@ -1,0 +1,76 @@
+"""Where a running study stands, in numbers, from the driver's trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweep.driver.roster import Roster, Totals
+from sweep.driver.trial import State, Trial
+from sweep.report.view import RunningTrial, Status
+from sweep.storage.ledger import TrialRow
+
+
+def running_trial(trial: Trial, searched: Sequence[str]) -> RunningTrial:
+    last = trial.observations[-1] if trial.observations else None
+    verdict = next(reversed(trial.verdicts.values())).action if trial.verdicts else ""
+    return RunningTrial(
+        trial.number,
+        {name: trial.row.params[name] for name in searched},
+        trial.doing,
+        last.step if last else 0,
+        trial.spec.num_steps,
+        last.loss if last else None,
+        last.grad_norm if last else None,
+        verdict,
+    )
+
+
+def study_status(
+    name: str,
+    roster: Roster,
+    *,
+    base_flops: float,
+    total: int,
+    num_repeats: int,
+    num_slots: int,
+    elapsed_s: float,
+    best: TrialRow | None,
+    searched: Sequence[str],
+) -> Status:
+    """`base_flops`: of measuring the base model. Reads the trials under way and no others."""
+    running, settled = roster.running, roster.totals
+    under_way = [*running, *roster.of(State.WAITING)]
+    return Status(
+        study=name,
+        running=[running_trial(trial, searched) for trial in running],
+        completed=roster.count(State.COMPLETED),
+        pruned=roster.count(State.PRUNED),
+        audited=settled.audited + sum(trial.is_audited for trial in under_way),
+        failed=roster.count(State.FAILED),
+        total=total,
+        saved_share=_saved_share(settled, base_flops),
+        elapsed_s=elapsed_s,
+        left_s=_left_s(settled, running, total + num_repeats, num_slots),
+        best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
+    )
+
+
+def _saved_share(settled: Totals, base_flops: float) -> float | None:
+    """As accounting.account; None before a trial is settled."""
+    planned = base_flops + settled.planned_flops
+    if not settled.num or planned <= 0:
+        return None
+    return (planned - base_flops - settled.used_flops) / planned
+
+
+def _left_s(settled: Totals, running: Sequence[Trial], total: int, num_slots: int) -> float | None:
+    """What the trials to come take if they take what the settled ones did."""
+    if not settled.num:
+        return None
+    under_way = sum(
+        trial.observations[-1].step / trial.spec.num_steps
+        for trial in running
+        if trial.observations
+    )
+    mean_s = settled.seconds / settled.num
+    return max(0.0, total - settled.num - under_way) * mean_s / num_slots

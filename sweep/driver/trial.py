@@ -1,0 +1,176 @@
+"""One trial as the driver holds it: its state and every move between states, its costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
+from sweep.account.audits import expected_miss
+from sweep.account.flops import eval_flops, eval_tokens, train_flops
+from sweep.account.objective import minimized, objective_of
+from sweep.account.replicates import is_repeat
+from sweep.storage.ledger import Cost, TrialRow
+from sweep.storage.states import SETTLED, State
+from trainer.contract.spec import Failed, Measurement, TrialSpec
+
+_MOVES = {
+    State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
+    State.RUNNING: {State.WAITING, *SETTLED},
+    State.FAILED: {State.WAITING},  # asked for again
+}
+
+
+def move(row: TrialRow, to: State) -> None:
+    assert to in _MOVES.get(State(row.state), ()), f"trial {row.number}: {row.state} -> {to}"
+    row.state = to.value
+
+
+def ask_again(row: TrialRow) -> None:
+    """A failed trial waits for all its tries anew; what it failed of stays on record."""
+    move(row, State.WAITING)
+    row.error = {"kind": "error", "message": "cause not recorded", **(row.error or {})}
+    row.error["forgiven"] = row.failures
+
+
+def has_tries_left(row: TrialRow, retries: int) -> bool:
+    """Of a trial that has failed: the user's mistake is made again at every try."""
+    error = row.error or {}
+    allowed = 0 if error.get("kind") == "bad input" else retries
+    return row.failures - error.get("forgiven", 0) <= allowed
+
+
+@dataclass(slots=True)
+class Trial:
+    row: TrialRow
+    spec: TrialSpec
+    observations: list[Observation] = field(default_factory=list[Observation])
+    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])  # by moment
+    costs: dict[tuple[int, str], Cost] = field(default_factory=dict[tuple[int, str], Cost])
+    """by attempt and kind"""
+    on_move: Callable[[Trial, State], None] = lambda trial, before: None
+    """hears of each move, and of the state before it"""
+    doing: str = ""
+    interruptions: int = 0  # by causes outside, since it got a step further
+    _furthest_step: int = 0
+    has_begun: bool = False  # the present attempt has loaded its model, and hears a Stop
+    last_heard_s: float = 0.0  # time.monotonic
+    held_since_s: float | None = None  # time.monotonic; a write that waits for the outside
+    _attempt_tokens: int = 0
+    _attempt_seconds: float = 0.0
+
+    @property
+    def number(self) -> int:
+        return self.row.number
+
+    @property
+    def is_repeat(self) -> bool:
+        return is_repeat(self.number)
+
+    @property
+    def state(self) -> State:
+        return State(self.row.state)
+
+    def move(self, to: State) -> None:
+        before = self.state
+        move(self.row, to)
+        self.on_move(self, before)
+
+    def start(self) -> None:
+        """A new attempt."""
+        self.move(State.RUNNING)
+        self.row.attempts += 1
+        self.doing, self.has_begun = "starting", False
+        self._attempt_tokens, self._attempt_seconds = 0, 0.0
+        self.heard()
+
+    def fail(self, cause: Failed) -> None:
+        """Put a failure on record, beside those before it."""
+        before = self.row.error or {}
+        earlier = list(before.get("earlier", ()))
+        if before:
+            earlier.append({name: before.get(name) for name in ("kind", "message")})
+        self.row.failures += 1
+        self.row.error = {
+            "kind": cause.kind,
+            "message": cause.message,
+            "traceback": cause.traceback,
+            "earlier": earlier,
+            "forgiven": before.get("forgiven", 0),
+        }
+
+    def heard(self) -> None:
+        self.last_heard_s = time.monotonic()
+
+    def go_on_from(self, step: int) -> None:
+        """The attempt begins after `step`; later steps, of an attempt that was lost, come again."""
+        self.has_begun = True
+        self.observations = [seen for seen in self.observations if seen.step <= step]
+
+    def observe(self, seen: Observation) -> None:
+        before = self.observations[-1].input_tokens_seen if self.observations else 0
+        self._attempt_tokens += seen.input_tokens_seen - before
+        self._attempt_seconds += seen.seconds
+        if seen.step > self._furthest_step:  # steps that are done again are no progress
+            self._furthest_step, self.interruptions = seen.step, 0
+        self.observations.append(seen)
+
+    def train_cost(self, num_params: int) -> Cost:
+        """What the present attempt has cost so far."""
+        return self._cost(
+            "train",
+            self._attempt_tokens,
+            self._attempt_seconds,
+            train_flops(self.spec.model.tuning, num_params, self._attempt_tokens),
+        )
+
+    def eval_cost(self, what: str, measured: list[Measurement], num_params: int) -> Cost:
+        tokens = sum(one.input_tokens for one in measured)
+        seconds = sum(one.seconds for one in measured)
+        return self._cost(what, tokens, seconds, eval_flops(num_params, tokens))
+
+    def _cost(self, what: str, tokens: int, seconds: float, flops: float) -> Cost:
+        """`seconds` of wall time become device-seconds."""
+        own = seconds * self.spec.processes
+        return Cost(self.number, self.row.attempts, what, tokens, own, flops)
+
+    @property
+    def is_audited(self) -> bool:
+        return any(verdict.action == "audit" for verdict in self.verdicts.values())
+
+    @property
+    def pruned_by(self) -> Verdict | None:
+        return next((v for v in self.verdicts.values() if v.action == "prune"), None)
+
+    def in_cohort(self, metric: str) -> CohortTrial:
+        """As the predictor sees it: the objective and its early evaluation, lower is better."""
+        row, window = self.row, None
+        if row.window is not None:
+            early = row.window["early_eval"]
+            window = WindowSignals(
+                row.window["samples"],
+                row.window["loss"],
+                row.window["grad_norm"],
+                row.window["grad_norm_noise_free"],
+                None if early is None else minimized(metric, early, row.window["early_eval_num"]),
+                row.window["phase"],
+            )
+        return CohortTrial(
+            self.number,
+            row.params,
+            window,
+            objective_of(row, metric),
+            self.spec.warmup_steps,
+            expected_miss(self.verdicts.get("window")),
+        )
+
+
+def planned_flops(spec: TrialSpec, facts: Mapping[str, Any]) -> float:
+    """What the trial costs trained to its end and measured, early evaluation not counted."""
+    train, num_params = facts["train"], facts["num_params"]
+    tokens_per_sample = train["input_tokens"] / train["rows"]
+    tokens = round(spec.num_steps * spec.batch_size * tokens_per_sample)
+    training = train_flops(spec.model.tuning, num_params, tokens)
+    return training + eval_flops(num_params, eval_tokens(spec.metrics, facts))

@@ -1,0 +1,1 @@
+"""A study for people: what it was, what it found and why, as data and as text."""

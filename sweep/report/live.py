@@ -1,0 +1,82 @@
+"""A running study on a terminal: drawn anew a few times a second."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep import formats as f
+from sweep.report import study_text
+from sweep.report.console import make_console, plain
+from sweep.report.view import RunningTrial, Status, counts
+
+_REFRESH_S = 0.25
+
+
+class LiveView:
+    """A `View` for terminals; drawn anew a few times a second, whatever happens."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or make_console()
+        self._status: Status | None = None
+        self._shown_s = -math.inf
+        self._live = Live(self, console=self._console, refresh_per_second=1 / _REFRESH_S)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, line: str) -> None:
+        self._console.print(plain(line))
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown_s >= _REFRESH_S
+
+    def show(self, status: Status) -> None:
+        self._status, self._shown_s = status, time.monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._status is not None:
+            yield _shown(self._status, options.max_width)
+
+
+def _shown(status: Status, width: int) -> Group:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    for trial in status.running:
+        table.add_row(*_running(trial, max(8, width // 6)))
+    lines = [plain(counts(status))]
+    if status.best:
+        lines.append(plain(f"best so far: {status.best}", "green"))
+    return Group(plain(status.study, "bold"), table, *lines)
+
+
+def _running(trial: RunningTrial, bar_width: int) -> list[Text | ProgressBar]:
+    said = [] if trial.loss is None else [f"loss {f.fixed(trial.loss)}"]
+    said += [] if trial.grad_norm is None else [f"norm {f.number(trial.grad_norm)}"]
+    said.append(trial.doing if trial.doing != "training" else trial.verdict)
+    return [
+        plain(study_text.short_settings(trial.number, trial.params)),
+        ProgressBar(total=max(trial.num_steps, 1), completed=trial.step, width=bar_width),
+        plain(f"{trial.step}/{trial.num_steps}"),
+        plain(", ".join(filter(None, said))),
+    ]

@@ -1,0 +1,85 @@
+"""`sweep run`, from the study file to the last line it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweep.config.load import LoadedStudy, load_study
+from sweep.driver.history import described, read_history
+from sweep.driver.prepare import prepare, prepare_spec
+from sweep.driver.slots import gpu_ids, make_slots
+from sweep.executors import Executor, Slot
+from sweep.executors.local import LocalExecutor
+from sweep.report.view import PlainView, View
+from sweep.sessions import Sessions
+from sweep.storage.engine import check_server
+from sweep.storage.paths import StudyPaths
+from trainer.contract.spec import UserError
+
+
+def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_run: bool) -> int:
+    """The command's exit code. UserError for the user's mistakes."""
+    loaded = load_study(source, overrides)
+    paths = StudyPaths((out or Path("runs") / loaded.study.name).absolute())
+    view = make_view()
+    executor = LocalExecutor()
+    with contextlib.closing(executor):
+        if dry_run:
+            return print_plan(loaded, paths, executor, view)
+        return sweep(loaded, paths, executor, view)
+
+
+def make_view() -> View:
+    if not sys.stdout.isatty():
+        return PlainView()
+    from sweep.report.live import LiveView
+
+    return LiveView()
+
+
+def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
+    """Prepare, drive and report a study with any executor. The command's exit code."""
+    if "?" in str(paths.out):
+        raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
+    storage = loaded.study.run.storage
+    if storage != "auto":
+        check_server(storage)
+    url = paths.default_storage if storage == "auto" else storage
+    slots, threads = _slots(loaded)
+    sessions = Sessions(loaded, paths, url, executor, slots, threads, view)
+    try:
+        return sessions.run()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise UserError(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise
+
+
+def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
+    return make_slots(loaded.study, gpu_ids(), len(os.sched_getaffinity(0)))
+
+
+def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
+    """What the study would do, and nothing is left behind."""
+    from sweep.driver.plan import plan_document, plan_lines
+    from sweep.report.console import print_lines
+
+    slots, _ = _slots(loaded)
+    history = read_history(loaded, paths)
+    with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
+        spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
+        silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
+        facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
+    past = None if history is None else described(history, loaded.study.objective.metric)
+    lines = plan_lines(plan_document(loaded, facts, len(slots), past))
+    if sys.stdout.isatty():
+        print_lines(lines)
+    else:  # whole lines for whatever reads the pipe
+        sys.stdout.write("\n".join(lines) + "\n")
+    return 0

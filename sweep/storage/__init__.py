@@ -1,0 +1,1 @@
+"""Where a study is recorded: its database, its folder, its lock."""

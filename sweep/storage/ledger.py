@@ -1,0 +1,290 @@
+"""The study's record: every observation, decision and cost, in the study's one storage.
+
+Only the driver writes. Everything is queued and goes out in order, in one transaction: at once, but
+for observations and running costs, which wait for the next write of anything else or for `flush`.
+So whenever the driver is killed, what stands in the storage is consistent; and what could not be
+written stays in the queue, which the next ledger of the study can take over.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from predictor.types import Observation, Settings, Verdict
+from sweep.storage import tables as t
+from sweep.storage.patience import Patience
+from sweep.storage.unwritten import Unwritten, Write
+
+ROWS_AT_ONCE = 10_000  # that are read from the storage
+BASE = -1  # the trial number that the base model's costs are booked under
+
+
+@dataclass(slots=True)
+class TrialRow:
+    """A line of `sweep_trials`; see there."""
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    num_steps: int
+    planned_flops: float
+    recipe: str | None = None
+    attempts: int = 0
+    failures: int = 0
+    window: dict[str, Any] | None = None
+    measurements: dict[str, Any] | None = None
+    objective: float | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    trial: int
+    moment: str  # window: the one look; divergence, not finite: guards; end: final evaluation
+    step: int
+    verdict: Verdict
+    predictor: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    trial: int
+    attempt: int
+    what: str  # train | early_eval | eval
+    input_tokens: int
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    name: str
+    document: dict[str, Any]
+    facts: dict[str, Any]
+    predictor: str
+    created_s: float = field(default_factory=time.time)
+
+
+class Ledger:
+    """One study's rows in a storage."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        study: str,
+        patience: Patience | None = None,
+        unwritten: Unwritten | None = None,
+    ) -> None:
+        self.engine = engine
+        self.study = study
+        self.is_held = False  # nothing is written: the storage is not to be had
+        self.unwritten = Unwritten() if unwritten is None else unwritten
+        self._patience = patience or Patience()
+        self._last_at_s: float | None = None
+
+    # --- writing: the driver alone
+
+    def create(self, row: StudyRow) -> None:
+        t.metadata.create_all(self.engine)
+        values = {name: getattr(row, name) for name in StudyRow.__dataclass_fields__}
+        values["study"] = values.pop("name")
+        self._write(lambda connection: connection.execute(t.studies.insert().values(values)))
+
+    def continue_as(self, document: Mapping[str, Any], predictor: str, changes: list[str]) -> None:
+        """The study goes on under a changed document; each change is noted."""
+        here = t.studies.c.study == self.study
+        change = t.studies.update().where(here)
+        change = change.values(document=dict(document), predictor=predictor)
+        notes = [self._note(text) for text in changes]
+        self._write(lambda connection: connection.execute(change), *notes)
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        here = t.studies.c.study == self.study
+        change = t.studies.update().where(here).values(facts=dict(facts))
+        self._write(lambda connection: connection.execute(change))
+
+    def note(self, text: str) -> None:
+        self._write(self._note(text))
+
+    def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
+        """The trial as it now stands, with the decision that brought it there, if one did."""
+        values = {name: getattr(row, name) for name in TrialRow.__dataclass_fields__}
+        here = (t.trials.c.study == self.study) & (t.trials.c.number == row.number)
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(t.trials.delete().where(here))
+            connection.execute(t.trials.insert().values(study=self.study, **values))
+
+        self._write(write, *([] if decision is None else [self._decision(decision)]))
+
+    def forget_observations_after(self, trial: int, step: int) -> None:
+        """A resumed trial does these steps again. What they cost stays booked."""
+        o = t.observations.c
+        here = (o.study == self.study) & (o.trial == trial) & (o.step > step)
+        self._write(lambda connection: connection.execute(t.observations.delete().where(here)))
+
+    def add_observation(self, trial: int, seen: Observation) -> None:
+        """Queued until the next write."""
+        values = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
+        self.unwritten.observations.append({"study": self.study, "trial": trial, **values})
+
+    def book(self, cost: Cost) -> None:
+        """Queued; a cost replaces an earlier one of the same trial, attempt and kind."""
+        row = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
+        self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}
+
+    def flush(self) -> None:
+        if self.unwritten and not self.is_held:
+            self._patience(self._write_all)
+            self.unwritten.clear()  # only after the commit: a failed write loses nothing
+
+    def _write(self, *writes: Write) -> None:
+        self.unwritten.add(*writes)
+        self.flush()
+
+    def _write_all(self) -> None:
+        with self.engine.begin() as connection:
+            self.unwritten.write(connection)
+
+    def _note(self, text: str) -> Write:
+        values = {"study": self.study, "at_s": time.time(), "text": text}
+        return lambda connection: connection.execute(t.notes.insert().values(values))
+
+    def _decision(self, decision: Decision) -> Write:
+        d, verdict = t.decisions.c, decision.verdict
+        here = (d.study == self.study) & (d.trial == decision.trial) & (d.moment == decision.moment)
+        settings = decision.settings
+        values = {
+            "study": self.study,
+            "trial": decision.trial,
+            "moment": decision.moment,
+            "step": decision.step,
+            "at_s": self._next_at_s(),
+            "action": verdict.action,
+            "kind": verdict.kind,
+            "probability": verdict.probability,
+            "reason": verdict.reason,
+            "evidence": dict(verdict.evidence),
+            "predictor": decision.predictor,
+            "settings": {name: getattr(settings, name) for name in Settings.__dataclass_fields__},
+        }
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(t.decisions.delete().where(here))
+            connection.execute(t.decisions.insert().values(values))
+
+        return write
+
+    def _next_at_s(self) -> float:
+        """The time, but later than that of every decision before: their order is read from it, and
+        clocks jump."""
+        if self._last_at_s is None and not self.is_held:
+            d = t.decisions.c
+            rows = self._rows(sa.select(sa.func.max(d.at_s)).where(d.study == self.study))
+            self._last_at_s = rows[0][0] or 0.0
+        self._last_at_s = max(time.time(), (self._last_at_s or 0.0) + 1e-6)
+        return self._last_at_s
+
+    # --- reading: anyone
+
+    def read_study(self) -> StudyRow | None:
+        """None where the storage holds no such study, or is not a sweep's storage at all."""
+        if not self._patience(lambda: sa.inspect(self.engine).has_table(t.studies.name)):
+            return None
+        rows = self._rows(t.studies.select().where(t.studies.c.study == self.study))
+        if not rows:
+            return None
+        (row,) = rows
+        return StudyRow(row.study, row.document, row.facts, row.predictor, row.created_s)
+
+    def read_trials(self) -> list[TrialRow]:
+        """By number."""
+        columns = (t.trials.c[name] for name in TrialRow.__dataclass_fields__)
+        here = t.trials.c.study == self.study
+        query = sa.select(*columns).where(here).order_by(t.trials.c.number)
+        return [TrialRow(*row) for row in self._rows(query)]
+
+    def read_observations(self, trial: int) -> list[Observation]:
+        """In the order of their steps."""
+        query = self._observations_query().where(t.observations.c.trial == trial)
+        return [_observation(row) for _, *row in self._rows(query)]
+
+    def stream_observations(self) -> Generator[tuple[int, list[Observation]]]:
+        """Of each trial that has any, by number; no more than a few thousand steps in memory."""
+        with self.engine.connect() as connection:
+            query = self._observations_query().execution_options(yield_per=ROWS_AT_ONCE)
+            for trial, rows in groupby(connection.execute(query), key=itemgetter(0)):
+                yield trial, [_observation(row) for _, *row in rows]
+
+    def _observations_query(self) -> sa.Select[Any]:
+        """Columns: the trial, then an Observation's fields."""
+        o = t.observations.c
+        columns = (o[name] for name in Observation.__dataclass_fields__)
+        return sa.select(o.trial, *columns).where(o.study == self.study).order_by(o.trial, o.step)
+
+    def read_decisions(self) -> list[Decision]:
+        """In the order they were taken."""
+        d = t.decisions.c
+        verdict = d.action, d.kind, d.reason, d.probability, d.evidence
+        query = (
+            sa.select(d.trial, d.moment, d.step, d.predictor, d.settings, *verdict)
+            .where(d.study == self.study)
+            .order_by(d.at_s)
+        )
+        return [
+            Decision(trial, moment, step, Verdict(*verdict), predictor, Settings(**settings))
+            for trial, moment, step, predictor, settings, *verdict in self._rows(query)
+        ]
+
+    def read_verdicts(self) -> dict[int, dict[str, Verdict]]:
+        """By trial and moment, in the order they were taken, without their evidence: it is by far
+        the most of them, and a driver that goes on acts on what was decided alone."""
+        d = t.decisions.c
+        query = (
+            sa.select(d.trial, d.moment, d.action, d.kind, d.reason, d.probability)
+            .where(d.study == self.study)
+            .order_by(d.at_s)
+        )
+        found: dict[int, dict[str, Verdict]] = {}
+        for trial, moment, *verdict in self._rows(query):
+            found.setdefault(trial, {})[moment] = Verdict(*verdict)
+        return found
+
+    def read_costs(self) -> list[Cost]:
+        columns = (t.costs.c[name] for name in Cost.__dataclass_fields__)
+        query = sa.select(*columns).where(t.costs.c.study == self.study)
+        return [Cost(*row) for row in self._rows(query)]
+
+    def _rows(self, query: Any) -> Sequence[Any]:
+        def read() -> Sequence[Any]:
+            with self.engine.connect() as connection:
+                return connection.execute(query).all()
+
+        return self._patience(read)
+
+    def read_notes(self) -> list[str]:
+        query = (
+            sa.select(t.notes.c.text).where(t.notes.c.study == self.study).order_by(t.notes.c.id)
+        )
+        return [text for (text,) in self._rows(query)]
+
+
+def _observation(row: Sequence[Any]) -> Observation:
+    """Of its fields, in their order; the storage has no NaN."""
+    seen = Observation(*row)
+    if seen.loss is not None and seen.grad_norm is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        return seen
+    return replace(seen, loss=_or_nan(seen.loss), grad_norm=_or_nan(seen.grad_norm))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,103 @@
+"""A map over processes that can be left at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
+
+import pytest
+
+from predictor.replay.workers import Workers
+
+
+def times(factor: int, number: int) -> tuple[int, int]:
+    return factor * number, os.getpid()
+
+
+def sleep(shared: float, _: int) -> None:
+    time.sleep(shared)
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_every_task_is_answered_in_order_with_what_is_shared(num_processes: int) -> None:
+    with Workers(3, num_processes) as workers:
+        found = list(workers.map(times, range(8)))
+        again = list(workers.map(times, [10]))
+    assert [value for value, _ in found] == [0, 3, 6, 9, 12, 15, 18, 21]
+    assert again[0][0] == 30
+    assert (os.getpid() in {pid for _, pid in found}) == (num_processes == 1)
+
+
+def test_left_by_an_exception_it_waits_for_no_task() -> None:
+    begun = time.monotonic()
+    with pytest.raises(KeyError), Workers(600.0, 2) as workers:
+        workers.map(sleep, range(4))
+        raise KeyError
+    assert time.monotonic() - begun < 60
+    assert not active_children()
+
+
+TWICE = """
+import sys, time
+from predictor.replay.workers import Workers
+from tests.predictor.replay.test_workers import sleep
+
+if __name__ == "__main__":
+    with Workers(600.0, 2) as workers:
+        print("begun", flush=True)
+        list(workers.map(sleep, range(4)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gap_s", [0.0, 0.05, 0.5])
+def test_ctrl_c_twice_leaves_nothing_behind(gap_s: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWICE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(gap_s)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) != 0
+    process.stdout.close()
+    _assert_gone(process.pid)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_a_caller_that_is_killed(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWICE], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    time.sleep(1.5)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == -number
+    process.stdout.close()
+    _assert_gone(process.pid)
+
+
+def _assert_gone(group: int) -> None:
+    deadline = time.monotonic() + 10
+    while _is_alive(group) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_alive(group)
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,206 @@
+"""Trials without torch, for tests of the driver: they behave, or misbehave as a script says.
+
+`OUT/../script.json` maps a trial's number to what its first attempt does instead of finishing.
+Light to import: every trial does it anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from predictor.types import Observation, Verdict
+from trainer.contract.fingerprint import model_facts
+from trainer.contract.outside import Cause
+from trainer.contract.spec import (
+    Alive,
+    Checkpointed,
+    Failed,
+    Finished,
+    Measurement,
+    Prepared,
+    PrepareSpec,
+    Started,
+    Stepped,
+    Stop,
+    Stopped,
+    TrialSpec,
+    VerdictWanted,
+)
+
+TOKENS_PER_SAMPLE = 10
+NUM_ROWS = 1000
+FACTS: dict[str, Any] = {
+    "num_params": 1000,
+    "train": {
+        "rows": NUM_ROWS,
+        "rows_read": NUM_ROWS + 3,
+        "dropped_no_completion": 3,
+        "dropped_too_short": 0,
+        "truncated": 0,
+        "input_tokens": NUM_ROWS * TOKENS_PER_SAMPLE,
+        "loss_tokens": NUM_ROWS * 5,
+        "longest": 12,
+        "longest_read": 12,
+    },
+    "eval": {
+        "rows": 100,
+        "rows_read": 100,
+        "dropped_no_completion": 0,
+        "dropped_too_short": 0,
+        "truncated": 0,
+        "input_tokens": 1000,
+        "loss_tokens": 500,
+        "longest": 12,
+        "longest_read": 12,
+    },
+    "choices": None,
+    "duplicates": 0,
+    "duplicates_choices": 0,
+    "repeated": 0,
+    "max_length": 1024,
+    "phases": None,
+    "notes": {"train": [{"what": "dropped", "rows": 3, "first": "train.jsonl, line 7"}]},
+    "shapes": {"train": "text", "eval": "text"},
+    "sources": {},
+    "base_measurements": {
+        "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}
+    },
+}
+
+
+def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
+    out = Path(spec.out_dir)
+    channel.send(Alive("reading the data"))
+    time.sleep(float(os.environ.get("FAKE_PREPARE_S", "0")))
+    named = {"train": spec.data.train, "eval": spec.data.eval}
+    named |= {f"phase {i}": path for i, path in enumerate(spec.data.phases, 1)}
+    sources = {
+        name: {"path": path, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+        for name, path in named.items()
+        if path is not None
+    }
+    model = model_facts(Path(spec.model.base), spec.model)
+    facts = {**FACTS, "model": model, "sources": sources}
+    (out / "prepared.json").write_text(json.dumps(facts))
+    channel.send(Prepared(facts))
+
+
+def final_loss(learning_rate: float, seed: int = 0) -> float:
+    """Best at 1e-3, worse by 1 for each factor of ten away from it; other seeds scatter."""
+    scatter = math.sin(1e6 * learning_rate + seed) if seed else 0.0
+    return 1.0 + abs(math.log10(learning_rate) + 3) + 0.1 * scatter
+
+
+def fake_trial(spec: TrialSpec, channel: Connection) -> None:
+    folder = Path(spec.trial_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder.parent.parent.parent / "script.json"
+    script_text = script.read_text() if script.exists() else "{}"
+    trouble = json.loads(script_text).get(str(spec.number), "")
+    tried = folder / "tried"
+    if tried.exists() and not trouble.startswith("always "):
+        trouble = ""
+    tried.touch()
+    _train(spec, channel, folder, trouble.removeprefix("always "))
+
+
+def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> None:
+    saved = folder / "step"
+    first = int(saved.read_text()) if saved.exists() else 0
+    channel.send(Started(first))
+    final = final_loss(spec.learning_rate, spec.seed)
+    for step in range(first + 1, spec.num_steps + 1):
+        time.sleep(float(os.environ.get("FAKE_STEP_S", "0.002")))
+        samples = step * spec.batch_size
+        loss = final + 2 / step
+        if trouble == "diverge":
+            loss = 2.0 * step
+        if trouble == "nan" and step == 3:
+            loss = math.nan
+        if trouble == "diverge then nan":
+            loss = 2.0 * step if step < spec.num_steps - 1 else math.nan
+        if step == 2:
+            _misbehave(trouble, channel)
+        seen = Observation(
+            *(step, samples, samples * TOKENS_PER_SAMPLE, samples * 5),
+            *(loss, final, 1e-3, 0.01),
+            phase=_phase(spec, step),
+        )
+        channel.send(Stepped(seen))
+        if not math.isfinite(loss) and _is_pruned(channel, VerdictWanted(step, "not finite")):
+            channel.send(Stopped(step))
+            return
+        if step == spec.window_steps:
+            early = Measurement(final + 0.1, 50, 500, 0.01)
+            if _is_pruned(channel, VerdictWanted(step, "window", early)):
+                channel.send(Stopped(step))
+                return
+        while channel.poll():
+            match channel.recv():
+                case Stop(checkpoint):
+                    if checkpoint:
+                        saved.write_text(str(step))
+                        channel.send(Checkpointed(step))
+                    channel.send(Stopped(step))
+                    return
+                case Verdict("prune"):
+                    channel.send(Stopped(step))
+                    return
+                case _:
+                    pass
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "weights").touch()
+    if spec.save_model:
+        model = folder / "model"
+        model.mkdir(exist_ok=True)
+        (model / "model.safetensors").write_text(str(spec.number))
+    value = math.nan if trouble == "nan at the end" else final
+    channel.send(Finished({"eval_loss": Measurement(value, 500, 1000, 0.02)}, str(folder)))
+
+
+def _phase(spec: TrialSpec, step: int) -> int:
+    """Two phases of the same length."""
+    if spec.strategy == "stacked":
+        return 0
+    return 1 if 2 * step <= spec.num_steps else 2
+
+
+def _is_pruned(channel: Connection, wanted: VerdictWanted) -> bool:
+    channel.send(wanted)
+    reply = channel.recv()
+    return isinstance(reply, Verdict) and reply.action == "prune"
+
+
+def _misbehave(trouble: str, channel: Connection) -> None:
+    match trouble:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "oom":
+            channel.send(Failed("out of memory", "tried to allocate 100 GiB"))
+            os._exit(0)
+        case "bad input":
+            channel.send(Failed("bad input", "model.base: no folder"))
+            os._exit(0)
+        case "raise":
+            raise RuntimeError("something broke")
+        case "exit":
+            os._exit(3)
+        case "silent":
+            time.sleep(3600)
+        case "interrupted":
+            channel.send(Failed("interrupted", "its server was killed"))
+            os._exit(0)
+        case "disk full":
+            channel.send(Failed(Cause.DISK_FULL, os.strerror(errno.ENOSPC)))
+            os._exit(0)
+        case _:
+            pass

@@ -1,0 +1,23 @@
+"""Rounding that would decide in the configuration's place is told before a step is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweep.driver.numerics import cautions
+from tests.sweep.driver.test_sampling import make_study
+
+SPACE = {"learning_rate": {"low": 1e-6, "high": 1e-4, "log": True}, "batch_size": 8}
+
+
+def test_steps_that_bfloat16_weights_lose_are_told_with_numbers() -> None:
+    (told,) = cautions(make_study(SPACE, model={"weights": "bfloat16"}))
+    assert "learning_rate 1e-06 moves only weights smaller than 0.00051" in told
+    assert "0.0001 those smaller than 0.051" in told
+
+
+@pytest.mark.parametrize("model", [{}, {"tuning": "lora", "weights": "bfloat16"}])
+def test_nothing_is_told_where_steps_are_kept(model: dict[str, Any]) -> None:
+    assert cautions(make_study(SPACE, model=model)) == []

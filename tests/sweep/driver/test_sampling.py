@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.config.load import LoadedStudy, load_study
+from sweep.config.study import Study
+from sweep.driver import sampling
+from sweep.driver.prepare import prepare_spec
+from trainer.contract.spec import TrialSpec, UserError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+RATE = {"low": 1e-6, "high": 1e-2, "log": True}
+
+
+def make_study(entries: dict[str, Any] | None = None, **sections: Any) -> Study:
+    entries = {"learning_rate": RATE, "batch_size": {"choices": [4, 8, 16]}} | (entries or {})
+    document: dict[str, Any] = {
+        "name": "try",
+        "model": {"base": "org/model"} | sections.pop("model", {}),
+        "data": sections.pop("data", {"train": "org/rows", "eval": "org/rows:test"}),
+        "search": {"space": entries} | sections.pop("search", {}),
+        "budget": {"samples": 1000},
+    }
+    return Study.model_validate(document | sections)
+
+
+ALL = {
+    "schedule": {"choices": ["constant", "linear"]},
+    "warmup_ratio": {"low": 0.0, "high": 0.1},
+    "weight_decay": 0.1,
+    "beta1": {"choices": [0.9]},
+    "epochs": {"low": 1, "high": 4},
+    "lora_rank": {"low": 4, "high": 64, "log": True},
+}
+
+
+def test_suggest_gives_drawn_and_fixed() -> None:
+    study = make_study(ALL, model={"tuning": "lora"}, budget=None)
+    names = ["learning_rate", "batch_size", "schedule", "warmup_ratio", "epochs", "lora_rank"]
+    assert sampling.searched(study) == names == list(sampling.distributions(study))
+    drawn = {
+        "learning_rate": 1e-4,
+        "batch_size": 8,
+        "schedule": "linear",
+        "warmup_ratio": 0.05,
+        "epochs": 2,
+        "lora_rank": 32,
+    }
+    params = sampling.suggest(optuna.trial.FixedTrial(drawn), study)
+    assert params == {**drawn, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "clip": 1.0}
+
+
+def test_fixed_rank_is_a_param_of_lora_alone() -> None:
+    drawn = optuna.trial.FixedTrial({"learning_rate": 1e-4, "batch_size": 8})
+    assert sampling.suggest(drawn, make_study(model={"tuning": "lora"}))["lora_rank"] == 16
+    assert set(sampling.suggest(drawn, make_study())) == {
+        "learning_rate", "batch_size", "schedule", "warmup_ratio", "weight_decay", "beta1", "beta2",
+        "clip",
+    }  # fmt: skip
+
+
+def test_a_range_of_batch_sizes_takes_powers_of_two() -> None:
+    study = make_study({"batch_size": {"low": 3, "high": 100}})
+    kind = sampling.distributions(study)["batch_size"]
+    assert isinstance(kind, optuna.distributions.CategoricalDistribution)
+    assert kind.choices == (4, 8, 16, 32, 64)
+
+
+def test_grid_is_every_combination_shuffled_by_the_seed() -> None:
+    entries = {
+        "learning_rate": {"choices": [1e-5, 1e-4, 1e-3]},
+        "batch_size": {"low": 4, "high": 8},
+        "clip": {"choices": [1.0]},
+    }
+    points = sampling.grid_points(make_study(entries, search={"sampler": "grid", "space": entries}))
+    assert len(points) == 6 and len({tuple(point.items()) for point in points}) == 6
+    assert all(list(point) == ["learning_rate", "batch_size"] for point in points)
+    assert points == sampling.grid_points(make_study(entries))
+    assert points != sampling.grid_points(make_study(entries, run={"seed": 1}))
+
+
+def sweep_on(study: Study, optuna_study: optuna.Study, trials: int) -> list[dict[str, Any]]:
+    """As the driver does: a sampler for each trial, ask, tell a value that favours 1e-4."""
+    for _ in range(trials):
+        number = len(optuna_study.get_trials(deepcopy=False))
+        optuna_study.sampler = sampling.make_sampler(study, number, parallel=False)
+        trial = optuna_study.ask()
+        params = sampling.suggest(trial, study)
+        optuna_study.tell(trial, abs(math.log10(params["learning_rate"]) + 4))
+    return [dict(trial.params) for trial in optuna_study.get_trials(deepcopy=False)]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_draws_are_spread_and_do_not_change_with_a_restart(sampler: str) -> None:
+    study = make_study({"warmup_ratio": {"low": 0.0, "high": 0.1}}, search={"sampler": sampler})
+    whole = sweep_on(study, optuna.create_study(), 16)
+    assert len({params["learning_rate"] for params in whole}) == 16
+    rates = [math.log10(params["learning_rate"]) for params in whole]
+    assert min(rates) < -5 and max(rates) > -3
+    assert {params["batch_size"] for params in whole} <= {4, 8, 16}
+    storage = optuna.storages.InMemoryStorage()
+    sweep_on(study, optuna.create_study(storage=storage, study_name="try"), 7)
+    again = optuna.load_study(storage=storage, study_name="try")
+    assert sweep_on(study, again, 9) == whole
+    other = make_study(
+        {"warmup_ratio": {"low": 0.0, "high": 0.1}}, search={"sampler": sampler}, run={"seed": 1}
+    )
+    assert sweep_on(other, optuna.create_study(), 2) != whole[:2]
+
+
+def test_qmc_covers_better_than_chance() -> None:
+    study = make_study({"batch_size": 8}, search={"sampler": "qmc"})
+    params = sweep_on(study, optuna.create_study(), 17)[1:]  # the first is drawn at random
+    cells = {int((math.log10(each["learning_rate"]) + 6) / 4 * 16) for each in params}
+    assert len(cells) == 16
+
+
+def test_tpe_looks_where_it_was_good() -> None:
+    study = make_study({"batch_size": 8}, run={"trials": 30})
+    rates = [
+        math.log10(each["learning_rate"]) for each in sweep_on(study, optuna.create_study(), 30)
+    ]
+    late = [abs(rate + 4) for rate in rates[15:]]
+    assert sum(late) / len(late) < 0.7  # chance: 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_parallel_asks_differ(sampler: str) -> None:
+    study = make_study(search={"sampler": sampler})
+    optuna_study = optuna.create_study()
+    sweep_on(study, optuna_study, 12)
+    rates: set[float] = set()
+    for number in range(12, 16):
+        optuna_study.sampler = sampling.make_sampler(study, number, parallel=True)
+        rates.add(sampling.suggest(optuna_study.ask(), study)["learning_rate"])
+    assert len(rates) == 4
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_queued_params_are_taken_and_the_rest_drawn(sampler: str) -> None:
+    study = make_study(search={"sampler": sampler})
+    optuna_study = optuna.create_study()
+    optuna_study.enqueue_trial({"learning_rate": 2e-5})
+    optuna_study.enqueue_trial({"learning_rate": 3e-5, "batch_size": 4})
+    first, second, third = sweep_on(study, optuna_study, 3)
+    assert first["learning_rate"] == 2e-5 and first["batch_size"] in (4, 8, 16)
+    assert second == {"learning_rate": 3e-5, "batch_size": 4}
+    assert third["learning_rate"] not in (2e-5, 3e-5)
+
+
+def test_budgets() -> None:
+    assert sampling.budget_samples(make_study(), {}, 50) == 1000
+    assert sampling.budget_samples(make_study(budget={"epochs": 1.1}), {}, 10) == 11
+    searched = make_study({"epochs": {"choices": [0.5, 2]}}, budget=None)
+    assert sampling.budget_samples(searched, {"epochs": 0.5}, 101) == 51
+
+
+def test_the_window_is_a_share_or_enough_steps() -> None:
+    assert sampling.window_samples(make_study(), 1000) == 128  # 8 steps of 16
+    assert sampling.window_samples(make_study(budget={"samples": 4001}), 1000) == 401
+    searched = make_study({"epochs": {"low": 2, "high": 9}}, budget=None)
+    assert sampling.window_samples(searched, 1000) == 200
+
+
+def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:
+    study = make_study(budget={"samples": 511})
+    with pytest.raises(
+        UserError, match=r"^pruning.min_steps: 8 steps .*25 %.*samples of 512 would"
+    ):
+        sampling.window_samples(study, 1000)
+    assert sampling.window_samples(make_study(budget={"samples": 512}), 1000) == 128
+    for sections, key in (
+        ({"budget": {"epochs": 1}}, "budget.epochs"),
+        ({}, "search.space.epochs"),
+    ):
+        study = make_study({"epochs": 1} if not sections else {}, **({"budget": None} | sections))
+        with pytest.raises(UserError, match=rf"{key} of at least 5.12 \(512 samples\)"):
+            sampling.window_samples(study, 100)
+
+
+@given(
+    samples=st.integers(1, 10**7),
+    share=st.floats(0.001, 0.25),
+    batch=st.integers(1, 10_000),
+    min_steps=st.integers(1, 50),
+)
+def test_a_window_keeps_its_bounds(samples: int, share: float, batch: int, min_steps: int) -> None:
+    study = make_study(
+        {"batch_size": {"choices": [batch, batch + 1]}},
+        budget={"samples": samples},
+        pruning={"window": share, "min_steps": min_steps},
+    )
+    try:
+        window = sampling.window_samples(study, samples)
+    except UserError as error:
+        assert min_steps * (batch + 1) > samples / 4
+        enough = int(str(error).split("budget.samples of ")[1].split()[0])
+        enough_study = study.model_copy(
+            update={"budget": make_study(budget={"samples": enough}).budget}
+        )
+        assert sampling.window_samples(enough_study, samples) <= math.ceil(enough / 4)
+    else:
+        assert window >= min_steps * (batch + 1) and window >= share * samples - 1e-3
+        assert window <= math.ceil(samples / 4)
+
+
+def test_a_batch_must_fit_into_the_data() -> None:
+    with pytest.raises(UserError, match=r"^search.space.batch_size: a batch of 16 .* 15 samples"):
+        sampling.check_rows(make_study(), 15)
+    sampling.check_rows(make_study(), 16)
+
+
+def test_a_strategy_is_a_param_where_there_are_phases() -> None:
+    drawn = {"learning_rate": 1e-4, "batch_size": 8}
+    phases = {"phases": ["org/a", "org/b"], "eval": "org/c"}
+    fixed = make_study({"strategy": "phased"}, data=phases)
+    assert sampling.suggest(optuna.trial.FixedTrial(drawn), fixed)["strategy"] == "phased"
+    searched = make_study({"strategy": {"choices": ["stacked", "phased"]}}, data=phases)
+    assert sampling.searched(searched) == ["learning_rate", "batch_size", "strategy"]
+    both = {**drawn, "strategy": "stacked"}
+    assert sampling.suggest(optuna.trial.FixedTrial(both), searched)["strategy"] == "stacked"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replay", "reset"), [("phased", 0.25, True), ("stacked", 0.0, False)]
+)
+def test_the_spec_of_a_trial_in_phases(
+    tmp_path: Path, strategy: str, replay: float, reset: bool
+) -> None:
+    for name in ("a.jsonl", "b.jsonl", "eval.jsonl", "chat.jinja"):
+        (tmp_path / name).touch()
+    (tmp_path / "base").mkdir()
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "{name: t, model: {base: base, parallel: ddp, attention: eager, padding_free: true},"
+        "budget: {samples: 1000}, data: {phases: [a.jsonl, b.jsonl], eval: eval.jsonl, "
+        "replay: 0.25, reset_optimizer: true, template: chat.jinja, system: Be brief.,"
+        "loss_on: assistant}, run: {processes_per_trial: 2, checkpoints: 3},"
+        "search: {space: {learning_rate: {low: 1e-5, high: 1e-3}, batch_size: 8,"
+        "strategy: {choices: [stacked, phased]}}}}"
+    )
+    loaded = load_study(file)
+    params = sampling.suggest(
+        optuna.trial.FixedTrial({"learning_rate": 1e-4, "strategy": strategy}), loaded.study
+    )
+    spec = sampling.trial_spec(
+        loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2
+    )
+    assert TrialSpec.from_json(spec.to_json()) == spec
+    assert (spec.strategy, spec.replay, spec.reset_optimizer) == (strategy, replay, reset)
+    assert (spec.processes, spec.checkpoints_kept) == (2, 3)
+    model = spec.model
+    assert (model.parallel, model.attention, model.padding_free) == ("ddp", "eager", True)
+    data = prepare_spec(loaded, tmp_path / "out", measure_base=False).data
+    assert data.train is None
+    assert data.phases == (str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"))
+    assert data.template == str(tmp_path / "chat.jinja")
+    assert (data.system, data.loss_on) == ("Be brief.", "assistant")
+
+
+def test_trial_spec(tmp_path: Path) -> None:
+    for name in ("train.jsonl", "eval.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "base").mkdir()
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "{name: t, model: {base: base, tuning: lora, micro_batch: 4}, budget: {samples: 1000},"
+        "data: {train: train.jsonl, eval: eval.jsonl}, run: {seed: 7, keep: none}, search: {space: "
+        "{learning_rate: {low: 1e-5, high: 1e-3}, batch_size: 8, lora_rank: {choices: [4, 8]}}}}"
+    )
+    loaded: LoadedStudy = load_study(file)
+    drawn = optuna.trial.FixedTrial({"learning_rate": 1e-4, "lora_rank": 4})
+    params = sampling.suggest(drawn, loaded.study)
+    spec = sampling.trial_spec(
+        loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2
+    )
+    assert TrialSpec.from_json(spec.to_json()) == spec
+    assert spec.model.base == str(tmp_path / "base") and spec.model.lora.rank == 4
+    assert (spec.number, spec.seed, spec.num_steps, spec.window_samples) == (3, 7, 125, 100)
+    assert (spec.metrics, spec.early_eval, spec.micro_batch) == (("eval_loss",), 64, 4)
+    assert (spec.save_model, spec.num_threads, spec.learning_rate) == (False, 2, 1e-4)
+    assert (spec.strategy, spec.processes, spec.model.padding_free) == ("stacked", 1, None)

@@ -1,0 +1,402 @@
+"""What people see of a study, at the widths of a small terminal and of a large one."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep import formats as f
+from sweep.config.load import load_study
+from sweep.report.console import print_lines
+from sweep.report.curves import curve, labelled_curve
+from sweep.report.live import LiveView
+from sweep.report.print_study import print_recipes, print_study, print_trial
+from sweep.report.recipes_text import recipes_document
+from sweep.report.study_report import study_document, trial_document
+from sweep.report.study_text import compute_rows
+from sweep.report.text_table import Column, table_lines, table_width
+from sweep.report.view import PlainView, RunningTrial, Status
+from sweep.storage.paths import StudyPaths
+from tests.support.sweep_ledgers import completed, document, fill, trial, written
+
+WIDTHS = pytest.mark.parametrize("width", [80, 140])
+
+
+def shown(draw: Callable[[Console], None], width: int = 80) -> str:
+    """What goes into a pipe."""
+    stream = io.StringIO()
+    draw(Console(file=stream, width=width))  # rich's own defaults: markup and highlighting on
+    return stream.getvalue()
+
+
+def study(folder: Path, width: int, change: Callable[[Any], None] = fill) -> str:
+    with written(folder) as ledger:
+        change(ledger)
+        paths = StudyPaths(folder)
+        document = study_document(ledger, paths)
+    return shown(lambda console: print_study(document, paths, console), width)
+
+
+def one_line(text: str) -> str:
+    """Without the breaks that wrapping put in."""
+    return re.sub(r"\s+", " ", text)
+
+
+def section(text: str, name: str) -> str:
+    """Of the text, what stands below a heading."""
+    return text.split(f"\n{name}")[1].split("\n\n")[0]
+
+
+@WIDTHS
+def test_no_line_is_wider_than_asked_and_a_pipe_gets_no_colours(tmp_path: Path, width: int) -> None:
+    text = study(tmp_path, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "\x1b" not in text
+    assert "…" not in text
+
+
+@WIDTHS
+def test_completed_and_pruned_trials_stand_apart_below_the_base_model(
+    tmp_path: Path, width: int
+) -> None:
+    text = study(tmp_path, width)
+    ended, pruned = section(text, "Completed"), section(text, "Pruned")
+    first_words = [line.split()[0] for line in ended.splitlines() if re.match(r" +[b\d]", line)]
+    assert first_words == ["base", "2*", "1", "0"]
+    first_words = [line.split()[0] for line in pruned.splitlines() if re.match(r" +[b\d]", line)]
+    assert first_words[:1] == ["base"]
+    assert {"3", "4"} <= set(first_words)
+    for table in (ended, pruned):
+        assert "0.3000" in table
+
+
+@WIDTHS
+def test_only_parameters_that_vary_are_columns(tmp_path: Path, width: int) -> None:
+    text = study(tmp_path, width)
+    table = section(text, "Completed")
+    assert "4e-05" in table
+    assert "constant" not in table
+    assert "the same in all trials: schedule constant" in text
+
+
+def test_parameters_share_a_column_where_they_do_not_fit(tmp_path: Path) -> None:
+    def many(ledger: Any) -> None:
+        for number in range(2):
+            params = {f"parameter_{name}": f"value-{name}{number}" for name in "abcdef"}
+            ledger.save_trial(completed(number, 0.5, params=params))
+
+    text = study(tmp_path, 80, many)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for name in "abcdef":
+        assert f"parameter_{name} value-{name}1" in one_line(section(text, "Completed"))
+
+
+def test_reasons_are_wrapped_and_told_whole(tmp_path: Path) -> None:
+    text = one_line(study(tmp_path, 80))
+    assert "gradient norm 1.9 sd above the cohort, early evaluation 0.8 sd above it" in text
+    assert "the loss is not finite at step 3" in text
+
+
+@WIDTHS
+def test_the_users_words_are_not_markup(tmp_path: Path, width: int) -> None:
+    text = study(tmp_path, width)
+    assert "[bold]not" in text
+    assert "[red]said[/red]" in text
+
+
+def test_control_codes_in_messages_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    def hostile(ledger: Any) -> None:
+        error = {"kind": "error", "message": "\x1b[31mred\x07 \x9b2J"}
+        ledger.save_trial(trial(0, "failed", failures=1, error=error))
+
+    text = study(tmp_path, 80, hostile)
+    assert not {"\x1b", "\x07", "\x9b"} & set(text)
+
+
+@WIDTHS
+def test_failures_running_trials_and_the_best_are_told(tmp_path: Path, width: int) -> None:
+    text = one_line(study(tmp_path, width))
+    assert "trial 5 (learning_rate 0.00032, batch_size 64): out of memory: it was" in text
+    assert "2 of 2 attempts failed" in text
+    assert "1 of 2 attempts failed; now completed" in text
+    assert "trial 6 (learning_rate 0.00064, batch_size 16): running" in text
+    assert "trial 2: choice_accuracy 0.7400, better than the base model's 0.3000" in text
+    assert "retention 0.840 (base 0.400)" in text
+
+
+@WIDTHS
+def test_compute_is_told_by_cause_and_net_of_audits(tmp_path: Path, width: int) -> None:
+    text = one_line(study(tmp_path, width))
+    for part in (
+        "used 41.9 TFLOP 82.2% of the plan",
+        "saved 9.10 TFLOP 17.8%, net of audits and overhead",
+        "by guards 9.00 TFLOP",
+        "by rank 7.40 TFLOP",
+        "by stopping 0 TFLOP",
+        "overhead -7.30 TFLOP",
+        "audits 7.50 TFLOP 14.7% more would have been saved without them",
+        "not settled 5.50 TFLOP",
+    ):
+        assert part in text
+
+
+@WIDTHS
+def test_what_pruning_may_have_missed_is_told_with_interval_and_counts(
+    tmp_path: Path, width: int
+) -> None:
+    text = one_line(section(study(tmp_path, width), "Risk"))
+    assert "expected misses: 0.03 of at most 0.3, the sum of P over 1 prune by rank" in text
+    assert "audits: 1 of 1 audited prune would have won: 100 %, 95 % 3 to 100 %" in text
+    assert "stated was 0.08 on average" in text
+
+
+def test_a_study_without_prunes_has_no_table_of_them_and_no_risk_to_tell(tmp_path: Path) -> None:
+    text = study(tmp_path, 80, lambda ledger: ledger.save_trial(completed(0, 0.5)))
+    assert "\nPruned" not in text
+    assert "\nRisk" not in text
+
+
+@WIDTHS
+def test_trials_that_were_judged_show_p(tmp_path: Path, width: int) -> None:
+    pruned = section(study(tmp_path, width), "Pruned")
+    (line,) = [line for line in pruned.splitlines() if re.match(r" +3 .*2\.200", line)]
+    assert " 0.03 " in line
+
+
+@WIDTHS
+def test_a_study_without_trials_can_be_shown(tmp_path: Path, width: int) -> None:
+    text = study(tmp_path, width, lambda ledger: None)
+    assert "0 of 8 trials settled" in text
+    assert "no trial is completed so far" in text
+
+
+def test_a_best_trial_below_the_base_model_is_not_praised(tmp_path: Path) -> None:
+    text = study(tmp_path, 140, lambda ledger: ledger.save_trial(completed(0, 0.25)))
+    assert "no better than the base model's 0.3000 (-0.0500, -16.7%)" in text
+
+
+# --- one trial
+
+
+def one_trial(folder: Path, number: int, width: int) -> str:
+    with written(folder) as ledger:
+        fill(ledger)
+        document = trial_document(ledger, StudyPaths(folder), number)
+    return shown(lambda console: print_trial(document, console), width)
+
+
+@WIDTHS
+def test_a_trial_is_shown_with_its_curves_decisions_and_costs(tmp_path: Path, width: int) -> None:
+    text = one_trial(tmp_path, 1, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "demo: trial 1, completed" in text
+    for title in ("loss", "gradient norm", "learning rate"):
+        assert f"\n{title}\n" in text
+    assert "0 to 1024 samples, the window's end ┊ at 256" in text
+    assert "      3.00 " in text  # the first step's loss, the highest
+    assert "window, step 4: continue (rank): rank 1 of 4" in text
+    assert "attempt 2, train" in text
+    assert "at line 1" in text  # the traceback of its lost attempt
+
+
+@WIDTHS
+def test_a_decision_shows_what_it_was_made_of(tmp_path: Path, width: int) -> None:
+    text = one_line(one_trial(tmp_path, 3, width))
+    for part in (
+        "P 0.03, P0 0.21, 0.01 by signals and configuration alone: to beat trial 1 by 0.05 x 0.160 "
+        "(median - best), "
+        "from 3 finished of 5 seen",
+        "signals: early_eval +0.80 sd (slope +0.42), loss -0.30 sd (slope -0.02), "
+        "raw grad_norm +1.90 sd (slope +0.31)",
+        "trust in the configuration: 62% of the models' weight",
+        "what each adds to the expected end (best 0, median 1; above 0: worse): early_eval +0.34, "
+        "loss +0.01, grad_norm +0.59, configuration -0.12",
+        "by predictor learned-2: enabled true",
+        "risk 0.1, min_gain 0.05, max_expected_misses",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_every_trial_can_be_shown_whatever_became_of_it(tmp_path: Path, number: int) -> None:
+    assert f"trial {number}, " in one_trial(tmp_path, number, 80)
+
+
+def test_steps_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    text = one_trial(tmp_path, 4, 80)
+    assert "loss (2 of 3 steps not finite)" in text
+    assert "no finite value" in text  # of the gradient norm
+
+
+# --- tables
+
+
+def test_a_tables_last_column_wraps_in_the_room_that_the_others_leave() -> None:
+    columns = [Column("two\nwords"), Column("why", right=False, wraps=True)]
+    rows = [["1", "because of a reason"], ["22", ""]]
+    assert table_lines(columns, rows, width=22) == [
+        (None, "  two"),
+        (None, "words  why"),
+        (None, "─" * 22),
+        (0, "    1  because of a"),
+        (0, "       reason"),
+        (1, "   22"),
+    ]
+    assert table_width(columns, rows) == 5 + 2 + len("because of a reason")
+
+
+def test_a_table_without_titles_has_no_header() -> None:
+    assert table_lines([Column(""), Column("")], [["a", "b"]], width=9) == [(0, "a  b")]
+
+
+# --- curves
+
+
+def test_a_rising_curve_rises() -> None:
+    lines = curve([0, 1, 2, 3], [0.0, 1.0, 2.0, 3.0], width=4, height=2)
+    assert lines == ["  ⡠⠊", "⡠⠊  "]
+
+
+def test_a_curve_has_gaps_where_nothing_was_measured_and_a_mark() -> None:
+    lines = curve([1, 2, 3, 4], [1.0, None, float("nan"), 1.0], width=9, height=1, mark=2)
+    assert [column for column, char in enumerate(lines[0]) if char not in " ┊"] == [2, 8]
+    assert lines[0][4] == "┊"
+
+
+@pytest.mark.parametrize("y", [[], [None], [1.0], [1.0, 1.0], [float("inf")]])
+def test_a_curve_of_little_is_drawn_all_the_same(y: list[float | None]) -> None:
+    x = [float(index) for index in range(len(y))]
+    assert {len(line) for line in curve(x, y, width=7)} == {7}
+    labelled_curve(x, y, width=40, mark=None, show=f.number)
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0.0, "0 FLOP"),
+        (1.234e15, "1.23 PFLOP"),
+        (9.99e11, "999 GFLOP"),
+        (9.999e11, "1000 GFLOP"),
+        (5.5e21, "5500 EFLOP"),
+        (-2e12, "-2.00 TFLOP"),
+        (None, "-"),
+    ],
+)
+def test_flops_are_told_in_the_unit_that_reads_well(count: float | None, text: str) -> None:
+    assert f.flops(count) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.0, "0"), (1.0, "1.00"), (123.4, "123"), (1234.5, "1234"), (2e-5, "2e-05")],
+)
+def test_numbers_have_three_digits(value: float | None, text: str) -> None:
+    assert f.number(value) == text
+
+
+# --- a study that runs
+
+
+def status(**changes: Any) -> Status:
+    running = [
+        RunningTrial(3, {"learning_rate": 2e-5}, "training", 120, 256, 1.234, 0.83, "continue"),
+        RunningTrial(4, {"learning_rate": 3e-5}, "loading the model", 0, 256, None, None, ""),
+    ]
+    values: dict[str, Any] = {
+        "study": "demo",
+        "running": running,
+        "completed": 3,
+        "pruned": 2,
+        "audited": 1,
+        "failed": 0,
+        "total": 16,
+        "saved_share": 0.31,
+        "elapsed_s": 500.0,
+        "left_s": 1234.0,
+        "best": "trial 1: choice_accuracy 0.712",
+        **changes,
+    }
+    return Status(**values)
+
+
+@WIDTHS
+def test_the_live_view_shows_the_study_and_keeps_what_was_said(width: int) -> None:
+    stream = io.StringIO()
+    with LiveView(Console(file=stream, width=width, force_terminal=True)) as view:
+        view.say("trial 2 pruned: [b]because[/b]")
+        view.show(status())
+        view.show(status(completed=4))
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    assert "trial 2 pruned: [b]because[/b]" in text
+    assert re.search(r"trial 3: 2e-05 .*120/256 .*loss 1.234, norm 0.830, continue", text)
+    assert re.search(r"trial 4: 3e-05 .*0/256 .*loading the model", text)
+    last = one_line(text)
+    assert "4 completed, 2 pruned, 1 audited, 0 failed of 16 trials" in last
+    assert "31% of the compute saved" in last
+    assert "about 20 min 34 s left" in last
+    assert "best so far: trial 1: choice_accuracy 0.712" in last
+
+
+def test_a_view_is_due_now_and_then() -> None:
+    stream = io.StringIO()
+    views = (PlainView(stream, every_s=0.25), LiveView(Console(file=stream)))
+    assert [view.is_due() for view in views] == [False, True]
+    time.sleep(0.3)
+    for view in views:
+        assert view.is_due()
+        view.show(status())
+        assert not view.is_due()
+    assert "3 completed" in stream.getvalue()
+
+
+@WIDTHS
+def test_recipes_keep_to_the_width(width: int) -> None:
+    document = recipes_document(load_study("quickstart").study)
+    text = shown(lambda console: print_recipes(document, console), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert re.search(r"epochs +13 +3 +lab: arXiv 2412.13337", text)
+    assert re.search(r"batch_size +64 +64 +searched +lab: 3840 is outside", text)
+
+
+def test_the_live_view_needs_no_status() -> None:
+    stream = io.StringIO()
+    with LiveView(Console(file=stream, width=80, force_terminal=True)) as view:
+        view.say("preparing")
+        view.show(status(running=[], saved_share=None, left_s=None, best=""))
+    assert "preparing" in stream.getvalue()
+
+
+def test_lines_are_printed_as_they_are() -> None:
+    text = shown(lambda console: print_lines(["[b]plan[/b]", "a " * 60], console))
+    assert text.startswith("[b]plan[/b]\n")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_best_that_was_confirmed_when_its_weights_were_gone_says_so(tmp_path: Path) -> None:
+    run = {"trials": 1, "seed": 0, "keep": "best", "confirm": {"top": 1, "seeds": 1}}
+    with written(tmp_path) as ledger:
+        ledger.continue_as(document() | {"run": run}, "learned-5", [])
+        for number in (0, 10_000):
+            ledger.save_trial(completed(number, 0.5))
+        confirmed = study_document(ledger, StudyPaths(tmp_path))
+    text = shown(lambda console: print_study(confirmed, StudyPaths(tmp_path), console))
+    assert "not kept: run.confirm was asked for when it had been removed" in one_line(text)
+
+
+def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything() -> None:
+    compute = {"planned_flops": 1e9, "used_flops": 33e9, "unsettled_flops": 0.0, "seconds": 3.0}
+    document = {"trials": [{"state": "failed"}], "audits": {"num": 0}, "compute": compute}
+    rows = compute_rows(document)
+    assert [name for name, *_ in rows] == ["used", "time"]
+    assert rows[0][1:] == ("33.0 GFLOP", "no trial to compare it with yet")

@@ -1,0 +1,1 @@
+"""From sources to token tables on disk, and from those to batches."""

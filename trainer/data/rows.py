@@ -1,0 +1,144 @@
+"""Reading a source into rows: local .jsonl, .json, .csv, .parquet files, and Hub data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from trainer.contract.outside import cause_of
+from trainer.contract.spec import UserError
+from trainer.data.readers import (
+    not_utf8,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_parquet,
+    without_nulls,
+)
+
+HUB_TIMEOUT_S = 20.0
+SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+_HUB = re.compile(r"^[\w.-]+(/[\w.-]+)?(:[\w.-]+){0,2}$")
+_HUB_REVISION = re.compile(r"^[\w.-]+(/[\w.-]+)?@[\w./-]+(:[\w.-]+){0,2}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows and where each stands: `unit` is "line" or "row", counted from 1."""
+
+    name: str
+    rows: list[dict[str, Any]]
+    unit: str
+    numbers: list[int]
+    sha256: str | None  # of a local file's bytes
+
+    def place(self, index: int) -> str:
+        return f"{self.name}, {self.unit} {self.numbers[index]}"
+
+    def short_place(self, index: int) -> str:
+        """Without the folder."""
+        return f"{PurePath(self.name).name}, {self.unit} {self.numbers[index]}"
+
+
+def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
+    """Read a local file, or a Hub data set as `ID`, `ID:SPLIT` or `ID:CONFIG:SPLIT`.
+
+    Raises UserError with a sentence that names the file, and the line where there is one.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        found = _read_file(path)
+    elif path.is_dir():
+        raise UserError(f"{source} is a folder; give one of its files ({', '.join(SUFFIXES)})")
+    elif path.suffix in SUFFIXES or source.startswith((".", "/", "~")):
+        raise UserError(f"{source}: no such file")
+    elif _HUB_REVISION.match(source):
+        name, _, revision = source.partition("@")
+        raise UserError(
+            f"{source}: no such file, and a revision of a Hub data set cannot be given here; "
+            f"download it with `hf download {name} --repo-type dataset --revision "
+            f"{revision.partition(':')[0]} --local-dir DIR` and give its file's path"
+        )
+    elif not _HUB.match(source):
+        raise UserError(f"{source}: no such file")
+    else:
+        found = _read_hub(source, default_split, cache_dir)
+    if not found.rows:
+        raise UserError(f"{source}: no rows")
+    return found
+
+
+def _read_file(path: Path) -> Source:
+    readers = {
+        ".jsonl": read_jsonl,
+        ".json": read_json,
+        ".csv": read_csv,
+        ".parquet": read_parquet,
+    }
+    name = str(path)
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{name}: unknown kind of file; one of {', '.join(SUFFIXES)} is read")
+    try:
+        numbered = readers[path.suffix](path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except UnicodeDecodeError:
+        raise UserError(f"{name}, {not_utf8(path)}") from None
+    except PermissionError:
+        raise UserError(f"{name}: may not be read (permissions)") from None
+    except UserError:
+        raise
+    except Exception as error:  # pyarrow raises several kinds of its own
+        if cause_of(error):
+            raise
+        said = " ".join(str(error).split())
+        raise UserError(
+            f"{name}: cannot be read as {path.suffix[1:]} ({_short(said, 200)})"
+        ) from None
+    unit = "line" if path.suffix in (".jsonl", ".csv") else "row"
+    for number, row in numbered:
+        if not isinstance(row, dict):
+            raise UserError(f"{name}, {unit} {number}: {_short(row)} is no object of named columns")
+    rows = [row for _, row in numbered]
+    return Source(name, rows, unit, [number for number, _ in numbered], digest)
+
+
+def _read_hub(source: str, default_split: str, cache_dir: Path) -> Source:
+    import datasets
+    from huggingface_hub import HfApi
+
+    name, *rest = source.split(":")
+    config = rest[0] if len(rest) == 2 else None
+    split = rest[-1] if rest else default_split
+    try:
+        # One plain question first: load_dataset tries an unreachable Hub for half a minute.
+        HfApi().dataset_info(name, timeout=HUB_TIMEOUT_S)
+        rows = datasets.load_dataset(name, config, split=split, cache_dir=str(cache_dir)).to_list()
+        rows = list(map(without_nulls, rows))
+    except Exception as error:  # the Hub's clients raise a dozen kinds
+        if cause_of(error):
+            raise
+        raise UserError(_hub_trouble(source, name, error)) from None
+    return Source(source, rows, "row", list(range(1, len(rows) + 1)), None)
+
+
+def _hub_trouble(source: str, name: str, error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "gated" in said.lower() or type(error).__name__ == "GatedRepoError":
+        return (
+            f"{source}: a gated Hub data set; accept its terms at "
+            f"https://huggingface.co/datasets/{name} and log in with `hf auth login` (or HF_TOKEN)"
+        )
+    return (
+        f"{source}: no such file, and not readable as a Hub data set ({_short(said, 200)}); save "
+        "it as a local .jsonl or .parquet file and give its path, or write ID:SPLIT or "
+        "ID:CONFIG:SPLIT; a private one needs `hf auth login`"
+    )
+
+
+def _short(value: Any, length: int = 40) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= length else text[: length - 3] + "..."

@@ -1,0 +1,1 @@
+"""One trial trained: steps, observations, evaluations, checkpoints."""

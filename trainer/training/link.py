@@ -1,0 +1,143 @@
+"""The trial's end of the channel to the driver: events out, verdicts and stops in."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Protocol
+
+from predictor.types import Verdict
+from trainer.contract.spec import Alive, Event, Stop, VerdictWanted
+
+if TYPE_CHECKING:
+    from trainer.training.team import Team
+
+ALIVE_EVERY_S = 5.0
+MEET_EVERY_S = 0.5  # how often the processes of a team stop to listen within a step
+
+
+class DriverGone(Exception):
+    """The other end of the channel is closed: nobody waits for this trial any more."""
+
+
+class Halted(Exception):
+    """The trial was told to end after `step`; everything that was asked for has been saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"told to end at step {step}")
+        self.step = step
+
+
+class Ordered(Exception):
+    """An order came while a step or an evaluation was being done, which is given up."""
+
+    def __init__(self, order: Verdict | Stop) -> None:
+        super().__init__(f"ordered: {order}")
+        self.order = order
+
+
+class Link(Protocol):
+    """Raises DriverGone from every method once the driver has closed its end."""
+
+    def send(self, event: Event) -> None: ...
+
+    def alive(self, doing: str) -> None:
+        """Send Alive, unless anything was sent in the last few seconds."""
+        ...
+
+    def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        """Send the question and wait, for however long, for the answer or a Stop."""
+        ...
+
+    def order(self) -> Verdict | Stop | None:
+        """What has come unasked and ends the trial: a Stop, or a verdict to prune."""
+        ...
+
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        """As `order`, between the parts of a step or of an evaluation."""
+        ...
+
+
+class DriverLink(Link):
+    """Over the channel that the driver made for this trial."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._sent_at = time.monotonic()
+
+    def send(self, event: Event) -> None:
+        try:
+            self._channel.send(event)
+        except (BrokenPipeError, ConnectionResetError) as gone:
+            raise DriverGone from gone
+        self._sent_at = time.monotonic()
+
+    def alive(self, doing: str) -> None:
+        if time.monotonic() - self._sent_at >= ALIVE_EVERY_S:
+            self.send(Alive(doing))
+
+    def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        self.send(wanted)
+        return self._receive()
+
+    def order(self) -> Verdict | Stop | None:
+        try:
+            while self._channel.poll():
+                message = self._receive()
+                if isinstance(message, Stop) or message.action == "prune":
+                    return message
+        except (BrokenPipeError, ConnectionResetError) as gone:
+            raise DriverGone from gone
+        return None
+
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        return self.order()
+
+    def _receive(self) -> Verdict | Stop:
+        try:
+            message = self._channel.recv()
+        except (EOFError, ConnectionResetError) as gone:
+            raise DriverGone from gone
+        assert isinstance(message, Verdict | Stop), f"unexpected message {message!r}"
+        return message
+
+
+class TeamLink(Link):
+    """A team's link: its first process speaks, and all hear the answer at the same point."""
+
+    def __init__(self, team: Team, first: Link | None) -> None:
+        self._team, self._first = team, first
+        self._doing, self._calls, self._calls_to_meet = "", 0, 1
+        self._met_at = time.monotonic()
+
+    def send(self, event: Event) -> None:
+        if self._first is not None:
+            self._first.send(event)
+
+    def alive(self, doing: str) -> None:
+        if self._first is not None:
+            self._first.alive(doing)
+
+    def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        answer = None if self._first is None else self._first.ask(wanted)
+        shared = self._team.agree(answer)
+        assert shared is not None
+        return shared
+
+    def order(self) -> Verdict | Stop | None:
+        return self._team.agree(None if self._first is None else self._first.order())
+
+    def order_within(self, doing: str) -> Verdict | Stop | None:
+        """Every process calls it equally often. They wait for each other in one call out of as many
+        as take MEET_EVERY_S; when that is, the first process tells them as they meet."""
+        if doing != self._doing:  # whose parts may take longer
+            self._doing, self._calls, self._calls_to_meet = doing, 0, 1
+        self._calls += 1
+        if self._calls < self._calls_to_meet:
+            return None
+        now = time.monotonic()
+        call_s = max((now - self._met_at) / self._calls, 1e-6)
+        order = None if self._first is None else self._first.order()
+        order, self._calls_to_meet = self._team.agree((order, max(1, int(MEET_EVERY_S / call_s))))
+        self._calls, self._met_at = 0, time.monotonic()
+        return order

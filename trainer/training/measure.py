@@ -1,0 +1,185 @@
+"""The objectives, measured on prepared data: eval_loss and choice_accuracy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+
+from trainer.contract.spec import Measurement
+from trainer.data.batches import pad_rows
+from trainer.data.store import list_column, open_table
+from trainer.data.tokenise import IGNORED
+from trainer.model.fit import is_out_of_memory
+from trainer.model.head import scoring_head
+from trainer.training.team import Team
+
+SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
+BATCH_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}  # padding included
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Sequences to score. `unit` says which question or row each belongs to."""
+
+    input_ids: list[np.ndarray]  # each (length,)
+    labels: list[np.ndarray]  # each (length,), IGNORED where nothing is scored
+    unit: np.ndarray  # (num_sequences,)
+    is_answer: np.ndarray | None = None  # (num_sequences,) bool, of choices
+    groups: list[str] = field(default_factory=list)  # one per unit, of choices
+
+    def subset(self, num_units: int) -> Scored:
+        """A fixed draw of `num_units` units; all of them if there are no more."""
+        total = int(self.unit[-1]) + 1
+        if num_units >= total:
+            return self
+        rng = np.random.default_rng(SUBSET_SEED)
+        kept = np.sort(rng.choice(total, num_units, replace=False))
+        renumbered = np.full(total, -1)
+        renumbered[kept] = np.arange(num_units)
+        rows = np.flatnonzero(renumbered[self.unit] >= 0)
+        return Scored(
+            [self.input_ids[row] for row in rows],
+            [self.labels[row] for row in rows],
+            renumbered[self.unit[rows]],
+            None if self.is_answer is None else self.is_answer[rows],
+            [self.groups[unit] for unit in kept] if self.groups else [],
+        )
+
+
+def load_scored(data_dir: Path, metric: str) -> Scored:
+    """The full set of a metric, from what `prepare` wrote."""
+    folder = data_dir / ("eval" if metric == "eval_loss" else "choices")
+    table = open_table(folder)
+    ids = list_column(table, "input_ids")
+    if metric == "eval_loss":
+        return Scored(ids, list_column(table, "labels"), np.arange(len(ids)))
+    labels = [row.copy() for row in ids]
+    for row, num_scored in zip(labels, table["num_scored"].to_numpy(), strict=True):
+        row[: len(row) - num_scored] = IGNORED
+    unit = table["question"].to_numpy()
+    groups = table["group"].to_pylist()
+    first = np.flatnonzero(np.diff(unit, prepend=-1))
+    is_answer = table["is_answer"].to_numpy(zero_copy_only=False)
+    return Scored(ids, labels, unit, is_answer, [groups[row] for row in first])
+
+
+def measure(
+    model: Any,
+    scored: Scored,
+    dtype: torch.dtype,
+    alive: Callable[[], None],
+    team: Team | None = None,
+) -> Measurement:
+    """Score the sequences, each process of the team its share, and reduce them to the metric.
+
+    eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
+    questions whose right choice has the highest sum of log-probabilities / tokens of the choice
+    (the first of equals counts). Takes no random numbers and leaves the model as it was.
+    """
+    began = time.perf_counter()
+    sums, counts = _score(model, scored, dtype, alive, team or Team())
+    input_tokens = sum(len(ids) for ids in scored.input_ids)
+    if scored.is_answer is None:
+        value, num, groups = -sums.sum() / counts.sum(), int(counts.sum()), {}
+    else:
+        right = _right(sums / counts, scored)
+        value, num = right.mean(), len(right)
+        names = np.array(scored.groups)
+        groups = {name: float(right[names == name].mean()) for name in sorted(set(names)) if name}
+    seconds = time.perf_counter() - began
+    return Measurement(
+        float(value), num, input_tokens, seconds, {str(k): v for k, v in groups.items()}
+    )
+
+
+def _right(scores: np.ndarray, scored: Scored) -> np.ndarray:
+    """Per question, whether the highest score is the answer's. (num_questions,) of 0 and 1."""
+    assert scored.is_answer is not None
+    starts = np.flatnonzero(np.diff(scored.unit, prepend=-1))
+    ends = np.append(starts[1:], len(scores))
+    # A score that is not a number beats nothing: argmax would take it as the highest.
+    finite = np.nan_to_num(scores, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
+    picks = [
+        start + int(np.argmax(finite[start:end])) for start, end in zip(starts, ends, strict=True)
+    ]
+    found = np.isfinite(finite[picks])
+    return (scored.is_answer[picks] & found).astype(float)
+
+
+def _score(
+    model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None], team: Team
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of log-probabilities and number of scored tokens, per sequence."""
+    device = next(model.parameters()).device
+    sums = np.zeros(len(scored.input_ids))
+    counts = np.zeros(len(scored.input_ids), dtype=np.int64)
+    lengths = [len(ids) for ids in scored.input_ids]
+    is_sharded = any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    fits = BATCH_TOKENS[device.type]
+    was_training = model.training
+    model.eval()
+    try:
+        for batch in _share(list(_batches(lengths, fits)), team):
+            while True:
+                try:
+                    for part in _batches([lengths[row] for row in batch], fits):
+                        rows = batch[part]
+                        sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
+                    break
+                except Exception as error:
+                    # Processes that hold parts of one model cannot go back alone.
+                    can_halve = fits > lengths[batch[0]] and not is_sharded
+                    if not is_out_of_memory(error) or not can_halve:
+                        raise
+                fits //= 2
+            alive()  # as often in every process, whichever had to divide its batches
+    finally:
+        model.train(was_training)
+        for module in model.modules():  # the outermost weights stay together after a forward
+            if isinstance(module, FSDPModule):
+                module.reshard()
+    for their_sums, their_counts in team.gather((sums, counts)):
+        scored_there = their_counts > 0
+        sums[scored_there], counts[scored_there] = (
+            their_sums[scored_there],
+            their_counts[scored_there],
+        )
+    return sums, counts
+
+
+def _score_rows(
+    model: Any, scored: Scored, rows: np.ndarray, dtype: torch.dtype, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    batch = pad_rows([scored.input_ids[r] for r in rows], [scored.labels[r] for r in rows])
+    on_device = {name: tensor.to(device) for name, tensor in batch.items()}
+    # no_grad, not inference_mode: some rotary embeddings grow buffers in a forward, and training
+    # cannot use a buffer that was made in inference mode.
+    with scoring_head(model) as scoring, torch.no_grad(), autocast:
+        out = scoring(**on_device, fused_lm_head=True)
+        return out.log_probs.double().sum(1).cpu().numpy(), out.label_mask.sum(1).cpu().numpy()
+
+
+def _share(batches: list[np.ndarray], team: Team) -> Iterator[np.ndarray]:
+    """This process's batches. All get as many, some the last one again: sharded weights come
+    together for each forward, so that everybody must take part in it."""
+    for start in range(0, len(batches), team.size):
+        yield batches[min(start + team.rank, len(batches) - 1)]
+
+
+def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:
+    """Rows of similar length together, at most `max_tokens` a batch with the padding."""
+    order = np.argsort(lengths, kind="stable")[::-1]  # the longest first: memory fails at once
+    start = 0
+    while start < len(order):
+        per_batch = max(1, max_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + per_batch]
+        start += per_batch

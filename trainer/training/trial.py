@@ -1,0 +1,264 @@
+"""One trial from its spec to its end: load, train, ask, obey, measure, save."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from pathlib import Path
+
+import datasets
+import torch
+from transformers import AutoTokenizer
+
+from predictor.types import Observation, Verdict
+from trainer.contract.checks import check_data
+from trainer.contract.files import remove_tree, sync_tree
+from trainer.contract.outside import SMALL_BYTES, Cause, described
+from trainer.contract.spec import (
+    Alive,
+    Checkpointed,
+    Finished,
+    Held,
+    Measurement,
+    Started,
+    Stepped,
+    Stop,
+    Stopped,
+    TrialSpec,
+    VerdictWanted,
+)
+from trainer.data.batches import Rows, collate
+from trainer.data.store import TOKENIZER, read_prepared
+from trainer.model.adapter import hold_in_float32, lora_config
+from trainer.model.load import best_device, load_model
+from trainer.model.saving import Settings, save_model
+from trainer.model.switches import compile_blocks
+from trainer.training import checkpoint as ckpt
+from trainer.training.link import Halted, Link, Ordered
+from trainer.training.measure import Scored, load_scored, measure
+from trainer.training.persist import Writes, checkpoint_bytes, model_bytes, tree_bytes
+from trainer.training.team import Team
+from trainer.training.train import Hooks, ObservedTrainer, sft_config
+
+
+def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
+    """Run the trial, from its newest complete checkpoint if it has one. Every process of the team
+    runs this."""
+    link.send(Alive("loading the model"))
+    try:
+        trial = Trial(spec, link, team)
+        trial.train()
+        measurements = trial.measure_all()
+        model_dir = trial.save_model() if spec.save_model else None
+    except Halted as halted:
+        link.send(Stopped(halted.step))
+        return
+    # The checkpoints stay until the driver has it on record that the trial has finished.
+    link.send(Finished(measurements, model_dir))
+
+
+class Trial:
+    """A model in training, and its conversation with the driver."""
+
+    def __init__(self, spec: TrialSpec, link: Link, team: Team) -> None:
+        self.spec, self.link, self.team = spec, link, team
+        self.data_dir, self.trial_dir = Path(spec.data_dir), Path(spec.trial_dir)
+        self.checkpoints = self.trial_dir / "checkpoints"
+        self.dtype = getattr(torch, spec.model.dtype)
+        self.trial_dir.mkdir(exist_ok=True)
+        self.writes = Writes(spec, link, team, self.trial_dir, self.checkpoints)
+        facts = read_prepared(self.data_dir)
+        check_data(spec, facts)
+        self.ends: list[int] = facts["tokenizer"].get("ends", [])  # not in those of version 2
+        self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
+        if self.resumed:
+            ckpt.refuse_other(self.resumed[0], spec)
+        self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
+        self.trainer, self.settings = self._make_trainer()
+        self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
+        self._scored: dict[str, Scored] = {}
+        self._asked_not_finite = False
+        self._told: Cause | None = None  # what keeps checkpoints from being written
+
+    @property
+    def first_step(self) -> int:
+        return self.resumed[1] if self.resumed else 0
+
+    def _make_trainer(self) -> tuple[ObservedTrainer, Settings]:
+        """And what its model is to be saved with."""
+        device = best_device()
+        model = load_model(self.spec.model, device, place=self.spec.model.parallel != "fsdp")
+        tokenizer = AutoTokenizer.from_pretrained(
+            self.data_dir / TOKENIZER, trust_remote_code=self.spec.model.trust_remote_code
+        )
+        settings = Settings.take(model).meant(
+            self.ends or [tokenizer.eos_token_id], tokenizer.pad_token_id
+        )
+        has_adapter = self.spec.model.tuning == "lora"
+        hooks = Hooks(self._alive, self.before_step, self.give_up_step, self.after_step)
+        trainer = ObservedTrainer(
+            self.spec,
+            Rows(self.data_dir / "train"),
+            hooks,
+            self.progress,
+            self.first_step,
+            self.team,
+            model=model,
+            args=sft_config(self.spec, self.checkpoints, device),
+            train_dataset=datasets.load_from_disk(str(self.data_dir / "train")),
+            data_collator=collate,
+            processing_class=tokenizer,
+            peft_config=lora_config(self.spec.model, model) if has_adapter else None,
+        )
+        if has_adapter:
+            hold_in_float32(trainer.model)
+        if self.spec.model.compile:
+            compile_blocks(trainer.model)
+        return trainer, settings
+
+    def train(self) -> None:
+        """Raises Halted when the driver ends the trial before its last step."""
+        self.link.send(Started(self.first_step))
+        # Where the end alone is missing no step is trained.
+        self.trainer.train(resume_from_checkpoint=str(self.resumed[0]) if self.resumed else None)
+
+    def before_step(self) -> None:
+        # A trial that was stopped while it waited for its verdict asks again.
+        if self.trainer.state.global_step == self.spec.window_steps:
+            self._judge_window()
+
+    def _alive(self, doing: str) -> None:
+        """Raises Ordered where an order has come, in all processes at the same call."""
+        self.link.alive(doing)
+        if (order := self.link.order_within(doing)) is not None:
+            raise Ordered(order)
+
+    def give_up_step(self, order: Verdict | Stop) -> None:
+        """Weights and random state are those before the step, which will be done again."""
+        self._obey(order, self.trainer.state.global_step)
+
+    def after_step(self, observation: Observation) -> None:
+        """The end of a step: report it, ask what is to be asked, obey, save if it is time."""
+        step = observation.step
+        self.link.send(Stepped(observation))
+        finite = math.isfinite(observation.loss) and math.isfinite(observation.grad_norm)
+        if not finite and not self._asked_not_finite and not self.trainer.is_overflow(observation):
+            self._asked_not_finite = True
+            self._obey(self.link.ask(VerdictWanted(step, "not finite")), step)
+        if step == self.spec.window_steps:
+            self._judge_window()
+        self._obey(self.link.order(), step)
+        if self.team.agree(self.clock.due(time.monotonic())):
+            self.save_checkpoint()
+
+    def _judge_window(self) -> None:
+        if self.progress.window_judged or self.spec.window_steps == 0:
+            return
+        step = self.trainer.state.global_step
+        early = None
+        if self.spec.early_eval > 0:
+            early = self._measure(self.spec.metrics[0], self.spec.early_eval)
+        self._obey(self.link.ask(VerdictWanted(step, "window", early)), step)
+        self.progress.window_judged = True
+
+    def _obey(self, order: Verdict | Stop | None, step: int) -> None:
+        """Raises Halted if the order ends the trial."""
+        if isinstance(order, Stop):
+            if order.checkpoint:
+                self.save_checkpoint(wait=True)
+            raise Halted(step)
+        if order is not None and order.action == "prune":
+            if self.team.is_first:
+                remove_tree(self.checkpoints)
+            raise Halted(step)
+
+    def save_checkpoint(self, *, wait: bool = False) -> None:
+        """Where the outside keeps it from being written: `wait` for that to end, or go on training
+        and try again when the next one is due."""
+        step, began = self.trainer.state.global_step, time.monotonic()
+        if step == 0:
+            return  # nothing to go on from
+        target = ckpt.checkpoint_dir(self.checkpoints, step)
+        if self.team.agree(ckpt.is_complete(target)):
+            return
+        cause, needs = None, checkpoint_bytes(self.trainer.model)
+        if wait:
+            write = lambda: self._write_checkpoint(target, needs)  # noqa: E731
+            self.writes.until_done(f"the checkpoint at step {step}", needs, write)
+        else:
+            cause = self._write_checkpoint(target, needs)
+        self.clock.saved(began, time.monotonic())
+        if cause is None:
+            self.link.send(Checkpointed(step))
+        elif cause is not self._told:
+            why = described(cause, self.trial_dir, needs)
+            text = f"no checkpoint at step {step}, {why}; it goes on and tries again later"
+            self.link.send(Held(cause, text, waits=False))
+        self._told = cause
+
+    def _write_checkpoint(self, target: Path, needs_bytes: int) -> Cause | None:
+        """All processes write into it; the first makes room before, and marks it complete after."""
+        first, sharded = self.team.is_first, self.spec.model.parallel == "fsdp"
+        try:
+            if first:
+                ckpt.keep_newest(self.checkpoints, self.spec.checkpoints_kept - 1)
+            save, complete = self.trainer.save_checkpoint, lambda: self._complete(target)
+            attempt = self.writes.attempt
+            cause = attempt(save, target, needs_bytes, is_collective=sharded)
+            cause = cause or attempt(complete, target, SMALL_BYTES, is_collective=False)
+        except Exception:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        if cause is not None and first:
+            shutil.rmtree(target, ignore_errors=True)  # give the room back
+        return cause
+
+    def _complete(self, target: Path) -> None:
+        if self.team.is_first:
+            ckpt.write_progress(target, self.progress)
+            ckpt.write_identity(target, self.spec)
+            ckpt.mark_complete(target)
+
+    def measure_all(self) -> dict[str, Measurement]:
+        return {metric: self._measure(metric, None) for metric in self.spec.metrics}
+
+    def _measure(self, metric: str, num_units: int | None) -> Measurement:
+        self.link.alive("evaluating")
+        if metric not in self._scored:
+            self._scored[metric] = load_scored(self.data_dir, metric)
+        scored = self._scored[metric]
+        if num_units is not None:
+            scored = scored.subset(num_units)
+        alive = lambda: self._alive("evaluating")  # noqa: E731
+        try:
+            return measure(self.trainer.model, scored, self.dtype, alive, self.team)
+        except Ordered as ordered:
+            self._obey(ordered.order, self.trainer.state.global_step)
+            raise AssertionError("an order ends the trial") from None
+
+    def save_model(self) -> str:
+        """Into trial_dir/model, with the tokenizer; waits for what the outside keeps from it."""
+        needs = model_bytes(self.trainer.model) + tree_bytes(self.data_dir / TOKENIZER)
+        self.writes.until_done("the trained model", needs, lambda: self._write_model(needs))
+        return str(self.trial_dir / "model")
+
+    def _write_model(self, needs_bytes: int) -> Cause | None:
+        """Written beside, then renamed."""
+        target, beside = self.trial_dir / "model", self.trial_dir / "model.tmp"
+
+        def write() -> None:
+            state_dict = self.trainer.whole_state_dict()
+            if self.team.is_first:
+                shutil.rmtree(beside, ignore_errors=True)
+                tokenizer = self.data_dir / TOKENIZER
+                save_model(self.trainer.model, beside, self.settings, tokenizer, state_dict)
+                sync_tree(beside)
+                remove_tree(target)
+                beside.replace(target)
+
+        cause = self.writes.attempt(write, beside, needs_bytes, is_collective=False)
+        if cause is not None and self.team.is_first:
+            shutil.rmtree(beside, ignore_errors=True)
+            ckpt.keep_newest(self.checkpoints, 1)  # it takes less than a checkpoint does
+        return cause
