@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,9 @@ from pydantic import BaseModel
 from sweep.cli import app
 from sweep.config.study import Study
 from sweep.config.yaml_text import parse
+from tests import ROOT
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 MARKS = ("<!-- keys -->", "<!-- end of keys -->")
 
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from predictor.types import Observation
+from tests import ROOT
 from trainer.contract.signals import SIGNALS
 from trainer.contract.spec import Failed, ModelSpec, Stepped, TrialSpec, UserError
 from trainer.standalone import differences, line, main, read_spec
@@ -154,7 +155,7 @@ def test_a_number_that_is_not_finite_is_null() -> None:
 
 def run(path: Path, **given: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "trainer", str(path)]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, **given
     )

@@ -15,6 +15,7 @@ import torch
 
 import trainer
 from predictor.types import Verdict
+from tests import ROOT
 from trainer.contract.spec import Failed, ModelSpec, TrialSpec, UserError, VerdictWanted
 from trainer.worker import describe_failure, run_trial
 
@@ -22,7 +23,7 @@ from trainer.worker import describe_failure, run_trial
 def test_the_trainer_imported_is_ours() -> None:
     # `trainer` is also what another distribution calls its package.
     assert trainer.__file__ is not None
-    assert Path(trainer.__file__).parent == Path(__file__).parents[1] / "trainer"
+    assert Path(trainer.__file__).parent == ROOT / "trainer"
 
 
 @pytest.mark.parametrize(

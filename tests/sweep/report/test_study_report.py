@@ -18,6 +18,7 @@ from sweep.report.study_text import best_lines
 from sweep.report.trial_text import trial_rows
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
+from tests import ROOT
 from tests.support.sweep_ledgers import (
     GUARD_REASON,
     PLANNED,
@@ -431,7 +432,7 @@ def test_a_study_whose_driver_was_killed_can_be_read(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path; from tests.support.sweep_ledgers import *\n"
         "with written(Path(sys.argv[1])) as ledger: fill(ledger); os._exit(9)"
     )
-    root = Path(__file__).parent.parent
+    root = ROOT
     command = [sys.executable, "-c", script, str(tmp_path)]
     assert subprocess.run(command, check=False, cwd=root).returncode == 9
     assert (tmp_path / "study.db-wal").stat().st_size > 0

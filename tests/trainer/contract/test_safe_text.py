@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from trainer.contract import safe_text
 from trainer.contract.safe_text import (
     clean,
@@ -23,7 +24,6 @@ from trainer.contract.safe_text import (
 from trainer.contract.spec import Failed, UserError
 
 SECRET = "hunter2!"
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(

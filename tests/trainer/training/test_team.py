@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from predictor.types import Observation, Verdict
+from tests import ROOT
 from tests.support.stopping_trials import run_and_stop_while
 from trainer.contract.spec import (
     Checkpointed,
@@ -224,7 +225,7 @@ def test_no_process_outlives_a_killed_driver(spec: TrialSpec, tmp_path: Path) ->
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     command = [sys.executable, str(script), json.dumps(on(spec, 2).to_json())]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     driver = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
     pids = [int(pid) for pid in driver.stdout.split()]
     assert len(pids) >= 4, driver.stderr  # the server, the launcher and two that train
