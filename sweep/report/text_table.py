@@ -45,7 +45,7 @@ def table_lines(
     for index, row in enumerate(rows):
         last = [row[-1]]
         if columns[-1].wraps:
-            last = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) or [""]
+            last = _wrapped(row[-1], widths[-1])
         blank = [""] * (len(columns) - 1)
         for number, piece in enumerate(last):
             cells = [*(blank if number else row[:-1]), piece]
@@ -58,6 +58,13 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
     for row in rows:
         widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
     return widths
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """As textwrap wraps it, which takes long to leave a line as it is."""
+    if len(text) <= width and text.isprintable() and not text.endswith(" "):
+        return [text]
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def _line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_a_tables_last_column_wraps_in_the_room_that_the_others_leave() -> None:
         (1, "   22"),
     ]
     assert table_width(columns, rows) == 5 + 2 + len("because of a reason")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ("", " ", "a ", " a", "a  b", "a\tb", "a\nb", "a\u00a0b", "aaaaaaaaa b", "ab-cd ef gh-ij kl"),
+)
+def test_a_tables_last_column_is_wrapped_as_textwrap_does(text: str) -> None:
+    columns = [Column("", right=False), Column("", right=False, wraps=True)]
+    wrapped = textwrap.wrap(text, 12, break_on_hyphens=False) or [""]
+    lines = table_lines(columns, [["1", text], ["2", "long enough to fill it"]], width=15)
+    assert [line for at, line in lines if at == 0] == [
+        f"{before}  {piece}".rstrip() for before, piece in zip("1 ", wrapped, strict=False)
+    ]
 
 
 def test_a_table_without_titles_has_no_header() -> None:
