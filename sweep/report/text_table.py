@@ -35,21 +35,21 @@ def table_lines(
     if columns[-1].wraps:
         room = width - sum(widths[:-1]) - _GAP * (len(columns) - 1)
         widths[-1] = min(widths[-1], max(room, _LEAST))
+    form, blank = _form(columns, widths), [""] * (len(columns) - 1)
     lines: list[tuple[int | None, str]] = []
     titles = [column.title.split("\n") for column in columns]
     if any(column.title for column in columns):
         height = max(map(len, titles))
         padded = [[""] * (height - len(title)) + title for title in titles]
-        lines += [(None, _line(columns, widths, cells)) for cells in zip(*padded, strict=True)]
+        lines += [(None, form.format(*cells).rstrip()) for cells in zip(*padded, strict=True)]
         lines.append((None, "─" * (sum(widths) + _GAP * (len(columns) - 1))))
     for index, row in enumerate(rows):
         last = [row[-1]]
         if columns[-1].wraps:
             last = _wrapped(row[-1], widths[-1])
-        blank = [""] * (len(columns) - 1)
         for number, piece in enumerate(last):
-            cells = [*(blank if number else row[:-1]), piece]
-            lines.append((index, _line(columns, widths, cells)))
+            cells = blank if number else row[:-1]
+            lines.append((index, form.format(*cells, piece).rstrip()))
     return lines
 
 
@@ -67,9 +67,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
-def _line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
-    parts = (
-        cell.rjust(width) if column.right else cell.ljust(width)
-        for column, width, cell in zip(columns, widths, cells, strict=True)
-    )
-    return (" " * _GAP).join(parts).rstrip()
+def _form(columns: Sequence[Column], widths: Sequence[int]) -> str:
+    """A line, but for its cells: for str.format."""
+    sides = [">" if column.right else "<" for column in columns]
+    return (" " * _GAP).join(f"{{:{at}{width}}}" for at, width in zip(sides, widths, strict=True))
