@@ -8,7 +8,7 @@ REGRET_LIMIT the cheapest; what it gains over model M (k = 3) and over the confi
 paired; each workload; and those in which random runs at equal compute would have lost less (t
 interval over orders or draws). Other intervals resample groups, of redraws whole workloads.
 `--window recorded`: where the early evaluations were taken, else that share of the horizon.
-`--rivals none`: without Optuna's pruners, which take half of the time.
+`--baselines none`: without Optuna's pruners, which take half of the time.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rivals", choices=("all", "none"), default="all")
+    parser.add_argument("--baselines", choices=("all", "none"), default="all")
     parser.add_argument("--window", default="0.1")
     arguments = parser.parse_args()
     studies = [replayable(study) for study in read_sources(arguments.stem)]
     window = Window() if arguments.window == "recorded" else Window(float(arguments.window))
     policies = policies_of(Settings(), window, POINTS)
-    if arguments.rivals == "none":
+    if arguments.baselines == "none":
         policies = [policy for policy in policies if not isinstance(policy, OptunaPolicy)]
     sets = {"as given": (studies, arguments.orders)}
     drawn = regrouped(studies, arguments.draws)

@@ -214,7 +214,7 @@ def replay(
     studies
         Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
     against
-        all: every rival, Optuna's pruners among them.
+        all: every baseline, Optuna's pruners among them.
     window
         As pruning.window; like all settings here the default where not given.
     min_steps
@@ -236,7 +236,7 @@ def replay(
     orders
         How often each study is replayed, its trials in an order shuffled by the seed.
     points
-        How many points of each curve the rivals that look more than once get to see.
+        How many points of each curve the baselines that look more than once get to see.
     seed
         Of the orders and the audits.
     max_runs

@@ -1,4 +1,4 @@
-"""Policies to replay: our own, and rivals that need no library."""
+"""Policies to replay: our own, and baselines that need no library."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def ours(
     return OneLook(name, Judge(settings), window, shown)
 
 
-def rivals(window: Window = Window()) -> list[Policy]:
+def baselines(window: Window = Window()) -> list[Policy]:
     """Those that need no library, cheapest look first."""
     settings = Settings(audit=0.0)
     learned = {name: getattr(settings, name) for name in ("risk", "min_gain", "startup")}

@@ -13,7 +13,7 @@ from trainer.contract.spec import UserError
 Part = Mapping[str, Any]
 
 OURS = "sft-sweep"
-OWN, RIVAL, FLOOR = "#c1272d", "#33608c", "#888888"
+OWN, BASELINE, FLOOR = "#c1272d", "#33608c", "#888888"
 FORMATS = (".svg", ".png", ".pdf")
 SIZE = (11.0, 7.0)  # inches
 LINEAR_BELOW = 0.01  # of the regret's axis: 0 is a regret too
@@ -98,7 +98,7 @@ def _draw_frontier(axes: Any, policies: Sequence[Part]) -> None:
 def _draw_point(axes: Any, row: Part) -> None:
     is_own = row["name"].startswith(OURS)
     x, y = row["compute"], row["regret_mean"]
-    color = OWN if is_own else RIVAL
+    color = OWN if is_own else BASELINE
     axes.errorbar(
         x,
         y,

@@ -19,7 +19,7 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import Fewer, Window, ours, rivals
+from predictor.replay.policies import Fewer, Window, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.analysis.figures import check_figure, draw_replay
@@ -109,7 +109,7 @@ def read_settings(settings: Mapping[str, Any]) -> tuple[Settings, Window]:
 
 
 def policies_of(settings: Settings, window: Window, num_points: int | None) -> list[Policy]:
-    """Ours, ours without audits, and keep all; with `num_points` every rival."""
+    """Ours, ours without audits, and keep all; with `num_points` every baseline."""
     own: list[Policy] = [
         ours(settings, window, OURS),
         ours(replace(settings, audit=0.0), window, UNAUDITED),
@@ -118,7 +118,7 @@ def policies_of(settings: Settings, window: Window, num_points: int | None) -> l
         return [*own, Fewer(1.0)]
     from sweep.analysis.optuna_policies import optuna_policies
 
-    return [*own, *rivals(window), *optuna_policies(num_points)]
+    return [*own, *baselines(window), *optuna_policies(num_points)]
 
 
 def replay_document(

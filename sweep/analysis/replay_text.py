@@ -49,11 +49,11 @@ def print_replay(document: Part, console: Console | None = None) -> None:
     legend += _intervals(document) if {*_INTERVALS} & {*columns} else []
     print_wrapped(console, [*legend, *_limits(document)], "dim")
     if len(policies) == 3:
-        print_wrapped(console, ["With --against all: every rival, Optuna's pruners too."], "dim")
+        print_wrapped(console, ["With --against all: every baseline, Optuna's pruners too."], "dim")
 
 
 def verdict(document: Part) -> list[str]:
-    """What our policy cost and saved: against keep all, and against the best rival that loses no
+    """What our policy cost and saved: against keep all, and against the best baseline that loses no
     more."""
     rows = {row["name"]: row for row in document["policies"]}
     gains = {gain["over"]: gain for gain in document["gains"]}
@@ -65,15 +65,15 @@ def verdict(document: Part) -> list[str]:
         f"run on average{_regret_within(own)}, and the best run in {own['lost_best']:.0%} of "
         f"{own['replays']} {replays}."
     ]
-    rivals = [row for name, row in rows.items() if not name.startswith(OURS)]
-    if len(rivals) > 1:
-        as_good = [row for row in rivals if row["regret_mean"] <= own["regret_mean"] + ROUNDING]
+    baselines = [row for name, row in rows.items() if not name.startswith(OURS)]
+    if len(baselines) > 1:
+        as_good = [row for row in baselines if row["regret_mean"] <= own["regret_mean"] + ROUNDING]
         best = min(as_good, key=lambda row: row["compute"])
         gain = gains[best["name"]]
         sentences.append(
-            f"Of the rivals that lost no more, {best['name']} was the cheapest: "
+            f"Of the baselines that lost no more, {best['name']} was the cheapest: "
             f"{best['compute']:.1%} at a regret of {best['regret_mean']:.3f}. {_difference(gain)} "
-            f"That is by {_orders(document)}; with more it may be another rival."
+            f"That is by {_orders(document)}; with more it may be another baseline."
         )
     return sentences
 
@@ -277,8 +277,8 @@ def _limits(document: Part) -> list[str]:
     if document["points"] and num_evals < document["points"]:
         found.append(
             f"A run was evaluated {num_evals:.0f} times when recorded (where least often). At the "
-            f"others of their {document['points']} points the rivals on the evaluation loss heard "
-            "nothing; a script that evaluates at each would have told them more."
+            f"others of their {document['points']} points the baselines on the evaluation loss "
+            "heard nothing; a script that evaluates at each would have told them more."
         )
     if document["groups_without_end"]:
         names = ", ".join(document["groups_without_end"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from predictor.recorded.runs import RecordedRun, RecordedStudy, regrouped
-from predictor.replay.policies import ours, rivals
+from predictor.replay.policies import baselines, ours
 from predictor.replay.replay import replay
 from predictor.types import Settings
 from tests.support.evidence_studies import run_of, study_of
@@ -136,5 +136,5 @@ class TestWindow:
         bare = replace(study, runs=tuple(known), recorded_window=None)
         assert bare.window_at(0.1, min_steps=8) == 10.0
         assert all(trial.window is None for trial in bare.trials(10.0))
-        for policy in (ours(Settings()), *rivals()):
+        for policy in (ours(Settings()), *baselines()):
             assert replay(bare, policy, seed=0).kept

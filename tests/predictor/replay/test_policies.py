@@ -20,8 +20,8 @@ from predictor.replay.policies import (
     PaperSign,
     TopByEarlyEval,
     Window,
+    baselines,
     ours,
-    rivals,
 )
 from predictor.replay.replay import replay
 from predictor.types import CohortTrial, Settings
@@ -99,7 +99,7 @@ class TestWindow:
         assert {p.share for p in found.prunes} <= {0.12}
 
 
-class TestRivals:
+class TestBaselines:
     def test_keep_all_keeps_all_and_random_starts_a_share(self) -> None:
         study = telling_study()
         assert replay(study, Fewer(1.0), seed=0).compute == 1
@@ -148,7 +148,7 @@ class TestRivals:
         assert found.prunes and all(int(p.run) % 2 == 1 for p in found.prunes)
 
     def test_every_policy_has_a_name_of_its_own_and_settings(self) -> None:
-        policies = rivals()
+        policies = baselines()
         assert len({p.name for p in policies}) == len(policies)
         assert all(p.settings for p in policies)
 

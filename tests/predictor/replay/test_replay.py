@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from predictor.recorded.runs import Curve, RecordedRun, RecordedStudy
-from predictor.replay.policies import Fewer, OneLook, ours, rivals
+from predictor.replay.policies import Fewer, OneLook, baselines, ours
 from predictor.replay.regret import Ends
 from predictor.replay.replay import (
     GO_ON,
@@ -250,7 +250,7 @@ class TestWhatIsKnown:
 
     @pytest.mark.parametrize(
         "policy",
-        [ours(Settings(audit=0.0, risk=0.2)), *rivals(), *optuna_policies(10)],
+        [ours(Settings(audit=0.0, risk=0.2)), *baselines(), *optuna_policies(10)],
         ids=lambda policy: policy.name,
     )
     @pytest.mark.parametrize("num_workers", [1, 3])

@@ -92,7 +92,7 @@ class TestDocument:
         assert everything["compute"] == pytest.approx((14 + 1) / 15)  # the guard's run to the end
         assert own["compute"] < alone["policies"][0]["compute"]
 
-    def test_against_all_has_every_rival(self, against_all: Any) -> None:
+    def test_against_all_has_every_baseline(self, against_all: Any) -> None:
         names = {policy["name"] for policy in against_all["policies"]}
         for kind in ("MedianPruner", "PercentilePruner", "SuccessiveHalving 2", "PatientPruner"):
             assert {f"{kind} (eval)", f"{kind} (train)"} <= names
@@ -136,14 +136,14 @@ class TestText:
         text = " ".join(self.shown(against_all, 100).split())
         own = against_all["policies"][0]
         assert f"sft-sweep trained {own['compute']:.1%} of everything" in text
-        assert "Of the rivals that lost no more," in text and "was the cheapest" in text
+        assert "Of the baselines that lost no more," in text and "was the cheapest" in text
         assert "2 runs are left out, failed or pruned by rank when recorded" in text
         assert "2 runs were ended by a guard" in text
         assert "A run was evaluated 2 times when recorded" in text
 
-    def test_names_the_orders_that_chose_the_best_rival(self, against_all: Any) -> None:
+    def test_names_the_orders_that_chose_the_best_baseline(self, against_all: Any) -> None:
         text = " ".join(self.shown(against_all, 100).split())
-        assert "That is by 2 orders; with more it may be another rival." in text
+        assert "That is by 2 orders; with more it may be another baseline." in text
 
     def test_explains_each_name_in_a_line(self, alone: Any, against_all: Any) -> None:
         lines = self.shown(against_all, 80).splitlines()
@@ -219,7 +219,7 @@ class TestText:
             "compute 95 %, regret 95",  # goes on in the next line
         ]
 
-    def test_a_rival_that_ties_but_for_rounding_counts_as_one_that_lost_no_more(
+    def test_a_baseline_that_ties_but_for_rounding_counts_as_one_that_lost_no_more(
         self, against_all: Any
     ) -> None:
         own = next(p for p in against_all["policies"] if p["name"] == "sft-sweep")
@@ -230,7 +230,7 @@ class TestText:
         ]
         said = verdict({**against_all, "policies": policies})[1]
         assert said.startswith(
-            "Of the rivals that lost no more, MedianPruner (train) was the cheap"
+            "Of the baselines that lost no more, MedianPruner (train) was the cheap"
         )
 
     def test_says_where_no_run_could_be_judged(self, against_all: Any) -> None:
