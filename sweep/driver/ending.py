@@ -15,6 +15,7 @@ from trainer.contract.outside import Cause
 def refresh_card(book: Book) -> None:
     """OUT/best gets its card, with the study's table as it now is."""
     from sweep.report.card import model_card
+    from sweep.report.data_text import trained_shapes
     from sweep.report.study_report import study_document
 
     finish_promotion(book.paths)
@@ -26,7 +27,8 @@ def refresh_card(book: Book) -> None:
     given = {"eval": study.data.eval, "choices": study.objective.data}
     sources = {path.removeprefix("data."): text for path, text in study.train_sources.items()}
     sources |= {part: text for part, text in given.items() if text}
-    card = model_card(document, number, book.loaded.study.model.base, sources)
+    has_chats = "chat" in trained_shapes(book.facts.get("shapes", {}))  # not in old studies
+    card = model_card(document, number, book.loaded.study.model.base, sources, has_chats=has_chats)
     write_beside(book.paths.best / "README.md", card)
 
 

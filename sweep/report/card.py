@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from sweep import formats as f
+from sweep.report.usage import usage
 from trainer.contract.safe_text import safe
 
 _SECTIONS = {  # of the study file: what makes up a training run, besides the searched parameters
@@ -16,34 +17,25 @@ _SECTIONS = {  # of the study file: what makes up a training run, besides the se
     "budget": ("samples", "epochs"),
     "run": ("seed", "processes_per_trial"),
 }
-_CODE = """\
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer{also}
-
-folder = "."  # this folder
-model = AutoModelForCausalLM.from_pretrained(folder){remark}
-tokenizer = AutoTokenizer.from_pretrained(folder){generation}
-```
-
-Generation stops where a trained turn ends (`eos_token_id` in generation_config.json). The prompts
-of a batch are padded on the left: `tokenizer(prompts, padding=True, padding_side="left",
-return_tensors="pt")`."""
-_GENERATION = """
-# the libraries take the base's generation settings, which need not stop where this adapter does
-model.generation_config = GenerationConfig.from_pretrained(folder)"""
 
 
 def model_card(
-    document: Mapping[str, Any], number: int, base: str, data_sources: Mapping[str, str]
+    document: Mapping[str, Any],
+    number: int,
+    base: str,
+    data_sources: Mapping[str, str],
+    *,
+    has_chats: bool,
 ) -> str:
     """Markdown with YAML front matter, for a folder with trial `number`'s model in it.
 
     `document` is the study's, `base` a folder or Hub id, `data_sources` what each part of the
-    data (train, eval, ...) was read from. A base folder goes into the front matter by its name
-    alone: the Hub takes no paths there.
+    data (train, eval, ...) was read from, `has_chats` whether it was trained on chats. A base
+    folder goes into the front matter by its name alone: the Hub takes no paths there.
     """
     trial = next(trial for trial in document["trials"] if trial["number"] == number)
     tuning = document["resolved"].get("model", {}).get("tuning", "full")
+    data = document["resolved"].get("data", {})
     sections = [
         _front_matter(base, tuning),
         f"# {_escaped(document['study'])}, trial {number}",
@@ -56,11 +48,7 @@ def model_card(
         _selection(document, number),
         _trials_table(document),
         "## Use",
-        _CODE.format(
-            remark="  # needs peft: the folder holds an adapter" * (tuning == "lora"),
-            also=", GenerationConfig" * (tuning == "lora"),
-            generation=_GENERATION * (tuning == "lora"),
-        ),
+        usage(data, is_adapter=tuning == "lora", has_chats=has_chats),
     ]
     return "\n\n".join(sections) + "\n"
 

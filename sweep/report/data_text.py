@@ -16,6 +16,7 @@ DATA_FACTS = (
 )
 SURPRISING = 0.2  # share of a source's rows cut or dropped that is worth a warning
 
+_HELD_OUT = ("eval", "choices")
 _WRITTEN_AS = {"chat": "chats", "text": "text"}
 
 
@@ -91,11 +92,15 @@ def _questions(choices: Mapping[str, Any], notes: Mapping[str, Any], shape: str)
         yield f"{'':<8} the longest that was read has {choices['longest_read']:,} tokens"
 
 
+def trained_shapes(shapes: Mapping[str, str]) -> list[str]:
+    """chat, text, or both: how the rows are written that are trained on."""
+    return sorted({shape for name, shape in shapes.items() if name not in _HELD_OUT})
+
+
 def _other_shapes(shapes: Mapping[str, str]) -> Iterator[str]:
     """Where what is measured on is not written as what is trained on."""
-    held_out = ("eval", "choices")
-    trained = sorted({shape for name, shape in shapes.items() if name not in held_out})
-    for name in held_out:
+    trained = trained_shapes(shapes)
+    for name in _HELD_OUT:
         if name in shapes and trained != [shapes[name]]:
             ways = " and ".join(_WRITTEN_AS[shape] for shape in trained)
             hint = " (objective.shape)" if name == "choices" else ""

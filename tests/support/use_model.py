@@ -6,6 +6,9 @@ fresh process.
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -15,10 +18,12 @@ MAX_NEW_TOKENS = 20
 
 
 class Job(NamedTuple):
-    """`prompts` are chats to be replied to, or texts; `rows` (input_ids, labels)."""
+    """`prompts` are chats to be replied to, or texts; `rows` (input_ids, labels); `card` the
+    program in the model's card."""
 
     folder: str
     prompts: list[Any]
+    card: str
     rows: list[tuple[list[int], list[int]]]
 
 
@@ -28,6 +33,7 @@ class Used(NamedTuple):
     alone: list[list[int]]
     batch: list[list[int]]
     text: list[str]
+    printed: list[str]  # by the program in the card: its replies
     scores_differ: float  # the most, of the first new token, alone and in the batch
     loss: float
     merged_differs: float | None  # the most, of the logits; None: no adapter
@@ -83,12 +89,21 @@ def use(job: Job) -> Used:
         replies,
         batch,
         [tokenizer.decode(reply, skip_special_tokens=True) for reply in replies],
+        _run(job.card, folder),
         float((alone_scores - scores).abs().nan_to_num(0.0).max()),
         loss,
         merged_differs,
         bool(rows.equal(model.get_output_embeddings().weight)),
         rows.shape[0],
     )
+
+
+def _run(program: str, folder: Path) -> list[str]:
+    """What it prints, run in the model's folder."""
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        exec(program, {})
+    return ast.literal_eval(printed.getvalue())
 
 
 def _until_padding(reply: list[int], model: Any) -> list[int]:

@@ -65,6 +65,9 @@ class ModelSpec:
     digest: str | None = None  # of the base's files (fingerprint.py); None: any will do
 
 
+AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"  # of prompts that are not chats
+
+
 @dataclass(frozen=True, slots=True)
 class DataSpec:
     """Each source is a local file or a Hub data set id; None is "not given"."""

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from trainer.contract.spec import DataSpec, UserError, is_template_file
+from trainer.contract.spec import AUTO_TEMPLATE, DataSpec, UserError, is_template_file
 from trainer.data.chats import Chats
 from trainer.data.columns import CHATS, FORMATS, check_columns, columns_of
 from trainer.data.notes import Notes
 from trainer.data.suspects import Suspects, strings
 from trainer.data.texts import BARE, BadRow, Note, Question, Segment, Text, is_bare
 
-AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"
 Row = Mapping[str, Any]
 Shape = Literal["chat", "text"]
 T = TypeVar("T", Text, Question)

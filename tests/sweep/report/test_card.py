@@ -26,7 +26,7 @@ def confirmed_card(folder: Path, number: int, repeats: dict[int, float]) -> str:
             row = trial(repeat, "failed") if value is None else completed(repeat, value)
             ledger.save_trial(row)
         study = study_document(ledger, StudyPaths(folder))
-    return model_card(study, number, "org/tiny-base", {})
+    return model_card(study, number, "org/tiny-base", {}, has_chats=False)
 
 
 def card(folder: Path, base: str = "org/tiny-base", number: int = 2, **model: Any) -> str:
@@ -35,7 +35,8 @@ def card(folder: Path, base: str = "org/tiny-base", number: int = 2, **model: An
         resolved = document()
         ledger.continue_as({**resolved, "model": {**resolved["model"], **model}}, "rank-1", [])
         study = study_document(ledger, StudyPaths(folder))
-    return model_card(study, number, base, {"train": "train|all.jsonl", "eval": "eval.jsonl"})
+    sources = {"train": "train|all.jsonl", "eval": "eval.jsonl"}
+    return model_card(study, number, base, sources, has_chats=False)
 
 
 def front_matter(text: str) -> dict[str, Any]:

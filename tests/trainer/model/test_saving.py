@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from sweep.report.usage import usage
 from tests.conftest import converse
 from tests.support.make_bases import BASES, CHATML, make_base
 from tests.support.use_model import Job, Used
@@ -113,7 +115,12 @@ def models(root: Path, request: pytest.FixtureRequest) -> dict[Case, Model]:
     prepared = {(case.base, case.data): _prepare(root, case) for case in cases}
     finished = {case: _train(root, case) for case in cases}
     jobs = [
-        Job(str(finished[case].model_dir), _prompts(case), _rows(_data_dir(root, case) / "eval"))
+        Job(
+            str(finished[case].model_dir),
+            _prompts(case),
+            _program(case),
+            _rows(_data_dir(root, case) / "eval"),
+        )
         for case in cases
     ]
     (root / "jobs.json").write_text(json.dumps(jobs))
@@ -150,6 +157,13 @@ def _prompts(case: Case) -> list[Any]:
     if case.data == "chats":
         return [_ask(each) for each in PROMPTS]
     return [f"Question: {each}\nAnswer:" for each in PROMPTS]
+
+
+def _program(case: Case) -> str:
+    text = usage({}, is_adapter=case.tuning != "full", has_chats=case.data == "chats")
+    program = text.split("```python\n")[1].split("```")[0]
+    program = re.sub("questions = .*", f"questions = {list(PROMPTS)}", program, count=1)
+    return program.replace("max_new_tokens", "do_sample=False, max_new_tokens")  # some bases sample
 
 
 def _rows(folder: Path) -> list[tuple[list[int], list[int]]]:
@@ -205,6 +219,13 @@ def test_the_end_of_a_trained_turn_ends_generation(models: dict[Case, Model], ca
     assert {text.strip() for text in used.text} == {REPLY}
     assert {reply[-1] for reply in used.alone} == {end}
     assert models[case].facts["tokenizer"]["ends"] == [end]
+
+
+@every_case
+def test_the_program_in_the_card_prints_replies_that_end(
+    models: dict[Case, Model], case: Case
+) -> None:
+    assert {text.strip() for text in models[case].used.printed} == {REPLY}
 
 
 @every_case
