@@ -26,9 +26,10 @@ from typing import Any
 from sweep.config.load import load_study
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
 from sweep.report.view import PlainView
 from sweep.run_study import sweep
+from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import TrialSpec
 

@@ -193,7 +193,8 @@ class Study:
         )
 
     def trials(self) -> list[dict[str, Any]]:
-        from sweep.report.study_report import open_study, study_document
+        from sweep.report.study_report import study_document
+        from sweep.storage.find import open_study
 
         ledger, paths = open_study(str(self.out))
         found = study_document(ledger, paths)["trials"]

@@ -13,7 +13,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
+from sweep.storage.find import open_study
 
 SEEDS = (0, 1, 2)
 LEARNING_RATES = (5e-5, 2e-4, 5e-4, 2e-3)

@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.quickstart_grid import error, show
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
+from sweep.storage.find import open_study
 
 SEEDS = (0, 1, 2)
 LEARNING_RATES = (2e-4, 5e-4, 1e-3)

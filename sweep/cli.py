@@ -109,7 +109,8 @@ def inspect(
     json_
         Print one JSON document and nothing else.
     """
-    from sweep.report.study_report import open_study, study_document, trial_document
+    from sweep.report.study_report import study_document, trial_document
+    from sweep.storage.find import open_study
     from sweep.storage.readable import readable
 
     with readable(study):

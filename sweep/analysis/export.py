@@ -13,7 +13,7 @@ from predictor.recorded.files import RUNS, prefix_of, runs_file, steps_file, wri
 from sweep.analysis.merge import Part, merged
 from sweep.analysis.sources import read_set, sets_named
 from sweep.analysis.tables import study_tables
-from sweep.report.study_report import look_for_study
+from sweep.storage.find import look_for_study
 from trainer.contract.safe_text import file_name
 from trainer.contract.spec import UserError
 from trainer.contract.streams import print_json

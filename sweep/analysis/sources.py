@@ -10,7 +10,7 @@ from predictor.recorded.files import RUNS, prefix_of, read_frames, runs_file
 from predictor.recorded.frames import studies_from_frames
 from predictor.recorded.runs import RecordedStudy
 from sweep.analysis.tables import study_tables
-from sweep.report.study_report import look_for_study, study_folders
+from sweep.storage.find import look_for_study, study_folders
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import UserError
 

@@ -18,8 +18,8 @@ from predictor.types import Observation
 from sweep.account.audits import audit_of, is_miss
 from sweep.account.objective import minimized, objective_of
 from sweep.account.replicates import is_repeat, original_of, seed_index
-from sweep.report.study_report import open_study
 from sweep.storage.engine import refuse_older
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision, Ledger, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths
 from sweep.storage.readable import readable

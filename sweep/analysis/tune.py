@@ -24,7 +24,7 @@ from sweep.config.edit import SECTION, check_file, write_pruning
 from sweep.config.load import load_study
 from sweep.config.study import Pruning
 from sweep.report.console import print_lines, progress_bar
-from sweep.report.study_report import open_study
+from sweep.storage.find import open_study
 from sweep.storage.readable import readable
 from sweep.storage.study_source import source_of
 from trainer.contract.spec import UserError

@@ -8,8 +8,8 @@ from pathlib import Path
 from predictor.recorded.history import History, history_prior
 from predictor.recorded.runs import RecordedStudy
 from sweep.config.load import LoadedStudy
-from sweep.report.study_report import look_for_study, open_study
 from sweep.report.view import View
+from sweep.storage.find import look_for_study, open_study
 from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import UserError

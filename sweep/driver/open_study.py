@@ -30,9 +30,9 @@ from sweep.driver.sampling import check_rows
 from sweep.driver.study_state import Book
 from sweep.executors import Executor, Slot
 from sweep.report.data_text import data_lines
-from sweep.report.study_report import remote_storage
 from sweep.report.view import View
 from sweep.storage.engine import make_engine, refuse_older, sqlite_file, study_names
+from sweep.storage.find import remote_storage
 from sweep.storage.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.storage.lock import only_driver
 from sweep.storage.paths import StudyPaths

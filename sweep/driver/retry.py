@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from sweep.driver.trial import State, ask_again
-from sweep.report.study_report import RUNS, open_study, storage_of
 from sweep.storage.engine import make_engine, refuse_older, sqlite_file
+from sweep.storage.find import RUNS, open_study, storage_of
 from sweep.storage.ledger import Ledger, TrialRow
 from sweep.storage.lock import only_driver
 from sweep.storage.paths import StudyPaths

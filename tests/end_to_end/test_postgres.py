@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from sweep.driver.retry import retry_trials
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
+from sweep.storage.find import open_study
 from tests.end_to_end.test_faults import start_driver
 from tests.support.home import Home
 from trainer.contract.spec import UserError

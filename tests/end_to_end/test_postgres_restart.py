@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
+from sweep.storage.find import open_study
 from tests.support.home import Home
 
 pytest.importorskip("psycopg")

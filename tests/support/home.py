@@ -10,9 +10,10 @@ from typing import Any
 import optuna
 
 from sweep.config.load import load_study
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
 from sweep.report.view import PlainView, Status
 from sweep.run_study import sweep
+from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials
 

@@ -10,9 +10,9 @@ import pytest
 
 from sweep.config.load import load_study
 from sweep.config.study import Run
-from sweep.report.study_report import open_study
 from sweep.report.view import PlainView
 from sweep.run_study import sweep
+from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from tests.support.fakes import final_loss
 from tests.support.home import Home

@@ -19,7 +19,8 @@ from sweep.analysis.evidence import evidence_document
 from sweep.analysis.evidence_text import print_evidence
 from sweep.analysis.sources import read_sources
 from sweep.cli import main
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision
 from tests.support.evidence_studies import grid, study_of
 from tests.support.sweep_ledgers import completed, going_on, observation, trial, written

@@ -20,8 +20,8 @@ from sweep.account.objective import minimized
 from sweep.analysis.export import export_studies
 from sweep.analysis.sources import read_sources
 from sweep.cli import main
-from sweep.report.study_report import open_study
 from sweep.storage.engine import make_engine
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths
 from tests.support.recorded_frames import assert_equal, frames, run_row

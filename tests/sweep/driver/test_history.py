@@ -10,7 +10,7 @@ from predictor.prior import paper_prior
 from predictor.recorded.history import NAMES, History
 from sweep.analysis.export import export_studies
 from sweep.driver.history import described
-from sweep.report.study_report import open_study
+from sweep.storage.find import open_study
 from tests.support.home import Home
 from trainer.contract.spec import UserError
 

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from sweep.report.study_report import open_study
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger
 from sweep.storage.patience import Patience
 from tests.support.home import Home

@@ -15,7 +15,7 @@ from sweep.config.load import load_study
 from sweep.driver.best_model import settle_files
 from sweep.driver.optuna_study import Asker
 from sweep.driver.retry import retry_trials
-from sweep.report.study_report import open_study
+from sweep.storage.find import open_study
 from sweep.storage.ledger import TrialRow
 from sweep.storage.lock import only_driver
 from sweep.storage.paths import StudyPaths

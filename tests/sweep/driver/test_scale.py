@@ -27,8 +27,9 @@ from sweep.driver.optuna_quick import QuickStorage, QuickTPE
 from sweep.driver.roster import Roster
 from sweep.driver.sampling import distributions
 from sweep.driver.trial import SETTLED, State, Trial
-from sweep.report.study_report import open_study, study_document
+from sweep.report.study_report import study_document
 from sweep.run_study import sweep
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Cost, TrialRow
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials

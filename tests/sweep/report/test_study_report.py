@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from sweep.cli import main
-from sweep.report.study_report import open_study, study_document, trial_document
+from sweep.report.study_report import study_document, trial_document
 from sweep.report.study_text import best_lines
 from sweep.report.trial_text import trial_rows
+from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
 from tests import ROOT
@@ -309,7 +310,7 @@ def test_a_server_that_a_strangers_folder_names_is_not_asked(
         raise UserError("asked")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sweep.report.study_report.make_engine", ask)
+    monkeypatch.setattr("sweep.storage.find.make_engine", ask)
     url = "postgresql+psycopg://me:hunter2@elsewhere.example:5432/db"
     for folder in (Path("stranger"), Path("runs/own")):
         folder.mkdir(parents=True)
