@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR
+from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR, PreparationFailed
 from sweep.edge import check_folder, fault
-from sweep.faults import PreparationFailed
 from trainer.contract.signals import Interrupted, Signals
 from trainer.contract.sockets import use_short_socket_folder
 from trainer.contract.spec import UserError

@@ -30,6 +30,10 @@ class StudyState(StrEnum):
     SOME_FAILED = "some trials failed"
 
 
+class PreparationFailed(RuntimeError):
+    """The data or the model could not be prepared, by no mistake of the user's that can be told."""
+
+
 FINISHED = frozenset({Outcome.DONE, Outcome.STOPPED, Outcome.EXHAUSTED})
 EXIT_ERROR = 1  # of the program, or of the preparation
 EXIT_USER_ERROR = 2

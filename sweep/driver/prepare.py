@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sweep.account.outcome import PreparationFailed
 from sweep.config.kinds import is_template_file
 from sweep.config.load import LoadedStudy, resolve_source
 from sweep.driver.numerics import BFLOAT16_CAUTION
 from sweep.driver.sampling import model_spec
 from sweep.executors import Executor, Job, Slot
-from sweep.faults import PreparationFailed
 from sweep.report.view import View
 from trainer.contract.outside import Cause, OutsideError
 from trainer.contract.spec import (

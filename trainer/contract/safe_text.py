@@ -49,10 +49,10 @@ _QUOTED = {
     for quote in ("'", '"')
 }
 # Up to a space or &, or what closes the text around it. A quote, comma or bracket within is part
-# of it, and so are spaces where the text is itself in quotes or another key=value comes.
+# of it, and so are spaces where the text is itself in quotes, another key=value comes or it ends.
 _UNQUOTED = re.compile(
     r"(?:[^\s&'\",;)}\]]|['\")}\]](?=\w)|[,;](?=[^\s'\"])(?!\w{1,40}=))+"
-    r"(?:[ \t][^\n'\"=:,;&()]{0,200}?(?=['\"](?:[\s,;:.)}\]]|$)|&|[ \t]\w{1,40}=))?"
+    r"(?:[ \t][^\n'\"=:,;&()]{0,200}?(?=['\"](?:[\s,;:.)}\]]|$)|&|[ \t]\w{1,40}=|\n|$))?"
 )
 _LOOKS_SECRET = re.compile(r"(?=.*[a-z])(?=.*\d)[\w.~+/=!%-]{8,}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[\d.,_]+(?:e[+-]?\d+)?%?", re.IGNORECASE)

@@ -13,8 +13,8 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from trainer.contract.spec import UserError
 from trainer.data.messages import Chat, chat_of
 from trainer.data.reads import Reads
-from trainer.data.suspects import special_tokens
 from trainer.data.texts import BARE, BadRow, Note, Segment, Text, is_bare
+from trainer.data.tokenise import special_tokens
 
 MASKED = "without loss, a message of weight 0"
 Span = tuple[int, int]  # of characters, the end not included
@@ -53,7 +53,7 @@ class Chats:
         self._loss_on, self._system = loss_on, system
         self._takes_system = False  # not known yet
         self._reads = Reads(self._apply)
-        self._specials = special_tokens(tokenizer)
+        self._specials = tuple(special_tokens(tokenizer))
         self._turns: dict[str, Turn] = {}  # of each template
 
     def render(self, row: Mapping[str, Any], note: Note = lambda what: None) -> Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from trainer.contract.spec import UserError
@@ -32,6 +32,7 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = {
 # case of letters. The switches say which rows are to be learned, as KTO's label does; of pictures a
 # text model sees nothing.
 _SWITCHES = ("weight", "weights", "sample_weight", "loss_weight", "loss_mask", "mask", "label")
+_ON, _OFF = {"1", "1.0", "true"}, {"0", "0.0", "false", "no"}
 _PICTURES = ("image", "images", "audio", "audios", "video", "videos")
 _MEANINGFUL = (
     *("messages", "conversations", "prompt", "question", "instruction"),
@@ -93,16 +94,38 @@ def columns_of(format: str) -> tuple[str, ...]:
     return FORMATS[format] + _OPTIONAL.get(format, ())
 
 
+def meaningful_columns(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Those that may change what the others mean. A switch that is on in every row does not, nor
+    does a label that is the same text in all; what is empty says nothing."""
+    found: set[str] = set()
+    settings: dict[str, set[str]] = {}
+    for row in rows:
+        for column, value in row.items():
+            name = column.lower()
+            if name in _SWITCHES and _says_something(value):
+                settings.setdefault(column, set()).add(str(value).lower())
+            elif name in _MEANINGFUL and name not in _SWITCHES:
+                found.add(column)
+    found.update(column for column, values in settings.items() if not _is_idle(column, values))
+    return frozenset(found)
+
+
+def _is_idle(switch: str, values: set[str]) -> bool:
+    """`values`: its different ones, as text in small letters."""
+    is_constant_label = switch.lower() == "label" and len(values) == 1 and values.isdisjoint(_OFF)
+    return is_constant_label or values <= _ON
+
+
 def check_columns(
-    row: Mapping[str, Any], index: int, format: str, guessed: bool, notes: Notes
+    row: Mapping[str, Any], index: int, format: str, meaningful: Collection[str], notes: Notes
 ) -> None:
-    """Note the columns that `format` does not read. Raises BadRow where one may change what the
-    others mean and nobody has said that it is to be left out; what is empty says nothing."""
+    """Note the columns that `format` does not read. Raises BadRow where one of them is among
+    `meaningful`, which nobody has said are to be left out; what is empty says nothing."""
     read = columns_of(format)
     for column, value in row.items():
         if column in read or not _says_something(value):
             continue
-        if guessed and column.lower() in _MEANINGFUL:
+        if column in meaningful:
             raise BadRow(
                 f"column {column!r} is not read in {format} rows and may change what they mean: "
                 f"{_way_out(column, format)}, or leave it out with data.format: {format}"

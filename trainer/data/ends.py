@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data.tokenise import IGNORED
+from trainer.data.tokenise import IGNORED, special_tokens
 
 LEAST_SHARE = 0.01  # of the turns
 _CHUNK = 10_000  # rows looked at together
@@ -28,7 +28,7 @@ def trained_ends(
     stop in the middle of others: it counts only where EOS, the base or the chat template names it.
     EOS where no row tells.
     """
-    special = np.array(sorted(special_ids(tokenizer)))
+    special = np.array(sorted(special_tokens(tokenizer).values()))
     counts: Counter[int] = Counter()
     rows = iter(labels)
     while chunk := list(islice(rows, _CHUNK)):
@@ -52,12 +52,6 @@ def ends_of_base(folder: Path) -> set[int]:
             said = json.loads((folder / name).read_text(encoding="utf-8")).get("eos_token_id")
             ends.update(said if isinstance(said, list) else [] if said is None else [said])
     return ends
-
-
-def special_ids(tokenizer: Any) -> set[int]:
-    """Of the tokens that are no text."""
-    added = {token for token, each in tokenizer.added_tokens_decoder.items() if each.special}
-    return added | set(tokenizer.all_special_ids)
 
 
 def _is_in_template(token: int, tokenizer: Any) -> bool:

@@ -20,6 +20,7 @@ ENCODING = "utf-8-sig"  # with or without the mark
 Numbered = list[tuple[int, Any]]
 
 _UTF16_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+MAX_REPORTED = 3  # mistakes of a source named in one error
 _PER_LINE = "a .jsonl file has one object on each line"
 
 
@@ -37,27 +38,52 @@ def not_utf8(path: Path) -> str:
     raise AssertionError(f"{path} is UTF-8")
 
 
+class Mistakes:
+    """Of a file's lines or rows: the first few are told, the others counted."""
+
+    def __init__(self, path: Path, unit: str = "line") -> None:
+        self._path, self._unit = path, unit
+        self._told: list[str] = []
+        self._num = 0
+
+    def add(self, number: int, what: str) -> None:
+        self._num += 1
+        if len(self._told) < MAX_REPORTED:
+            self._told.append(f"{self._unit} {number}: {what}")
+
+    def raise_any(self) -> None:
+        """UserError where there is one."""
+        rest = self._num - len(self._told)
+        more = f"; {rest:,} more such {self._unit}{'s' if rest > 1 else ''}" if rest else ""
+        if self._told:
+            raise UserError(f"{self._path}, {'; '.join(self._told)}{more}")
+
+
 def read_jsonl(path: Path) -> Numbered:
     numbered: Numbered = []
+    mistakes = Mistakes(path)
+    is_first = True
     with path.open(encoding=ENCODING) as lines:
         for number, line in enumerate(lines, start=1):
             text = line.strip().lstrip(MARK)
             if not text:
                 continue
-            place = f"{path}, line {number}"
-            is_list = not numbered and text.startswith("[")
+            is_list = is_first and text.startswith("[")
+            hint = f"; {_PER_LINE}" if is_first and text == "{" else ""
+            is_first = False
             try:
                 value = parse(text)
             except Malformed as error:
                 if is_list:
-                    raise UserError(f"{place}: {_list_hint()}") from None
-                rest = "" if numbered or text != "{" else f"; {_PER_LINE}"
-                raise UserError(
-                    f"{place}: malformed JSON ({error} at column {error.position + 1}){rest}"
-                ) from None
+                    raise UserError(f"{path}, line {number}: {_list_hint()}") from None
+                mistakes.add(
+                    number, f"malformed JSON ({error} at column {error.position + 1}){hint}"
+                )
+                continue
             if is_list and (not value or any(isinstance(each, dict) for each in value)):
-                raise UserError(f"{place}: {_list_hint()}")
+                raise UserError(f"{path}, line {number}: {_list_hint()}")
             numbered.append((number, value))
+    mistakes.raise_any()
     return numbered
 
 
@@ -113,6 +139,7 @@ def read_csv(path: Path) -> Numbered:
     """Cells are text. A row's number is the line that it begins on."""
     csv.field_size_limit(sys.maxsize)  # a sample may be longer than csv's own limit
     numbered: Numbered = []
+    mistakes = Mistakes(path)
     begins = 1
     with path.open(encoding=ENCODING, newline="") as lines:
         # strict: a quote that is never closed would swallow the rest of the file
@@ -125,14 +152,13 @@ def read_csv(path: Path) -> Numbered:
                     _refuse_twice(f"{path}, line {begins}", header)
                 elif cells and header is not None:
                     if len(cells) != len(header):
-                        raise UserError(
-                            f"{path}, line {begins}: {len(cells)} cells, and the header has "
-                            f"{len(header)}{_separator_hint(header)}"
-                        )
-                    numbered.append((begins, dict(zip(header, cells, strict=True))))
+                        counts = f"{len(cells)} cells, and the header has {len(header)}"
+                        mistakes.add(begins, counts + _separator_hint(header))
+                    numbered.append((begins, dict(zip(header, cells, strict=False))))
                 begins = reader.line_num + 1
         except csv.Error as error:
             raise UserError(f"{path}, line {begins}: malformed CSV ({error})") from None
+    mistakes.raise_any()
     return numbered
 
 

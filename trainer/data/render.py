@@ -8,15 +8,15 @@ from typing import Any, Literal, TypeVar
 
 from trainer.contract.spec import AUTO_TEMPLATE, DataSpec, UserError, is_template_file
 from trainer.data.chats import Chats
-from trainer.data.columns import CHATS, FORMATS, check_columns, columns_of
+from trainer.data.columns import CHATS, FORMATS, check_columns, columns_of, meaningful_columns
 from trainer.data.notes import Notes
+from trainer.data.readers import MAX_REPORTED
 from trainer.data.suspects import Suspects, strings
 from trainer.data.texts import BARE, BadRow, Note, Question, Segment, Text, is_bare
 
 Row = Mapping[str, Any]
 Shape = Literal["chat", "text"]
 T = TypeVar("T", Text, Question)
-MAX_REPORTED = 3  # mistakes of a source named in one error
 
 
 def check_template(template: str) -> None:
@@ -127,13 +127,14 @@ class Renderer:
         rendered: list[T] = []
         bad: dict[str, str] = {}  # what is wrong, and the first place
         num_bad = 0
-        guessed = self._data.format == "auto"
+        is_guessed = self._data.format == "auto"
+        meaningful = meaningful_columns(self._source.rows) if is_guessed else ()
         read = columns_of(format)
         for index, row in enumerate(self._source.rows):
             self._alive()
             note = partial(self._notes.add, index=index)
             try:
-                check_columns(row, index, format, guessed, self._notes)
+                check_columns(row, index, format, meaningful, self._notes)
                 rendered.append(_checked(render(row, note)))
                 for what in self._suspects.of(strings([row.get(column) for column in read])):
                     note(what)

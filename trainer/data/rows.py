@@ -9,8 +9,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from trainer.contract.outside import cause_of
+from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 from trainer.data.readers import (
+    Mistakes,
     not_utf8,
     read_csv,
     read_json,
@@ -95,13 +97,13 @@ def _read_file(path: Path) -> Source:
         if cause_of(error):
             raise
         said = " ".join(str(error).split())
-        raise UserError(
-            f"{name}: cannot be read as {path.suffix[1:]} ({_short(said, 200)})"
-        ) from None
+        raise UserError(f"{name}: cannot be read as {path.suffix[1:]} ({clipped(said)})") from None
     unit = "line" if path.suffix in (".jsonl", ".csv") else "row"
+    mistakes = Mistakes(path, unit)
     for number, row in numbered:
         if not isinstance(row, dict):
-            raise UserError(f"{name}, {unit} {number}: {_short(row)} is no object of named columns")
+            mistakes.add(number, f"{clipped(repr(row))} is no object of named columns")
+    mistakes.raise_any()
     rows = [row for _, row in numbered]
     return Source(name, rows, unit, [number for number, _ in numbered], digest)
 
@@ -133,12 +135,7 @@ def _hub_trouble(source: str, name: str, error: Exception) -> str:
             f"https://huggingface.co/datasets/{name} and log in with `hf auth login` (or HF_TOKEN)"
         )
     return (
-        f"{source}: no such file, and not readable as a Hub data set ({_short(said, 200)}); save "
+        f"{source}: no such file, and not readable as a Hub data set ({clipped(said)}); save "
         "it as a local .jsonl or .parquet file and give its path, or write ID:SPLIT or "
         "ID:CONFIG:SPLIT; a private one needs `hf auth login`"
     )
-
-
-def _short(value: Any, length: int = 40) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= length else text[: length - 3] + "..."

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from trainer.data.tokenise import special_tokens
+
 _INVISIBLE: Mapping[str, str] = {
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f": "control characters (such as NUL)",
     "\r": "carriage returns",
@@ -18,12 +20,6 @@ _INVISIBLE: Mapping[str, str] = {
 _ANY_INVISIBLE = re.compile(f"[{''.join(_INVISIBLE)}]")
 _EACH_INVISIBLE = {what: re.compile(f"[{signs}]") for signs, what in _INVISIBLE.items()}
 MAX_TOKENS = 5  # different ones named of a row
-
-
-def special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """The texts that the tokenizer takes as control tokens wherever they stand."""
-    added = [each.content for each in tokenizer.added_tokens_decoder.values() if each.special]
-    return tuple(sorted({*tokenizer.all_special_tokens, *added}))
 
 
 class Suspects:

@@ -17,6 +17,14 @@ _MOST_PROBES = 1000
 Ids = list[int]
 
 
+def special_tokens(tokenizer: Any) -> dict[str, int]:
+    """The texts that the tokenizer takes as control tokens wherever they stand, with their ids."""
+    named = zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
+    behind = tokenizer.added_tokens_decoder.items()
+    others = ((each.content, token) for token, each in behind if each.special)
+    return dict(sorted({*named, *others}))
+
+
 def tokenise(tokenizer: Any, texts: Sequence[Text], alive: Callable[[], None]) -> list[list[Ids]]:
     """Token ids of each segment of each text, without any end-of-text token appended.
 
@@ -104,6 +112,6 @@ def added(tokenizer: Any) -> Added:
 def _probes(tokenizer: Any) -> Iterator[str]:
     """Some tokenizers drop what they do not know, such as those of proteins a small letter."""
     yield "a"
-    special = set(tokenizer.all_special_ids)
+    special = set(special_tokens(tokenizer).values())
     for token in islice(sorted(set(tokenizer.get_vocab().values()) - special), _MOST_PROBES):
         yield tokenizer.decode([token])

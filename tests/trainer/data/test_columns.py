@@ -63,6 +63,17 @@ def rendered(
         ([CHOICE | {"group": "g", "subject": "s"}], ["column 'subject' is not read: 1, own.jsonl, "
                                                      "line 1"]),
         ([ALPACA | {"input": "there"}], []),
+        *(
+            ([PAIR | {column: value}] * 2, [f"column {column!r} is not read: 2, own.jsonl, line 1"])
+            for column, value in [
+                ("weight", 1), ("Weight", 1.0), ("sample_weight", "1"), ("loss_mask", True),
+                ("label", True), ("label", "positive"), ("label", 7),
+            ]
+        ),
+        (
+            [PAIR | {"weight": 1}, PAIR, PAIR | {"weight": None}],
+            ["column 'weight' is not read: 1, own.jsonl, line 1"],
+        ),
         (
             [{"messages": [TURNS[0] | {"name": "Jo"}, TURNS[1]]}],
             ["'name' of messages by 'user' is not read: 1, own.jsonl, line 1"],
@@ -124,6 +135,21 @@ def test_a_column_that_changes_the_others_is_left_out_only_when_asked(
     texts, notes = rendered(tokenizer, row, format=format)
     assert len(texts) == 1
     assert any(each.endswith("is not read: 1, own.jsonl, line 1") for each in notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("weight", (1, 0)), ("weight", (0.5, 0.5)), ("loss_mask", ([1], [1])),
+        ("label", (True, False)), ("label", ("a", "b")), ("label", (0, 0)), ("label", ("no", "no")),
+    ],
+)  # fmt: skip
+def test_a_switch_that_is_off_somewhere_is_left_out_only_when_asked(
+    tokenizer: Any, column: str, values: tuple[Any, Any]
+) -> None:
+    rows = [PAIR | {column: value} for value in values]
+    with pytest.raises(UserError, match=f"column '{column}' .*take the rows out"):
+        rendered(tokenizer, *rows)
 
 
 @pytest.mark.parametrize(

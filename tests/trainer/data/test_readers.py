@@ -69,6 +69,18 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".jsonl", b'{\n"prompt": "a"\n}', "line 1: malformed JSON .*one object on each line"),
         (".jsonl", LINE + LINE, r"line 1: malformed JSON \(more follows behind the value"),
         (".jsonl", LINE + b"\n7", "line 2: 7 is no object"),
+        (".jsonl", b"7\n" + LINE + b"\n8", "line 1: 7 is no object .*; line 3: 8 is no object"),
+        (".jsonl", b"{\n" + LINE + b"\n}}\n", "line 1: malformed .*; line 3: malformed [^;]*$"),
+        (
+            ".jsonl",
+            LINE + b"\n{" * 5,
+            "own.jsonl, line 2: malformed .*; line 3: .*; line 4: .*; 2 more such lines$",
+        ),
+        (
+            ".csv",
+            b"a,b\n1\n1,2\n1,2,3\n",
+            "own.csv, line 2: 1 cells, and the header has 2; line 4: 3 cells, and the header has 2",
+        ),
         (".json", LINE + b"\n" + LINE, "own.json: .* one object per line .jsonl"),
         (".json", LINE, "own.json: .* one list of objects, and this one an object with the keys"),
         (".json", b"7", "own.json: a .json file holds one list of objects"),

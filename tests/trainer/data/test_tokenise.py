@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, chain
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -107,7 +107,8 @@ def test_what_is_added_is_told_by_a_token_that_the_tokenizer_knows() -> None:
 
 def test_a_tokenizer_that_does_not_show_what_it_adds_is_refused() -> None:
     class Odd:
-        all_special_ids = ()
+        all_special_tokens = all_special_ids = ()
+        added_tokens_decoder: ClassVar[dict[int, Any]] = {}
 
         def get_vocab(self) -> dict[str, int]:
             return {"a": 1}

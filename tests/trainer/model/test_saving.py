@@ -320,11 +320,16 @@ class FakeTokenizer:
     chat_template = "{{ m.content }}<6>"
 
     class _Added(NamedTuple):
+        content: str
         special: bool
 
     added_tokens_decoder = {  # noqa: RUF012
-        6: _Added(True), 8: _Added(True), 7: _Added(False)
+        6: _Added("<6>", True), 8: _Added("<8>", True), 7: _Added("<7>", False)
     }  # fmt: skip
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        return [f"<{token}>" for token in self.all_special_ids]
 
     def convert_ids_to_tokens(self, token: int) -> str:
         return f"<{token}>"
