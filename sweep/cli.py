@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -16,6 +17,11 @@ from trainer.contract.signals import Interrupted, Signals
 from trainer.contract.sockets import use_short_socket_folder
 from trainer.contract.spec import UserError
 from trainer.contract.streams import print_json, safe_streams
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Report = TypeVar("Report", bound="DataclassInstance")
 
 app = App(
     name="sweep",
@@ -182,9 +188,11 @@ def evidence(
     json_
         Print one JSON document.
     """
-    from sweep.analysis.evidence import show_evidence
+    from sweep.analysis.evidence import evidence as find
+    from sweep.analysis.evidence_text import print_evidence
 
-    return show_evidence(_some(studies), max_runs, as_json=json_)
+    _show(find(*_some(studies), max_runs=max_runs), print_evidence, as_json=json_)
+    return 0
 
 
 @app.command
@@ -345,6 +353,15 @@ def export(
     from sweep.analysis.export import export_studies
 
     return export_studies(_some(studies), to, as_json=json_)
+
+
+def _show(report: Report, print_text: Callable[[Report], None], *, as_json: bool) -> None:
+    if not as_json:
+        print_text(report)
+        return
+    from sweep.report.to_json import to_json
+
+    print_json(to_json(report))
 
 
 def _some(studies: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,12 +1,11 @@
-"""`sweep evidence`: one document, its text, and the audits that the ledger knows of."""
+"""`sweep evidence`: one report, its text, and the audits that the ledger knows of."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,18 +14,20 @@ from rich.console import Console
 from predictor.evidence.reliability import judged_moments, reliability
 from predictor.recorded.runs import Curve, RecordedStudy
 from predictor.types import Settings, Verdict
-from sweep.analysis.evidence import evidence_document
+from sweep.analysis.evidence import evidence_of
+from sweep.analysis.evidence_report import EvidenceReport
 from sweep.analysis.evidence_text import print_evidence
 from sweep.analysis.sources import read_sources
 from sweep.cli import main
 from sweep.report.study_report import study_document
+from sweep.report.to_json import to_json
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision
 from tests.support.evidence_studies import grid, study_of
 from tests.support.sweep_ledgers import completed, going_on, observation, trial, written
 
 
-def demo(name: str = "demo", seed: int = 0, num: int = 9, has_early: bool = True) -> Any:
+def demo(name: str = "demo", seed: int = 0, num: int = 9, has_early: bool = True) -> RecordedStudy:
     rng = np.random.default_rng(seed)
     y, loss = rng.normal(size=(2, num))
     early = y if has_early else None
@@ -43,126 +44,128 @@ def unwatched(name: str = "demo") -> RecordedStudy:
     return replace(study, runs=tuple(replace(run, curve=curve) for run in study.runs))
 
 
-def shown(document: Any, width: int = 80) -> str:
+def shown(report: EvidenceReport, width: int = 80) -> str:
     stream = io.StringIO()
-    print_evidence(document, Console(file=stream, width=width, markup=False, highlight=False))
+    print_evidence(report, Console(file=stream, width=width, markup=False, highlight=False))
     return stream.getvalue()
 
 
-class TestDocument:
+class TestReport:
     def test_is_json_without_nan_even_of_nothing_finished(self) -> None:
-        document = evidence_document([demo(), study_of([None, None], name="empty")])
-        found = json.loads(json.dumps(document, allow_nan=False))
+        report = evidence_of([demo(), study_of([None, None], name="empty")])
+        found = json.loads(json.dumps(to_json(report), allow_nan=False))
         assert [study["name"] for study in found["studies"]] == ["demo", "empty"]
         assert found["studies"][1]["sets"] == []
         assert {one["finding"] for one in found["studies"][1]["verdict"]} == {"too few"}
 
     def test_pools_three_studies_and_not_two(self) -> None:
-        two = evidence_document([demo("a", 0), demo("b", 1)])
-        assert two["pooled"] == []
-        assert two["answer"].startswith("2 studies are too few to say where else")
-        all_three = evidence_document([demo("a", 0), demo("b", 1), demo("c", 2)])["pooled"]
-        names = {(part["name"], part["given_config"]) for part in all_three}
+        two = evidence_of([demo("a", 0), demo("b", 1)])
+        assert two.pooled == ()
+        assert two.answer.startswith("2 studies are too few to say where else")
+        all_three = evidence_of([demo("a", 0), demo("b", 1), demo("c", 2)]).pooled
+        names = {(part.name, part.given_config) for part in all_three}
         assert ("early_eval", False) in names and ("grad_norm_noise_free", False) not in names
 
 
 class TestText:
     def test_begins_with_the_answer_then_verdicts_then_numbers(self) -> None:
-        document = evidence_document([demo()])
-        headline, *rest = shown(document).splitlines()
+        report = evidence_of([demo()])
+        headline, *rest = shown(report).splitlines()
         said = " ".join(rest)
         assert headline == "demo: 9 of 9 runs, window of 10 samples"
-        assert said.startswith(document["answer"])
+        assert said.startswith(report.answer)
         assert said.index("- Lower early gradient norm (raw)") < said.index("gradient norm (raw)  ")
         assert said.index("gradient norm (raw)  ") < said.index("left-out run,")
         assert "No audit is on record here" in said
 
     def test_says_once_what_the_paper_finds_and_what_rho_is(self) -> None:
         for studies in ([demo()], [demo("a", 0), demo("b", 1)]):
-            said = " ".join(shown(evidence_document(studies)).split())
+            said = " ".join(shown(evidence_of(studies)).split())
             assert said.count("rho below 0, and above 0. rho: Spearman's correlation") == 1
 
     def test_fits_eighty_columns(self) -> None:
         repeated = demo("repeated", num=12)
         twice = [replace(r, name=f"{r.name}b") for r in repeated.runs]
         repeated = replace(repeated, runs=(*repeated.runs, *twice))
-        lines = shown(evidence_document([demo(), repeated])).splitlines()
+        lines = shown(evidence_of([demo(), repeated])).splitlines()
         assert any("another seed of it" in line for line in lines)
         assert max(map(len, lines)) <= 80 and not any(line.endswith(" ") for line in lines)
 
     def test_of_many_studies_begins_with_what_is_pooled_and_shows_their_answers(self) -> None:
-        document = evidence_document([demo(str(i), i, num=5) for i in range(5)])
-        text = shown(document)
+        report = evidence_of([demo(str(i), i, num=5) for i in range(5)])
+        text = shown(report)
         headline, *rest = text.splitlines()
-        assert headline == "Over 5 studies" and " ".join(rest).startswith(document["answer"])
+        assert headline == "Over 5 studies" and " ".join(rest).startswith(report.answer)
         said = " ".join(text.split())
-        assert all(study["answer"] in said for study in document["studies"])
+        assert all(study.answer in said for study in report.studies)
         assert "left-out run," not in text.splitlines()
 
     def test_without_early_evaluations_speaks_of_none(self) -> None:
-        document = evidence_document([demo(has_early=False)])
-        (study,) = document["studies"]
-        assert [one["name"] for one in study["sets"]] == [
+        report = evidence_of([demo(has_early=False)])
+        (study,) = report.studies
+        assert [one.name for one in study.sets] == [
             "configuration",
             "+ training loss",
             "+ gradient norm",
             "+ dynamics",
         ]
-        assert "early evaluation" not in document["answer"] + study["verdict"][-1]["text"]
+        assert "early evaluation" not in report.answer + study.verdict[-1].text
 
     def test_without_steps_says_what_is_missing_and_what_to_do(self) -> None:
-        text = shown(evidence_document([unwatched()]))
+        text = shown(evidence_of([unwatched()]))
         said = " ".join(text.split())
         assert "none of the 9 finished runs has training steps" in said
         assert "Put steps with loss and gradient norm into the set's X_steps.parquet" in said
         assert "Too few" not in said and "─" not in said
 
     def test_without_any_end_asks_to_wait(self) -> None:
-        said = " ".join(shown(evidence_document([study_of([None, None])])).split())
+        said = " ".join(shown(evidence_of([study_of([None, None])])).split())
         assert "no run has a score yet. Let the study go on" in said
 
 
 class TestReliability:
     def test_is_that_of_the_prunes_of_all_studies_with_runs_enough(self) -> None:
         studies = [demo("a", 0, num=16), demo("b", 1, num=16)]
-        found = evidence_document([*studies, demo("few", 2, num=7)])["reliability"]
+        found = evidence_of([*studies, demo("few", 2, num=7)]).reliability
+        assert found is not None
         moments = [
             moment
             for study in studies
-            for moment in judged_moments(study, Settings(), orders=found["orders"])
+            for moment in judged_moments(study, Settings(), orders=found.orders)
         ]
         prunes = [moment for moment in moments if moment.would_prune]
-        assert (found["num_judged"], found["num_prunes"]) == (len(moments), len(prunes))
+        assert (found.num_judged, found.num_prunes) == (len(moments), len(prunes))
         assert 0 < len(prunes) < len(moments)
-        assert found["bins"] == [asdict(one) for one in reliability(prunes)]
+        assert list(found.bins) == reliability(prunes)
 
     def test_is_told_in_a_table_with_its_intervals_and_random_prunes(self) -> None:
-        document = evidence_document([demo(num=16)])
-        lines = shown(document).splitlines()
-        first = document["reliability"]["bins"][0]
-        (row,) = (line for line in lines if line.startswith(f"{first['low']:.2f} to "))
+        report = evidence_of([demo(num=16)])
+        lines = shown(report).splitlines()
+        assert report.reliability is not None
+        first = report.reliability.bins[0]
+        (row,) = (line for line in lines if line.startswith(f"{first.low:.2f} to "))
         assert row.split()[3:] == [
-            str(first["num"]),
-            str(first["num_runs"]),
-            f"{first['mean_stated']:.3f}",
-            f"{first['share']:.3f}",
-            f"{first['share_low']:.3f}",
+            str(first.num),
+            str(first.num_runs),
+            f"{first.mean_stated:.3f}",
+            f"{first.share:.3f}",
+            f"{first.share_low:.3f}",
             "to",
-            f"{first['share_high']:.3f}",
-            f"{first['random_share']:.3f}",
+            f"{first.share_high:.3f}",
+            f"{first.random_share:.3f}",
         ]
         assert "Intervals count runs, not prunes" in " ".join(" ".join(lines).split())
         assert max(map(len, lines)) <= 80
 
     def test_of_seven_runs_is_not_told(self) -> None:
-        document = evidence_document([demo(num=7)])
-        assert document["reliability"] is None
-        assert "of a prune" not in shown(document)
+        report = evidence_of([demo(num=7)])
+        assert report.reliability is None
+        assert "of a prune" not in shown(report)
 
     def test_without_any_prune_says_so(self) -> None:
-        document = evidence_document([study_of(np.arange(9.0), configs=[{}] * 9)])  # tells nothing
-        assert document["reliability"]["bins"] == []
-        assert f"0 prunes at {document['reliability']['num_judged']} windows" in shown(document)
+        report = evidence_of([study_of(np.arange(9.0), configs=[{}] * 9)])  # tells nothing
+        assert report.reliability is not None and report.reliability.bins == ()
+        assert f"0 prunes at {report.reliability.num_judged} windows" in shown(report)
 
 
 def audit(number: int, stated: float, best: float, spread: float) -> Decision:
@@ -217,19 +220,21 @@ class TestAudits:
                 ledger.save_trial(completed(number, accuracy), decision=kept)
                 ledger.add_observation(number, observation(1, 16))
         main(["export", second, "--to", str(tmp_path / "set")])
-        ledgers = evidence_document(read_sources([audited, second]))["audits"]
-        mixed = evidence_document(read_sources([audited, str(tmp_path / "set")]))["audits"]
-        assert ledgers == mixed
-        assert (mixed["rank"]["num_finished"], mixed["rank"]["num_misses"]) == (3, 1)
-        assert (mixed["guard"]["num_finished"], mixed["guard"]["num_misses"]) == (1, 1)
-        assert mixed["guard"]["mean_stated"] is None
+        ledgers = evidence_of(read_sources([audited, second])).audits
+        mixed = evidence_of(read_sources([audited, str(tmp_path / "set")])).audits
+        assert mixed is not None and ledgers == mixed
+        assert (mixed["rank"].num_finished, mixed["rank"].num_misses) == (3, 1)
+        assert (mixed["guard"].num_finished, mixed["guard"].num_misses) == (1, 1)
+        assert mixed["guard"].mean_stated is None
 
     def test_are_counted_as_inspect_counts_them(self, audited: str) -> None:
         ledger, paths = open_study(audited)
         counted = study_document(ledger, paths)["audits"]
         ledger.engine.dispose()
-        rate = evidence_document(read_sources([audited]))["audits"]["rank"]
-        assert (rate["num_finished"], rate["rate"]) == (counted["told"], counted["rate"])
+        audits = evidence_of(read_sources([audited])).audits
+        assert audits is not None
+        rate = audits["rank"]
+        assert (rate.num_finished, rate.rate) == (counted["told"], counted["rate"])
 
     def test_weigh_in_an_export_as_well(
         self, audited: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -259,9 +264,9 @@ class TestAudits:
     def test_that_do_not_say_what_they_found_give_no_rate(self) -> None:
         study = demo()
         runs = (replace(study.runs[0], audit=0.1), *study.runs[1:])  # as older exports have it
-        document = evidence_document([replace(study, runs=runs)])
-        assert document["audits"] is None
-        assert "No audit is on record here with what it found" in " ".join(shown(document).split())
+        report = evidence_of([replace(study, runs=runs)])
+        assert report.audits is None
+        assert "No audit is on record here with what it found" in " ".join(shown(report).split())
 
 
 def test_repeats_of_the_best_are_left_out_and_counted(
