@@ -12,7 +12,7 @@ from predictor.adapters.stored import VERDICT, WINDOW
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:'pin_memory':UserWarning")
 def test_the_optuna_and_trl_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from studies.examples import optuna_trl
+    from examples import optuna_trl
 
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna_trl.main(num_trials=4, num_rows=640, storage=storage)

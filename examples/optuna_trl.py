@@ -1,6 +1,6 @@
 """An ordinary Optuna study over TRL's SFTTrainer, and the two lines that prune it early.
 
-    python -m studies.examples.optuna_trl
+    python -m examples.optuna_trl
 
 Eight trials on the quickstart's model and data, one after the other: about two minutes of a CPU
 core. Run it again to add eight more to the same study; runs in other terminals share it.
@@ -21,7 +21,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor.adapters import EarlyDynamicsCallback, EarlyDynamicsPruner
 
-QUICKSTART = Path(__file__).parents[1] / "quickstart"
+QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
 
 
 def read(name: str, num_rows: int) -> Dataset:

@@ -1,0 +1,1 @@
+"""The documents; `python -m docs.generate` writes those that are made from the code."""
