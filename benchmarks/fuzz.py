@@ -99,7 +99,8 @@ def mutated(rng: random.Random, text: str) -> str:
 
 
 def study_files(rng: random.Random, num: int, folder: Path) -> Tally:
-    from sweep.config.load import load_study, shipped_studies
+    from sweep.config.load import load_study
+    from sweep.config.sources import shipped_studies
     from sweep.report.recipes_text import recipes_document
 
     tally, file = Tally("study files"), folder / "study.yaml"

@@ -136,7 +136,7 @@ def traced_trial(spec: Any, channel: Any) -> None:
 
 def drive(study: str, out: str) -> int:
     from sweep.config.load import load_study
-    from sweep.driver.study_state import Book
+    from sweep.driver.study_state import StudyState
     from sweep.executors import Job, Slot
     from sweep.executors.local import LocalExecutor
     from sweep.report.view import PlainView
@@ -149,7 +149,7 @@ def drive(study: str, out: str) -> int:
             entry = "traced_prepare" if job.key == "prepare" else "traced_trial"
             super().start(replace(job, entry=f"benchmarks.kill_matrix:{entry}"), slot)
 
-    before(Book, "settle", "between trials")
+    before(StudyState, "record", "between trials")
     try:
         with Signals(), contextlib.closing(Traced()) as executor:
             return sweep(load_study(study), StudyPaths(Path(out)), executor, PlainView())

@@ -323,16 +323,16 @@ class EveryTick(PlainView):
 def drive(file: Path, out: Path, num: int, settings: list[str]) -> dict[str, list[float]]:
     """By what was done, of the wall and the CPU; milliseconds are medians over DRIVEN trials."""
     executor, asked = AtOnce(), list[Took]()
-    inner = optuna_study.Asker.ask
+    inner = optuna_study.OptunaStudy.ask
 
-    def timed(self: optuna_study.Asker, *args: Any, **named: Any) -> Any:
+    def timed(self: optuna_study.OptunaStudy, *args: Any, **named: Any) -> Any:
         start = Took.now()
         try:
             return inner(self, *args, **named)
         finally:
             asked.append(Took.now().since(start))
 
-    optuna_study.Asker.ask = timed  # type: ignore[method-assign]
+    optuna_study.OptunaStudy.ask = timed  # type: ignore[method-assign]
     loaded = load_study(str(file), [*settings, f"run.trials={num + DRIVEN}"])
     start = Took.now()
     with contextlib.redirect_stdout(io.StringIO()):

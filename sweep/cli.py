@@ -373,7 +373,7 @@ def _some(studies: tuple[str, ...]) -> tuple[str, ...]:
 @app.command
 def studies() -> int:
     """List the shipped studies."""
-    from sweep.config.load import shipped_studies
+    from sweep.config.sources import shipped_studies
 
     listed = shipped_studies()
     width = max(len(name) for name, _ in listed)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sweep.account.outcome import EXIT_OUTSIDE, Outcome, StudyState, exit_code
+from sweep.account.outcome import EXIT_OUTSIDE, Outcome, Standing, exit_code
 from sweep.config.load import LoadedStudy
 from sweep.driver.ending import refresh_card, report, say_outside
 from sweep.driver.leaving import Trouble, detail
@@ -53,9 +53,7 @@ class Sessions:
                 self._trouble, code = self._trouble_at_the_door(error), None
                 if self._interrupted_by is not None:  # there is nothing more to be waited for
                     say_outside(self._trouble, self.paths, has_study=True)
-                    code = exit_code(
-                        Outcome.INTERRUPTED, StudyState.UNFINISHED, self._interrupted_by
-                    )
+                    code = exit_code(Outcome.INTERRUPTED, Standing.UNFINISHED, self._interrupted_by)
             if code is not None:
                 return code
             if self._unwritten is None or not self._is_mended():
@@ -65,33 +63,33 @@ class Sessions:
 
     def _drive(self) -> int | None:
         """One session; its exit code, None where it ended for a cause outside."""
-        study = opened(
+        opening = opened(
             *(self.loaded, self.paths, self.url, self.executor, self.slots[0], self.view),
-            self._unwritten,
+            *(self.threads_per_trial, self._unwritten),
         )
-        with study as book:
-            self._unwritten = book.ledger.unwritten
-            book.threads_per_trial = self.threads_per_trial
-            driver = Driver(book, self.executor, self.slots, self.view, began_s=self._began_s)
-            book.asker.patience.is_interrupted = lambda: driver.interrupts > 0
-            with Signals(driver.hear), self.view:
+        with opening as study:
+            self._unwritten = study.ledger.unwritten
+            driver = Driver(study, self.executor, self.slots, self.view, self._began_s)
+            interrupts = driver.interrupts
+            study.optuna.patience.is_interrupted = lambda: interrupts.count > 0
+            with Signals(interrupts.hear), self.view:
                 outcome = driver.run()
-            if driver.interrupts:
-                self._interrupted_by = driver.interrupted_by
+            if interrupts.count:
+                self._interrupted_by = interrupts.first
             if driver.has_got_on:
                 self._since_s, self._num_idle = None, 0
             self._trouble = driver.trouble
             if outcome is Outcome.OUTSIDE:
                 return None
             if driver.trouble is None:
-                refresh_card(book)
-                report(book, outcome)
+                refresh_card(study)
+                report(study, outcome)
             else:
                 say_outside(driver.trouble, self.paths, has_study=True)
-            state = StudyState.UNFINISHED  # so much is known without the storage
+            standing = Standing.UNFINISHED  # so much is known without the storage
             if outcome is not Outcome.INTERRUPTED:
-                state = book.state_after(outcome)
-            return exit_code(outcome, state, driver.interrupted_by)
+                standing = study.standing_after(outcome)
+            return exit_code(outcome, standing, interrupts.first)
 
     def _trouble_at_the_door(self, error: Exception) -> Trouble:
         """Of a study that could not be opened, closed or reported. Raises what is not outside."""

@@ -10,6 +10,10 @@ from enum import StrEnum
 from trainer.contract.signals import exit_code as after_signal
 
 
+class PreparationFailed(RuntimeError):
+    """The data or the model could not be prepared, by no mistake of the user's that can be told."""
+
+
 class Outcome(StrEnum):
     """Why a driver stopped; DONE: nothing was left to do."""
 
@@ -21,7 +25,7 @@ class Outcome(StrEnum):
     OUTSIDE = "a cause outside"  # a full disk, a storage or a folder that is gone
 
 
-class StudyState(StrEnum):
+class Standing(StrEnum):
     """Where a study stands, whoever ran it last. `sweep inspect --json` has it as `state`."""
 
     UNFINISHED = "unfinished"
@@ -30,32 +34,28 @@ class StudyState(StrEnum):
     SOME_FAILED = "some trials failed"
 
 
-class PreparationFailed(RuntimeError):
-    """The data or the model could not be prepared, by no mistake of the user's that can be told."""
-
-
 FINISHED = frozenset({Outcome.DONE, Outcome.STOPPED, Outcome.EXHAUSTED})
 EXIT_ERROR = 1  # of the program, or of the preparation
 EXIT_USER_ERROR = 2
 EXIT_OUTSIDE = os.EX_TEMPFAIL  # 75: the same command goes on
 _EXIT_CODES = {
-    StudyState.DONE: 0,
-    StudyState.NONE_COMPLETED: 3,
-    StudyState.SOME_FAILED: 4,
-    StudyState.UNFINISHED: EXIT_OUTSIDE,
+    Standing.DONE: 0,
+    Standing.NONE_COMPLETED: 3,
+    Standing.SOME_FAILED: 4,
+    Standing.UNFINISHED: EXIT_OUTSIDE,
 }
 
 
-def study_state(states: Collection[str], *, is_finished: bool) -> StudyState:
+def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
     """Of the states of all trials, repeats too; `is_finished`: none is left to be run."""
     if not is_finished:
-        return StudyState.UNFINISHED
+        return Standing.UNFINISHED
     if "completed" not in states:
-        return StudyState.NONE_COMPLETED
-    return StudyState.SOME_FAILED if "failed" in states else StudyState.DONE
+        return Standing.NONE_COMPLETED
+    return Standing.SOME_FAILED if "failed" in states else Standing.DONE
 
 
-def exit_code(outcome: Outcome, state: StudyState, signal_number: int = signal.SIGINT) -> int:
+def exit_code(outcome: Outcome, state: Standing, signal_number: int = signal.SIGINT) -> int:
     """Of `sweep run`. `signal_number` counts where it was interrupted."""
     if outcome is Outcome.INTERRUPTED:
         return after_signal(signal_number)

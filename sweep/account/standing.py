@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.account.outcome import Outcome, StudyState, study_state
+from sweep.account.outcome import Outcome, Standing, standing_of
 from sweep.account.outlook import num_planned
 from sweep.account.replicates import Plan, is_repeat, wanted_numbers
 from sweep.storage.ledger import TrialRow
@@ -20,7 +20,7 @@ def standing(
     metric: str,
     *,
     no_new: bool,
-) -> StudyState:
+) -> Standing:
     """`document`: the resolved study file. `no_new`: no further trial is to be started."""
     states = {row.number: row.state for row in rows}
     originals = [state for number, state in states.items() if not is_repeat(number)]
@@ -29,4 +29,4 @@ def standing(
     is_finished = num_settled == len(originals) if no_new else False
     is_finished |= num_settled >= num_planned(document, len(originals))
     is_finished &= all(states.get(number) in SETTLED for number in repeats)
-    return study_state(list(states.values()), is_finished=is_finished)
+    return standing_of(list(states.values()), is_finished=is_finished)

@@ -193,3 +193,12 @@ def lookup(document: Mapping[str, Any], path: str) -> Any:
             return None
         value = cast("Mapping[str, Any]", value).get(key)
     return value
+
+
+def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Key path and value of everything that is not a mapping itself."""
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(cast("Mapping[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from sweep.config.errors import show
-from sweep.config.load import is_shipped, load_study
+from sweep.config.load import load_study
+from sweep.config.sources import is_shipped
 from sweep.config.study import Pruning
 from sweep.config.yaml_text import parse, read_mapping
 from trainer.contract.spec import UserError

@@ -5,11 +5,55 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sweep.account.replicates import Plan, confirmed, repeated
+from sweep.driver.roster import Roster
 from sweep.storage.ledger import TrialRow
-from sweep.storage.paths import MARK, StudyPaths
+from sweep.storage.paths import MARK, StudyPaths, best_kept
+from sweep.storage.states import State
+from trainer.contract.files import write_text
+
+
+class KeptModels:
+    """Which models of a study's settled trials stay where they are."""
+
+    def __init__(self, paths: StudyPaths, roster: Roster, replicates: Plan, keep: str) -> None:
+        """`keep`: run.keep."""
+        self._paths, self._roster, self._replicates = paths, roster, replicates
+        self._keep = keep
+        self._there: set[int] = set()  # trials whose model may lie with them
+
+    def settle(self, settled: Iterable[TrialRow], best: TrialRow | None) -> None:
+        """Of those that settled the best trial's model is kept; before it is confirmed, also that
+        of the best run of each candidate. Doing it again is harmless."""
+        candidates = self._candidates()
+        for row in settled:
+            self._settle(row, best, candidates)
+        if best is not None and best_kept(self._paths) != best.number:
+            self._settle(best, best, candidates)
+        if self._replicates.top and self._keep == "best":
+            for number in sorted(self._there):  # who is a candidate no more
+                row = self._roster.trials[number].row
+                if not (row is best and number in candidates):
+                    self._settle(row, best, candidates)
+
+    def _candidates(self) -> set[int]:
+        contenders, metric = self._roster.contenders, self._roster.metric
+        if self._keep != "best" or confirmed(contenders, metric, self._replicates) is not None:
+            return set()
+        found = repeated(contenders, metric, self._replicates)
+        return {one.best_run.number for one in found}
+
+    def _settle(self, row: TrialRow, best: TrialRow | None, candidates: set[int]) -> None:
+        keep = "all" if row.number in candidates else self._keep
+        settle_files(self._paths, row, best, keep)
+        if self._paths.trial_model(row.number).is_dir():
+            self._there.add(row.number)
+        else:
+            self._there.discard(row.number)
 
 
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
@@ -21,12 +65,12 @@ def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: 
     finish_promotion(paths)
     model = paths.trial_model(row.number)
     for left in paths.trial(row.number).glob("*/"):
-        goes_on = row.state == "failed" and left == paths.trial_checkpoints(row.number)
+        goes_on = row.state == State.FAILED and left == paths.trial_checkpoints(row.number)
         if left != model and not goes_on:  # what was being written or removed, too
             shutil.rmtree(left)
     if not model.is_dir():
         return
-    if row.state != "completed":
+    if row.state != State.COMPLETED:
         shutil.rmtree(model)
     elif best is not None and best.number == row.number and keep != "none":
         mark: dict[str, Any] = {
@@ -34,7 +78,7 @@ def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: 
             "objective": row.objective,
             "params": row.params,
         }
-        write_beside(model / MARK, json.dumps(mark, indent=2))
+        write_text(model / MARK, json.dumps(mark, indent=2))
         if keep == "all":
             new = paths.best.with_name("best.copying")
             shutil.rmtree(new, ignore_errors=True)
@@ -65,13 +109,6 @@ def finish_promotion(paths: StudyPaths) -> None:
             paths.best.rename(old)
         _new(paths).rename(paths.best)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def write_beside(path: Path, text: str) -> None:
-    """The whole text or what was there before."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
-    new.rename(path)
 
 
 def _new(paths: StudyPaths) -> Path:

@@ -5,44 +5,45 @@ from __future__ import annotations
 import math
 
 from sweep.account.outcome import Outcome
-from sweep.driver.best_model import finish_promotion, write_beside
+from sweep.driver.best_model import finish_promotion
 from sweep.driver.leaving import Trouble
-from sweep.driver.study_state import Book
+from sweep.driver.study_state import StudyState
 from sweep.storage.paths import StudyPaths, best_kept
+from trainer.contract.files import write_text
 from trainer.contract.outside import Cause
 
 
-def refresh_card(book: Book) -> None:
+def refresh_card(study: StudyState) -> None:
     """OUT/best gets its card, with the study's table as it now is."""
     from sweep.report.card import model_card
     from sweep.report.data_text import trained_shapes
     from sweep.report.study_report import study_document
 
-    finish_promotion(book.paths)
-    number = best_kept(book.paths)
+    finish_promotion(study.paths)
+    number = best_kept(study.paths)
     if number is None:
         return
-    document = study_document(book.ledger, book.paths)
-    study = book.loaded.study
-    given = {"eval": study.data.eval, "choices": study.objective.data}
-    sources = {path.removeprefix("data."): text for path, text in study.train_sources.items()}
+    document = study_document(study.ledger, study.paths)
+    config = study.loaded.study
+    given = {"eval": config.data.eval, "choices": config.objective.data}
+    sources = {path.removeprefix("data."): text for path, text in config.train_sources.items()}
     sources |= {part: text for part, text in given.items() if text}
-    has_chats = "chat" in trained_shapes(book.facts.get("shapes", {}))  # not in old studies
-    card = model_card(document, number, book.loaded.study.model.base, sources, has_chats=has_chats)
-    write_beside(book.paths.best / "README.md", card)
+    has_chats = "chat" in trained_shapes(study.facts.get("shapes", {}))  # not in old studies
+    card = model_card(document, number, config.model.base, sources, has_chats=has_chats)
+    write_text(study.paths.best / "README.md", card)
 
 
-def report(book: Book, outcome: Outcome) -> None:
+def report(study: StudyState, outcome: Outcome) -> None:
     """The study's tables, where everything lies, and how to go on."""
     from sweep.report.console import print_lines
     from sweep.report.print_study import print_study
     from sweep.report.study_report import study_document
 
-    print_study(study_document(book.ledger, book.paths), book.paths)
+    print_study(study_document(study.ledger, study.paths), study.paths)
     if outcome is Outcome.STOPPED:
-        print_lines([_stopped(book)])
+        print_lines([_stopped(study)])
     elif outcome is Outcome.EXHAUSTED:
-        tried, total = book.roster.originals, book.loaded.study.run.trials
+        tried, total = study.roster.originals, study.loaded.study.run.trials
         also = (
             "Configurations that would train alike are tried once; a wider space is another study."
         )
@@ -51,12 +52,12 @@ def report(book: Book, outcome: Outcome) -> None:
         print_lines([f"Stopped: {outcome}. The same command goes on from here."])
 
 
-def _stopped(book: Book) -> str:
-    found = book.outlook
+def _stopped(study: StudyState) -> str:
+    found = study.outlook
     assert found is not None
-    left = book.num_not_started
+    left = study.num_not_started
     return (
-        f"The study has been stopped. {found.sentence()} {left} of {left + book.roster.originals} "
+        f"The study has been stopped. {found.sentence()} {left} of {left + study.roster.originals} "
         "trials were not started. To go on: --set pruning.stop=false, or pruning.risk of "
         f"{math.floor(1000 * found.before) / 1000:g} or below."
     )

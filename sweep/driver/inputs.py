@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.config.load import LoadedStudy, resolve_source
-from sweep.driver.sampling import model_spec
+from sweep.config.load import LoadedStudy
+from sweep.config.sources import resolve_source
 from sweep.driver.slots import gpu_ids, listed_gpus
+from sweep.driver.trial_spec import model_spec
 from trainer.contract.fingerprint import changed_files, file_sha256, local_folder, model_facts
 from trainer.contract.hub import find_model
 from trainer.contract.spec import UserError

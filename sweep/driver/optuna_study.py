@@ -12,21 +12,34 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.storages._rdb.models import TrialModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
-from sweep.config.load import Study
 from sweep.config.recipes import fit_recipes
+from sweep.config.study import Study
 from sweep.driver import sampling
-from sweep.driver.optuna_quick import QuickStorage
+from sweep.driver.optuna_private import (
+    QuickStorage,
+    fixed_params,
+    run_again,
+    stored_trial,
+    trial_id,
+)
 from sweep.driver.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
 from sweep.storage.engine import connectable, sqlite_file
 from sweep.storage.patience import BUSY_S, Patience
+from sweep.storage.states import State
 from trainer.contract.spec import HIGHER_IS_BETTER, UserError
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+_TOLD = {
+    State.COMPLETED: TrialState.COMPLETE,
+    State.PRUNED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,7 @@ class Asked:
     recipe: str | None
 
 
-class Asker:
+class OptunaStudy:
     """Makes the Optuna study where it is not there yet.
 
     All but `ask` may be called again where a call broke off; see `unrecorded`.
@@ -75,7 +88,8 @@ class Asker:
             if waiting is None and self._enqueue_recipe(trials, is_tried):
                 continue
             number = waiting.number if waiting else len(trials)
-            found = self._set_sampler(number, _fixed(waiting), parallel, is_tried)
+            fixed = fixed_params(waiting) if waiting else {}
+            found = self._set_sampler(number, fixed, parallel, is_tried)
             if not found and not waiting:
                 return None
             trial = self.optuna.ask()
@@ -92,7 +106,7 @@ class Asker:
             if lost.number in recorded:
                 continue
             trial = self._handle(lost.number)
-            if self._set_sampler(lost.number, _fixed(lost), parallel, is_tried):
+            if self._set_sampler(lost.number, fixed_params(lost), parallel, is_tried):
                 yield self._asked(trial)
             else:
                 self._drop(trial)
@@ -138,7 +152,7 @@ class Asker:
 
     def report(self, number: int, samples: int, value: float) -> None:
         """An evaluation of the objective, after `samples` samples. The first one stands."""
-        if samples not in self._stored(number).intermediate_values:
+        if samples not in stored_trial(self.optuna, number).intermediate_values:
             self._handle(number).report(value, samples)
 
     def annotate(self, number: int, **attrs: str | float | None) -> None:
@@ -147,63 +161,30 @@ class Asker:
             if value is not None:
                 self._handle(number).set_user_attr(name, value)
 
-    def tell(self, number: int, state: str, value: float | None = None) -> None:
-        """`state`: completed, pruned or failed. Telling again what is told changes nothing."""
-        optuna_state = {
-            "completed": TrialState.COMPLETE,
-            "pruned": TrialState.PRUNED,
-            "failed": TrialState.FAIL,
-        }[state]
-        self.optuna.tell(number, value, state=optuna_state, skip_if_finished=True)
+    def tell(self, number: int, state: State, value: float | None = None) -> None:
+        """`state`: a settled one. Telling again what is told changes nothing."""
+        self.optuna.tell(number, value, state=_TOLD[state], skip_if_finished=True)
 
     def is_told(self, number: int) -> bool:
-        return self._stored(number).state.is_finished()
-
-    def _stored(self, number: int) -> optuna.trial.FrozenTrial:
-        """One that is finished is in memory once all have been read."""
-        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
-        return storage.get_trial(self._id(number))
+        return stored_trial(self.optuna, number).state.is_finished()
 
     def untell(self, numbers: Sequence[int]) -> None:
-        """Those of them that were told as failed run again, as samplers and dashboards see them.
-
-        Optuna has no way back from a finished trial, so its table is changed; and as it never reads
-        a finished trial twice, it is opened anew.
-        """
+        """Those of them that were told as failed run again."""
         told = [number for number in numbers if self.is_told(number)]
-        if not told:
-            return
-        table = TrialModel.__table__
-        with self.storage.engine.begin() as connection:
-            for number in told:
-                here = table.c.trial_id == self._id(number)
-                here &= table.c.state == TrialState.FAIL
-                running = {table.c.state: TrialState.RUNNING, table.c.datetime_complete: None}
-                connection.execute(table.update().where(here).values(running))
-        self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
+        if told:
+            run_again(self.storage, [trial_id(self.optuna, number) for number in told])
+            self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
 
     def close(self) -> None:
         self.storage.remove_session()
         self.storage.engine.dispose()
 
     def _handle(self, number: int) -> optuna.trial.Trial:
-        return optuna.trial.Trial(self.optuna, self._id(number))
-
-    def _id(self, number: int) -> int:
-        storage = self.optuna._storage  # pyright: ignore[reportPrivateUsage]
-        study_id = self.optuna._study_id  # pyright: ignore[reportPrivateUsage]
-        return storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        return optuna.trial.Trial(self.optuna, trial_id(self.optuna, number))
 
     def _asked(self, trial: optuna.trial.Trial) -> Asked:
         params = sampling.suggest(trial, self.study)
         return Asked(trial.number, params, trial.user_attrs.get("recipe"))
-
-
-def _fixed(trial: FrozenTrial | None) -> Point:
-    """What of a trial is not to be drawn: given where it was queued, or drawn already."""
-    if trial is None:
-        return {}
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def _storage(url: str, busy_s: float = 30.0) -> QuickStorage:

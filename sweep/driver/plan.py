@@ -8,8 +8,8 @@ from typing import Any
 
 from sweep.account.flops import DATA_OF, eval_flops, eval_tokens, train_flops
 from sweep.config.budget import budget_extremes, check_rows, samples_of_epochs, window_samples
-from sweep.config.checks import num_points, searched_names
-from sweep.config.load import LoadedStudy, leaves
+from sweep.config.checks import leaves, num_points, searched_names
+from sweep.config.load import LoadedStudy
 from sweep.config.recipes import fit_recipes
 from sweep.config.study import Study
 from sweep.driver.memory import GB, disk_gb, memory_gb, what_fits

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sweep.account.outcome import PreparationFailed
-from sweep.config.kinds import is_template_file
-from sweep.config.load import LoadedStudy, resolve_source
+from sweep.config.load import LoadedStudy
+from sweep.config.sources import resolve_source
 from sweep.driver.numerics import BFLOAT16_CAUTION
-from sweep.driver.sampling import model_spec
+from sweep.driver.trial_spec import model_spec
 from sweep.executors import Executor, Job, Slot
 from sweep.report.view import View
 from trainer.contract.outside import Cause, OutsideError
@@ -22,6 +22,7 @@ from trainer.contract.spec import (
     Prepared,
     PrepareSpec,
     UserError,
+    is_template_file,
 )
 
 

@@ -1,6 +1,6 @@
 """`sweep retry`: failed trials wait to be tried again.
 
-Optuna hears of it from the next driver, which alone has it open (`Book.recover`).
+Optuna hears of it from the next driver, which alone has it open (recovery.py).
 """
 
 from __future__ import annotations

@@ -15,16 +15,15 @@ from sweep.account.compute import usage_of
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.outlook import Phases
 from sweep.account.replicates import best_first
+from sweep.driver.cohort import Look, cohort_trial, look_of
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import TrialRow
 from trainer.contract.spec import HIGHER_IS_BETTER
 
-Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation
-
 
 @dataclass(slots=True)
 class Totals:
-    """Of settled trials, repeats among them, counted as `accounting.account` does."""
+    """Of settled trials, replicates among them, counted as `account.compute.account` does."""
 
     num: int = 0
     audited: int = 0
@@ -58,15 +57,15 @@ class Roster:
         self.trials: dict[int, Trial] = {}
         self.totals = Totals()
         self._of_state: dict[State, dict[int, Trial]] = {state: {} for state in State}
-        self._repeats: dict[int, Trial] = {}
+        self._replicates: dict[int, Trial] = {}
         self._alike: dict[Look, _Alike] = {}
         self._ranked: list[tuple[float, int]] = []  # completed originals, the best first
         self._ended: dict[int, dict[int, float]] = {}  # by phase, then trial
 
     def add(self, trial: Trial) -> None:
         self.trials[trial.number] = trial
-        if trial.is_repeat:
-            self._repeats[trial.number] = trial
+        if trial.is_replicate:
+            self._replicates[trial.number] = trial
         trial.on_move = self._moved
         self._enter(trial)
 
@@ -74,8 +73,8 @@ class Roster:
 
     @property
     def originals(self) -> int:
-        """How many trials there are but for the repeats."""
-        return len(self.trials) - len(self._repeats)
+        """How many trials there are but for the replicates."""
+        return len(self.trials) - len(self._replicates)
 
     def count(self, *states: State) -> int:
         """Of the originals."""
@@ -87,19 +86,19 @@ class Roster:
 
     @property
     def running(self) -> list[Trial]:
-        """Repeats too, by number."""
-        repeats = (trial for trial in self._repeats.values() if trial.state is State.RUNNING)
-        return sorted([*self.of(State.RUNNING), *repeats], key=lambda trial: trial.number)
+        """Replicates too, by number."""
+        replicates = (trial for trial in self._replicates.values() if trial.state is State.RUNNING)
+        return sorted([*self.of(State.RUNNING), *replicates], key=lambda trial: trial.number)
 
     @property
     def contenders(self) -> list[TrialRow]:
-        """All that the best is chosen from: the best originals, and the repeats."""
+        """All that the best is chosen from: the best originals, and the replicates."""
         best = [self.trials[number].row for _, number in self._ranked[: self.num_contenders]]
-        return [*best, *(trial.row for trial in self._repeats.values())]
+        return [*best, *(trial.row for trial in self._replicates.values())]
 
     @property
     def phases(self) -> Phases:
-        """Of originals with a window, for `stopping.outlook`."""
+        """Of originals with a window, for `account.outlook`."""
         found = {phase: ended.items() for phase, ended in self._ended.items()}
         under_way = self.of(State.RUNNING, State.WAITING)
         seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}
@@ -108,12 +107,12 @@ class Roster:
     def cohort_of(self, trial: Trial) -> list[CohortTrial]:
         """All originals; without its window one that was looked at in another way, as `pruning` may
         have changed. Its expected miss counts all the same."""
-        own, found = _look(trial), list[CohortTrial]()
+        own, found = look_of(trial), list[CohortTrial]()
         for look, alike in self._alike.items():
             found += (alike.seen if look == own else alike.blank).values()
         for other in self.of(State.RUNNING, State.WAITING):
-            seen = other.in_cohort(self.metric)
-            found.append(seen if _look(other) == own else replace(seen, window=None))
+            seen = cohort_trial(other, self.metric)
+            found.append(seen if look_of(other) == own else replace(seen, window=None))
         return found
 
     @property
@@ -125,24 +124,24 @@ class Roster:
     # --- as they move
 
     def _moved(self, trial: Trial, before: State) -> None:
-        if not trial.is_repeat:
+        if not trial.is_replicate:
             del self._of_state[before][trial.number]
         if before in SETTLED:  # a failed one is to be tried again
             self.totals.add(trial, before, -1)
-            self._alike[_look(trial)].seen.pop(trial.number, None)
-            self._alike[_look(trial)].blank.pop(trial.number, None)
+            self._alike[look_of(trial)].seen.pop(trial.number, None)
+            self._alike[look_of(trial)].blank.pop(trial.number, None)
         self._enter(trial)
 
     def _enter(self, trial: Trial) -> None:
         if trial.state in SETTLED:
             self.totals.add(trial, trial.state)
-        if trial.is_repeat:
+        if trial.is_replicate:
             return
         self._of_state[trial.state][trial.number] = trial
         if trial.state not in SETTLED:
             return
-        seen = trial.in_cohort(self.metric)
-        alike = self._alike.setdefault(_look(trial), _Alike())
+        seen = cohort_trial(trial, self.metric)
+        alike = self._alike.setdefault(look_of(trial), _Alike())
         alike.seen[trial.number] = seen
         alike.blank[trial.number] = replace(seen, window=None)
         if (phase := phase_of(trial.row)) is not None:
@@ -153,8 +152,3 @@ class Roster:
             sign = -1 if HIGHER_IS_BETTER[self.metric] else 1
             assert found[0].objective is not None
             insort(self._ranked, (sign * found[0].objective, trial.number))
-
-
-def _look(trial: Trial) -> Look:
-    window = trial.row.window or {}
-    return window.get("samples"), window.get("early_eval_num")

@@ -1,14 +1,12 @@
-"""The search space to Optuna: distributions, draws, samplers; and from params to a TrialSpec."""
+"""The search space to Optuna: distributions, draws and samplers."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import random
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,28 +18,9 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 
-from sweep.config.budget import budget_samples, check_rows, window_samples
 from sweep.config.checks import PARAMS, searched_names
-from sweep.config.load import LoadedStudy, resolve_source
 from sweep.config.study import Study
-from sweep.driver.optuna_quick import QuickTPE
-from trainer.contract.fingerprint import pinned
-from trainer.contract.spec import LoraSpec, ModelSpec, TrialSpec
-
-__all__ = [
-    "budget_samples",
-    "check_rows",
-    "distributions",
-    "draw_seed",
-    "grid_points",
-    "make_sampler",
-    "model_spec",
-    "params_at",
-    "searched",
-    "suggest",
-    "trial_spec",
-    "window_samples",
-]
+from sweep.driver.optuna_private import QuickTPE
 
 
 def searched(study: Study) -> list[str]:
@@ -143,79 +122,3 @@ def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> Ba
                 )
         case "random" | "grid":
             return RandomSampler(seed=seed)
-
-
-def model_spec(loaded: LoadedStudy) -> ModelSpec:
-    """UserError where model.base is plainly a folder and is not there."""
-    model = loaded.study.model
-    return ModelSpec(
-        base=resolve_source(model.base, loaded.folder, "model.base"),
-        tuning=model.tuning,
-        lora=LoraSpec(
-            model.lora.rank,
-            model.lora.alpha,
-            model.lora.dropout,
-            model.lora.targets,
-            model.lora.modules_to_save or (),
-        ),
-        dtype=model.dtype,
-        weights=model.weights,
-        gradient_checkpointing=model.gradient_checkpointing,
-        compile=model.compile,
-        liger=model.liger,
-        attention=model.attention,
-        padding_free=None if model.padding_free == "auto" else model.padding_free,
-        parallel=model.parallel,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def trial_spec(
-    loaded: LoadedStudy,
-    number: int,
-    params: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    data_dir: str | Path,
-    trial_dir: str | Path,
-    num_threads: int = 0,
-    model: ModelSpec | None = None,
-) -> TrialSpec:
-    """All trials share the study's seed: what differs between them is then not the data's order.
-
-    `model`: as `model_spec` gives it, which looks for the folder.
-    """
-    study = loaded.study
-    model = pinned(model or model_spec(loaded), facts)
-    if "lora_rank" in params:
-        lora = dataclasses.replace(model.lora, rank=params["lora_rank"])
-        model = dataclasses.replace(model, lora=lora)
-    num_rows = facts["train"]["rows"]
-    strategy = params.get("strategy", "stacked")
-    return TrialSpec(
-        number=number,
-        seed=study.run.seed,
-        model=model,
-        data_dir=str(data_dir),
-        trial_dir=str(trial_dir),
-        batch_size=params["batch_size"],
-        budget_samples=budget_samples(study, params, num_rows),
-        window_samples=window_samples(study, num_rows),
-        metrics=study.metrics,
-        early_eval=study.pruning.early_eval,
-        learning_rate=params["learning_rate"],
-        schedule=params["schedule"],
-        warmup_ratio=params["warmup_ratio"],
-        weight_decay=params["weight_decay"],
-        beta1=params["beta1"],
-        beta2=params["beta2"],
-        clip=params["clip"],
-        strategy=strategy,
-        replay=study.data.replay if strategy == "phased" else 0.0,
-        reset_optimizer=study.data.reset_optimizer and strategy == "phased",
-        processes=study.run.processes_per_trial,
-        micro_batch=None if study.model.micro_batch == "auto" else study.model.micro_batch,
-        save_model=study.run.keep != "none",
-        checkpoints_kept=study.run.checkpoints,
-        wait_s=study.run.wait_s,
-        num_threads=num_threads,
-    )

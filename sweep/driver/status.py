@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.driver.roster import Roster, Totals
+from sweep.driver.roster import Totals
+from sweep.driver.sampling import searched
+from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
 from sweep.report.view import RunningTrial, Status
-from sweep.storage.ledger import TrialRow
 
 
-def running_trial(trial: Trial, searched: Sequence[str]) -> RunningTrial:
+def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
+    """`names`: the params to be shown."""
     last = trial.observations[-1] if trial.observations else None
     verdict = next(reversed(trial.verdicts.values())).action if trial.verdicts else ""
     return RunningTrial(
         trial.number,
-        {name: trial.row.params[name] for name in searched},
+        {name: trial.row.params[name] for name in names},
         trial.doing,
         last.step if last else 0,
         trial.spec.num_steps,
@@ -25,38 +27,29 @@ def running_trial(trial: Trial, searched: Sequence[str]) -> RunningTrial:
     )
 
 
-def study_status(
-    name: str,
-    roster: Roster,
-    *,
-    base_flops: float,
-    total: int,
-    num_repeats: int,
-    num_slots: int,
-    elapsed_s: float,
-    best: TrialRow | None,
-    searched: Sequence[str],
-) -> Status:
-    """`base_flops`: of measuring the base model. Reads the trials under way and no others."""
-    running, settled = roster.running, roster.totals
+def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
+    """Reads the trials under way and no others."""
+    roster, best, config = study.roster, study.best, study.loaded.study
+    running, settled, total = roster.running, roster.totals, config.run.trials
     under_way = [*running, *roster.of(State.WAITING)]
+    num_planned = total + study.replicates.top * study.replicates.seeds
     return Status(
-        study=name,
-        running=[running_trial(trial, searched) for trial in running],
+        study=config.name,
+        running=[running_trial(trial, searched(config)) for trial in running],
         completed=roster.count(State.COMPLETED),
         pruned=roster.count(State.PRUNED),
         audited=settled.audited + sum(trial.is_audited for trial in under_way),
         failed=roster.count(State.FAILED),
         total=total,
-        saved_share=_saved_share(settled, base_flops),
+        saved_share=_saved_share(settled, study.base_flops),
         elapsed_s=elapsed_s,
-        left_s=_left_s(settled, running, total + num_repeats, num_slots),
+        left_s=_left_s(settled, running, num_planned, num_slots),
         best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
     )
 
 
 def _saved_share(settled: Totals, base_flops: float) -> float | None:
-    """As accounting.account; None before a trial is settled."""
+    """As account.compute.account; None before a trial is settled."""
     planned = base_flops + settled.planned_flops
     if not settled.num or planned <= 0:
         return None

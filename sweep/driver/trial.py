@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from predictor.types import CohortTrial, Observation, Verdict, WindowSignals
-from sweep.account.audits import expected_miss
-from sweep.account.flops import eval_flops, eval_tokens, train_flops
-from sweep.account.objective import minimized, objective_of
+from predictor.types import Observation, Verdict
+from sweep.account.flops import eval_flops, train_flops
 from sweep.account.replicates import is_repeat
 from sweep.storage.ledger import Cost, TrialRow
 from sweep.storage.states import SETTLED, State
@@ -66,7 +63,7 @@ class Trial:
         return self.row.number
 
     @property
-    def is_repeat(self) -> bool:
+    def is_replicate(self) -> bool:
         return is_repeat(self.number)
 
     @property
@@ -143,34 +140,3 @@ class Trial:
     @property
     def pruned_by(self) -> Verdict | None:
         return next((v for v in self.verdicts.values() if v.action == "prune"), None)
-
-    def in_cohort(self, metric: str) -> CohortTrial:
-        """As the predictor sees it: the objective and its early evaluation, lower is better."""
-        row, window = self.row, None
-        if row.window is not None:
-            early = row.window["early_eval"]
-            window = WindowSignals(
-                row.window["samples"],
-                row.window["loss"],
-                row.window["grad_norm"],
-                row.window["grad_norm_noise_free"],
-                None if early is None else minimized(metric, early, row.window["early_eval_num"]),
-                row.window["phase"],
-            )
-        return CohortTrial(
-            self.number,
-            row.params,
-            window,
-            objective_of(row, metric),
-            self.spec.warmup_steps,
-            expected_miss(self.verdicts.get("window")),
-        )
-
-
-def planned_flops(spec: TrialSpec, facts: Mapping[str, Any]) -> float:
-    """What the trial costs trained to its end and measured, early evaluation not counted."""
-    train, num_params = facts["train"], facts["num_params"]
-    tokens_per_sample = train["input_tokens"] / train["rows"]
-    tokens = round(spec.num_steps * spec.batch_size * tokens_per_sample)
-    training = train_flops(spec.model.tuning, num_params, tokens)
-    return training + eval_flops(num_params, eval_tokens(spec.metrics, facts))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.account.outcome import StudyState
+from sweep.account.outcome import Standing
 
 _WAYS_OUT = {
     "bad input": "mend what it names",
@@ -22,12 +22,12 @@ def failure_lines(document: Mapping[str, Any]) -> list[str]:
     """For the head of the report; none where nothing has failed."""
     trials: Sequence[Mapping[str, Any]] = document["trials"]
     failed = [trial for trial in trials if trial["state"] == "failed"]
-    if document["state"] == StudyState.NONE_COMPLETED and not failed:
+    if document["state"] == Standing.NONE_COMPLETED and not failed:
         return [_all_pruned(trials)]
     if not failed:
         return []
     of_all = f"{len(failed)} of {len(trials)} trials failed"
-    if document["state"] == StudyState.NONE_COMPLETED:
+    if document["state"] == Standing.NONE_COMPLETED:
         of_all = f"No trial was completed: {of_all}"
     return [f"{of_all}. {_usual_cause(failed, document)}", _back(document)]
 

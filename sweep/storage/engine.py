@@ -12,6 +12,7 @@ from sqlalchemy import event, exc
 
 from sweep.storage import tables as t
 from sweep.storage.readable import bounded, check_tables, in_words
+from trainer.contract.outside import Cause, cause_of, is_there
 from trainer.contract.safe_text import (
     HIDDEN,
     clipped,
@@ -135,6 +136,13 @@ def _bad_url(url: str, why: str) -> UserError:
         "sqlite:////full/path.db or postgresql+psycopg://user@host/database "
         "(pip install 'sft-sweep[postgres]')"
     )
+
+
+def is_outside(error: exc.DBAPIError, database: Path | None) -> bool:
+    """Whether a cause outside keeps a storage that is there from being used; `database`: its file,
+    None on a server."""
+    folders = [database.parent] if database is not None and is_there(database.parent) else []
+    return cause_of(error, *folders) not in (None, Cause.STORAGE_GONE)  # or the URL is wrong
 
 
 def refuse_older(engine: sa.Engine) -> None:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from sweep.account.outcome import Outcome, StudyState, exit_code, study_state
+from sweep.account.outcome import Outcome, Standing, exit_code, standing_of
 from sweep.cli import main
 from tests.end_to_end.test_faults import start_driver, until_trials_run
 from tests.support.home import Home
@@ -15,19 +15,19 @@ from tests.support.home import Home
 @pytest.mark.parametrize(
     ("states", "is_finished", "state", "code"),
     [
-        (["completed", "pruned"], True, StudyState.DONE, 0),
-        (["completed", "failed"], True, StudyState.SOME_FAILED, 4),
-        (["failed", "failed"], True, StudyState.NONE_COMPLETED, 3),
-        (["pruned", "failed"], True, StudyState.NONE_COMPLETED, 3),
-        ([], True, StudyState.NONE_COMPLETED, 3),
-        (["completed", "failed"], False, StudyState.UNFINISHED, 75),
-        ([], False, StudyState.UNFINISHED, 75),
+        (["completed", "pruned"], True, Standing.DONE, 0),
+        (["completed", "failed"], True, Standing.SOME_FAILED, 4),
+        (["failed", "failed"], True, Standing.NONE_COMPLETED, 3),
+        (["pruned", "failed"], True, Standing.NONE_COMPLETED, 3),
+        ([], True, Standing.NONE_COMPLETED, 3),
+        (["completed", "failed"], False, Standing.UNFINISHED, 75),
+        ([], False, Standing.UNFINISHED, 75),
     ],
 )
 def test_a_study_is_as_good_as_its_trials(
-    states: list[str], is_finished: bool, state: StudyState, code: int
+    states: list[str], is_finished: bool, state: Standing, code: int
 ) -> None:
-    assert study_state(states, is_finished=is_finished) is state
+    assert standing_of(states, is_finished=is_finished) is state
     outcome = Outcome.DONE if is_finished else Outcome.OUT_OF_TIME
     assert exit_code(outcome, state) == code
 
@@ -36,18 +36,18 @@ def test_a_study_is_as_good_as_its_trials(
     ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_an_interrupted_run_says_by_which_signal(number: int, code: int) -> None:
-    assert exit_code(Outcome.INTERRUPTED, StudyState.UNFINISHED, number) == code
+    assert exit_code(Outcome.INTERRUPTED, Standing.UNFINISHED, number) == code
 
 
-@pytest.mark.parametrize("state", StudyState)
+@pytest.mark.parametrize("state", Standing)
 def test_what_the_outside_ended_is_to_be_run_again_whatever_has_been_done(
-    state: StudyState,
+    state: Standing,
 ) -> None:
     assert exit_code(Outcome.OUTSIDE, state) == 75
 
 
 def test_time_that_runs_out_at_the_end_of_a_study_leaves_nothing_to_do() -> None:
-    assert exit_code(Outcome.OUT_OF_TIME, StudyState.DONE) == 0
+    assert exit_code(Outcome.OUT_OF_TIME, Standing.DONE) == 0
 
 
 ALL_FAIL = ("run.trials=3", "run.retries=0", "pruning.enabled=false")

@@ -5,35 +5,55 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write beside, put on disk, rename."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # others may write it as well
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+@contextmanager
+def written_whole(path: Path) -> Generator[Path]:
+    """Yields a path beside `path` to write to, which then takes its place, on disk: whoever is
+    killed, and wherever, `path` is what it was or the whole of what was written.
+
+    Where the block raises, nothing is left beside. The suffix is that of `path`.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")  # others may write too
+    try:
+        yield beside
+        _sync(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `written_whole`; in UTF-8, lines ending as they do in `text`."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As `written_whole`."""
+    write_text(path, json.dumps(value, indent=1))
 
 
 def sync_tree(folder: Path) -> None:
     """Put every file below `folder` on disk."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            _sync(path)
     sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    """Put the names in a folder on disk."""
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

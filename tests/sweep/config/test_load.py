@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sweep.config.load import differences, load_study, resolve_source, shipped_studies
+from sweep.config.changes import differences
+from sweep.config.load import load_study
+from sweep.config.sources import resolve_source, shipped_studies
 from sweep.config.study import Study
 from trainer.contract.spec import UserError
 

@@ -160,9 +160,9 @@ def test_what_is_no_lock_is_not_tried_again() -> None:
 def test_no_call_of_optuna_is_lost_or_done_twice(
     home: Home, undisturbed: list[Any], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    from sweep.driver.optuna_study import Asker
+    from sweep.driver.optuna_study import OptunaStudy
 
-    with raising(monkeypatch, Asker, method, LOCKED, range(3, 7)):
+    with raising(monkeypatch, OptunaStudy, method, LOCKED, range(3, 7)):
         assert home.run(*ONE_BY_ONE) == 0
     assert_undisturbed(home, undisturbed)
 

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 
 from sweep.cli import main
-from sweep.config.load import load_study
 from sweep.driver.best_model import settle_files
-from sweep.driver.optuna_study import Asker
 from sweep.driver.retry import retry_trials
 from sweep.storage.find import open_study
 from sweep.storage.ledger import TrialRow
@@ -188,25 +185,3 @@ def test_of_a_failed_trial_the_checkpoints_stay(tmp_path: Path) -> None:
         settle_files(paths, row, None, "best")
         assert paths.trial_checkpoints(0).exists() is stays
         assert not paths.trial_model(0).exists()
-
-
-def test_optuna_takes_back_that_a_trial_failed_and_nothing_else(home: Home) -> None:
-    """Its tables are as `Asker.untell` takes them to be."""
-    url = f"sqlite:///{home.folder / 'optuna.db'}"
-    asker = Asker(load_study(str(home.file)).study, url)
-    numbers = [asked.number for _ in range(3) if (asked := asker.ask(False, untried))]
-    asker.report(0, 4, 0.5)
-    for number, state in zip(numbers, ("failed", "completed", "failed"), strict=True):
-        asker.tell(number, state, 1.0 if state == "completed" else None)
-    before = asker.optuna.get_trials()
-    asker.untell([0, 1])
-    after = optuna.load_study(study_name="fake", storage=url).get_trials()
-    assert [t.state.name for t in after] == ["RUNNING", "COMPLETE", "FAIL"]
-    assert [t.params for t in after] == [t.params for t in before]
-    assert after[0].datetime_complete is None
-    assert after[0].intermediate_values == {4: 0.5}
-    asked = asker.ask(False, untried)
-    assert asked is not None and asked.number == 3
-    asker.tell(0, "completed", 2.0)
-    assert asker.optuna.get_trials()[0].value == 2.0
-    asker.close()

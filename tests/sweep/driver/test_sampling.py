@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.config.budget import budget_samples, check_rows, window_samples
 from sweep.config.load import LoadedStudy, load_study
 from sweep.config.study import Study
 from sweep.driver import sampling
 from sweep.driver.prepare import prepare_spec
+from sweep.driver.trial_spec import trial_spec
 from trainer.contract.spec import TrialSpec, UserError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -157,17 +159,17 @@ def test_queued_params_are_taken_and_the_rest_drawn(sampler: str) -> None:
 
 
 def test_budgets() -> None:
-    assert sampling.budget_samples(make_study(), {}, 50) == 1000
-    assert sampling.budget_samples(make_study(budget={"epochs": 1.1}), {}, 10) == 11
+    assert budget_samples(make_study(), {}, 50) == 1000
+    assert budget_samples(make_study(budget={"epochs": 1.1}), {}, 10) == 11
     searched = make_study({"epochs": {"choices": [0.5, 2]}}, budget=None)
-    assert sampling.budget_samples(searched, {"epochs": 0.5}, 101) == 51
+    assert budget_samples(searched, {"epochs": 0.5}, 101) == 51
 
 
 def test_the_window_is_a_share_or_enough_steps() -> None:
-    assert sampling.window_samples(make_study(), 1000) == 128  # 8 steps of 16
-    assert sampling.window_samples(make_study(budget={"samples": 4001}), 1000) == 401
+    assert window_samples(make_study(), 1000) == 128  # 8 steps of 16
+    assert window_samples(make_study(budget={"samples": 4001}), 1000) == 401
     searched = make_study({"epochs": {"low": 2, "high": 9}}, budget=None)
-    assert sampling.window_samples(searched, 1000) == 200
+    assert window_samples(searched, 1000) == 200
 
 
 def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:
@@ -175,15 +177,15 @@ def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:
     with pytest.raises(
         UserError, match=r"^pruning.min_steps: 8 steps .*25 %.*samples of 512 would"
     ):
-        sampling.window_samples(study, 1000)
-    assert sampling.window_samples(make_study(budget={"samples": 512}), 1000) == 128
+        window_samples(study, 1000)
+    assert window_samples(make_study(budget={"samples": 512}), 1000) == 128
     for sections, key in (
         ({"budget": {"epochs": 1}}, "budget.epochs"),
         ({}, "search.space.epochs"),
     ):
         study = make_study({"epochs": 1} if not sections else {}, **({"budget": None} | sections))
         with pytest.raises(UserError, match=rf"{key} of at least 5.12 \(512 samples\)"):
-            sampling.window_samples(study, 100)
+            window_samples(study, 100)
 
 
 @given(
@@ -199,14 +201,14 @@ def test_a_window_keeps_its_bounds(samples: int, share: float, batch: int, min_s
         pruning={"window": share, "min_steps": min_steps},
     )
     try:
-        window = sampling.window_samples(study, samples)
+        window = window_samples(study, samples)
     except UserError as error:
         assert min_steps * (batch + 1) > samples / 4
         enough = int(str(error).split("budget.samples of ")[1].split()[0])
         enough_study = study.model_copy(
             update={"budget": make_study(budget={"samples": enough}).budget}
         )
-        assert sampling.window_samples(enough_study, samples) <= math.ceil(enough / 4)
+        assert window_samples(enough_study, samples) <= math.ceil(enough / 4)
     else:
         assert window >= min_steps * (batch + 1) and window >= share * samples - 1e-3
         assert window <= math.ceil(samples / 4)
@@ -214,8 +216,8 @@ def test_a_window_keeps_its_bounds(samples: int, share: float, batch: int, min_s
 
 def test_a_batch_must_fit_into_the_data() -> None:
     with pytest.raises(UserError, match=r"^search.space.batch_size: a batch of 16 .* 15 samples"):
-        sampling.check_rows(make_study(), 15)
-    sampling.check_rows(make_study(), 16)
+        check_rows(make_study(), 15)
+    check_rows(make_study(), 16)
 
 
 def test_a_strategy_is_a_param_where_there_are_phases() -> None:
@@ -251,9 +253,7 @@ def test_the_spec_of_a_trial_in_phases(
     params = sampling.suggest(
         optuna.trial.FixedTrial({"learning_rate": 1e-4, "strategy": strategy}), loaded.study
     )
-    spec = sampling.trial_spec(
-        loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2
-    )
+    spec = trial_spec(loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2)
     assert TrialSpec.from_json(spec.to_json()) == spec
     assert (spec.strategy, spec.replay, spec.reset_optimizer) == (strategy, replay, reset)
     assert (spec.processes, spec.checkpoints_kept) == (2, 3)
@@ -279,9 +279,7 @@ def test_trial_spec(tmp_path: Path) -> None:
     loaded: LoadedStudy = load_study(file)
     drawn = optuna.trial.FixedTrial({"learning_rate": 1e-4, "lora_rank": 4})
     params = sampling.suggest(drawn, loaded.study)
-    spec = sampling.trial_spec(
-        loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2
-    )
+    spec = trial_spec(loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2)
     assert TrialSpec.from_json(spec.to_json()) == spec
     assert spec.model.base == str(tmp_path / "base") and spec.model.lora.rank == 4
     assert (spec.number, spec.seed, spec.num_steps, spec.window_samples) == (3, 7, 125, 100)

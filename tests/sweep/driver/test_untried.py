@@ -9,8 +9,9 @@ import optuna
 import pytest
 
 from sweep.config.load import load_study
-from sweep.driver.optuna_study import Asker
+from sweep.driver.optuna_study import OptunaStudy
 from sweep.driver.sameness import identity
+from sweep.storage.states import State
 from tests.support.home import Home
 from trainer.contract.spec import ModelSpec, TrialSpec
 
@@ -105,7 +106,7 @@ def test_draws_are_the_samplers_own_where_nothing_was_tried(home: Home) -> None:
     study = load_study(str(home.file), ["search.sampler=tpe", "run.trials=9"]).study
     drawn: list[list[dict[str, Any]]] = []
     for name in ("one", "two"):
-        asker = Asker(study, f"sqlite:///{home.folder / name}.db")
+        asker = OptunaStudy(study, f"sqlite:///{home.folder / name}.db")
         params: list[dict[str, Any]] = []
         for value in range(8):
             if name == "one":
@@ -120,7 +121,7 @@ def test_draws_are_the_samplers_own_where_nothing_was_tried(home: Home) -> None:
                 trial = asker.optuna.ask()
                 params.append(sampling.suggest(trial, study))
                 number = trial.number
-            asker.tell(number, "completed", float(value % 3))
+            asker.tell(number, State.COMPLETED, float(value % 3))
         drawn.append(params)
         asker.close()
     assert drawn[0] == drawn[1]

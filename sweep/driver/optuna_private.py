@@ -1,7 +1,9 @@
-"""Optuna's storage and sampler, with the same answers, where their cost is far above the work.
+"""Every private name of Optuna that sweep uses; test_optuna_private.py tries each assumption.
 
-Both replace what Optuna does anew for every trial of a study by what a study of ours makes certain.
-Measured with 10,000 trials in studies/LOG.md.
+`QuickStorage` and `QuickTPE` give the answers of Optuna's own where their cost is far above the
+work: they replace what Optuna does anew for every trial by what a study of ours makes certain.
+Measured with 10,000 trials in studies/LOG.md. The functions reach stored trials by their numbers,
+which Optuna's public interface does not.
 """
 
 from __future__ import annotations
@@ -28,6 +30,37 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+
+def stored_trial(study: optuna.Study, number: int) -> FrozenTrial:
+    """One that is finished is in memory once all have been read."""
+    storage = study._storage  # pyright: ignore[reportPrivateUsage]
+    return storage.get_trial(trial_id(study, number))
+
+
+def trial_id(study: optuna.Study, number: int) -> int:
+    """Of the storage, over all its studies."""
+    storage, study_id = study._storage, study._study_id  # pyright: ignore[reportPrivateUsage]
+    return storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
+    """What of a trial is not to be drawn: given where it was queued, or drawn already."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def run_again(storage: RDBStorage, trial_ids: Iterable[int]) -> None:
+    """Those of the trials that were told as failed run again, as samplers and dashboards see them.
+
+    Optuna has no way back from a finished trial, so its table is changed; and as it never reads a
+    finished trial twice, the study is to be loaded anew.
+    """
+    table = models.TrialModel.__table__
+    with storage.engine.begin() as connection:
+        for one in trial_ids:
+            here = (table.c.trial_id == one) & (table.c.state == TrialState.FAIL)
+            running = {table.c.state: TrialState.RUNNING, table.c.datetime_complete: None}
+            connection.execute(table.update().where(here).values(running))
 
 
 class QuickStorage(RDBStorage):

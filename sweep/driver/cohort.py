@@ -1,0 +1,52 @@
+"""Trials as the predictor compares them: lower objectives are better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from predictor.types import CohortTrial, WindowSignals
+from sweep.account.audits import expected_miss
+from sweep.account.objective import minimized, objective_of
+from sweep.driver.trial import Trial
+
+Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation
+
+
+def cohort_trial(trial: Trial, metric: str) -> CohortTrial:
+    """A trial with what its window showed (None before it has closed) and its objective (None
+    before it is completed), both minimized."""
+    row, window = trial.row, None
+    if row.window is not None:
+        early = row.window["early_eval"]
+        window = WindowSignals(
+            row.window["samples"],
+            row.window["loss"],
+            row.window["grad_norm"],
+            row.window["grad_norm_noise_free"],
+            None if early is None else minimized(metric, early, row.window["early_eval_num"]),
+            row.window["phase"],
+        )
+    return CohortTrial(
+        trial.number,
+        row.params,
+        window,
+        objective_of(row, metric),
+        trial.spec.warmup_steps,
+        expected_miss(trial.verdicts.get("window")),
+    )
+
+
+def look_of(trial: Trial) -> Look:
+    """How a trial's window was looked at: only those looked at alike are compared."""
+    window = trial.row.window or {}
+    return window.get("samples"), window.get("early_eval_num")
+
+
+def incumbent(objectives: Sequence[float]) -> dict[str, float]:
+    """The best of the finished objectives, and median - best; {} before there is one.
+
+    Under the names that evidence has for them."""
+    if not objectives:
+        return {}
+    return {"best": min(objectives), "spread": median(objectives) - min(objectives)}

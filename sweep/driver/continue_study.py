@@ -1,0 +1,109 @@
+"""A study goes on only as what it is: changes are said and noted, or refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from predictor.judge import PREDICTOR_VERSION
+from sweep.config.changes import differences
+from sweep.config.load import LoadedStudy
+from sweep.driver.folder_beside import folder_beside
+from sweep.driver.inputs import changed_inputs, only_moved, taken_up
+from sweep.driver.prepare import prepare, prepare_spec
+from sweep.executors import Executor, Slot
+from sweep.report.view import View
+from sweep.storage.ledger import Ledger, StudyRow
+from sweep.storage.paths import StudyPaths
+from trainer.contract.fingerprint import pinned
+from trainer.contract.spec import UserError
+
+_WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
+
+
+def continue_study(
+    loaded: LoadedStudy, row: StudyRow, ledger: Ledger, paths: StudyPaths, view: View
+) -> dict[str, Any]:
+    """Refuse what would make it another study; note and say what may change. The facts from now
+    on."""
+    document = loaded.study.to_document()
+    refused, allowed = differences(row.document, document)
+    moved = [text for text in refused if only_moved(loaded, row.facts, text)]
+    allowed += [f"{text} (with the same content)" for text in moved]
+    refused = [text for text in refused if text not in moved]
+    refused += changed_inputs(loaded, row.facts)
+    if refused:
+        raise UserError(
+            f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
+            "changed study another name, or put these back"
+        )
+    if row.predictor != PREDICTOR_VERSION:
+        allowed.append(f"predictor: was {row.predictor}, is {PREDICTOR_VERSION}")
+    for change in allowed:
+        view.say(f"continued under another setting: {change}")
+        if change.startswith(_WINDOW_KEYS):
+            view.say("  trials are compared only with those whose window was looked at alike")
+    facts, taken = taken_up(loaded, row.facts)
+    for change in taken:
+        view.say(change)
+    if facts != row.facts:
+        ledger.keep_facts(facts)
+    if allowed or taken:
+        ledger.continue_as(document, PREDICTOR_VERSION, [*allowed, *taken])
+    return facts
+
+
+def prepare_again(
+    loaded: LoadedStudy,
+    paths: StudyPaths,
+    known: dict[str, Any],
+    executor: Executor,
+    slot: Slot,
+    view: View,
+) -> dict[str, Any]:
+    """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
+    with folder_beside(paths.data) as beside:
+        spec = prepare_spec(loaded, beside / "data", measure_base=False)
+        spec = replace(spec, model=replace(pinned(spec.model, known), digest=None))
+        silence_s = loaded.study.run.silence_s
+        facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
+        for part in ("train", "phases", "eval", "choices"):
+            if _without_paths(facts[part]) != _without_paths(known[part]):
+                raise UserError(
+                    f"the {part} data give other rows than when the study was made"
+                    f"{_other_version(known, facts)}"
+                )
+        if others := _other_rows(facts, known):
+            raise UserError(f"{', '.join(others)}: other rows than when the study was made")
+        shutil.rmtree(paths.data, ignore_errors=True)
+        (beside / "data").rename(paths.data)
+    kept = ("base_measurements", "model", "versions", "sources")
+    return {**facts, **{name: known[name] for name in kept if name in known}}
+
+
+def _other_rows(facts: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """Hub data sets that hold other rows now."""
+    before: dict[str, Any] = known["sources"]
+    now: dict[str, Any] = facts["sources"]
+    return [
+        one["path"]
+        for name, one in now.items()
+        if "rows_sha256" in before.get(name, ())
+        and one.get("rows_sha256") != before[name]["rows_sha256"]
+    ]
+
+
+def _other_version(before: dict[str, Any], now: dict[str, Any]) -> str:
+    if before.get("version") == now.get("version"):
+        return ""
+    return " by an older version of this program; give the study another name to make it anew"
+
+
+def _without_paths(part: Any) -> Any:
+    """Phases name their files, which may lie elsewhere now."""
+    if not isinstance(part, list):
+        return part
+    phases = cast("list[dict[str, Any]]", part)
+    return [{key: value for key, value in phase.items() if key != "path"} for phase in phases]

@@ -1,0 +1,92 @@
+"""A new study: prepared, measured and on record, or not there at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from sqlalchemy import exc
+
+from predictor.judge import PREDICTOR_VERSION
+from sweep.account.flops import eval_flops
+from sweep.config.budget import check_rows
+from sweep.config.load import LoadedStudy
+from sweep.config.recipes import fit_recipes
+from sweep.driver.folder_beside import folder_beside
+from sweep.driver.inputs import environment
+from sweep.driver.numerics import cautions
+from sweep.driver.optuna_study import OptunaStudy, refuse_foreign
+from sweep.driver.prepare import prepare, prepare_spec
+from sweep.executors import Executor, Slot
+from sweep.report.data_text import data_lines
+from sweep.report.view import View
+from sweep.storage.engine import is_outside, make_engine, sqlite_file
+from sweep.storage.ledger import BASE, Cost, Ledger, StudyRow
+from sweep.storage.paths import StudyPaths
+from sweep.storage.study_source import source_line
+from trainer.contract.files import write_text
+from trainer.contract.spec import UserError
+
+
+def make_study(
+    loaded: LoadedStudy,
+    paths: StudyPaths,
+    url: str,
+    executor: Executor,
+    slot: Slot,
+    view: View,
+) -> None:
+    """Everything is made in a folder beside OUT, which then takes OUT's name."""
+    with folder_beside(paths.out) as beside:
+        new = StudyPaths(beside)
+        spec = prepare_spec(loaded, new.data, measure_base=True)
+        facts = prepare(spec, executor, slot, view, new.prepare_log, loaded.study.run.silence_s)
+        facts: dict[str, Any] = {**facts, "versions": environment()}
+        for line in data_lines(facts):
+            view.say(line)
+        for caution in cautions(loaded.study):
+            view.say(caution)
+        for recipe in fit_recipes(loaded.study):
+            for moved in recipe.moved:
+                view.say(f"recipe {moved}")
+        check_rows(loaded.study, facts["train"]["rows"])
+        write_study_file(loaded, new)
+        is_inside = url == paths.default_storage
+        _make_records(loaded, new.default_storage if is_inside else url, facts)
+        try:
+            if paths.out.exists():
+                paths.out.rmdir()  # empty: checked before
+            beside.rename(paths.out)
+        except OSError:
+            raise UserError(
+                f"{paths.out} was made by another driver in the meantime: run the same command "
+                "again when that one has ended"
+            ) from None
+
+
+def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
+    engine = make_engine(url)
+    try:
+        refuse_foreign(url, loaded.study.name)
+        ledger = Ledger(engine, loaded.study.name)
+        base: dict[str, dict[str, Any]] = facts["base_measurements"] or {}
+        measured = base.values()
+        tokens = sum(one["input_tokens"] for one in measured)
+        seconds = sum(one["seconds"] for one in measured)
+        ledger.book(Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens)))
+        document = loaded.study.to_document()
+        ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
+        OptunaStudy(loaded.study, url).close()
+    except exc.DBAPIError as error:
+        if is_outside(error, sqlite_file(url)):
+            raise
+        raise UserError(f"storage {url} cannot be written: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
+    """The resolved study, for people to read, and where its file lies."""
+    paths.out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(loaded.study.to_document(), sort_keys=False)
+    write_text(paths.study_file, source_line(loaded) + text)

@@ -1,0 +1,59 @@
+"""What the driver says of a trial as it moves, a sentence each. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from predictor.types import Verdict
+from sweep.account.outlook import BEGINNING, Outlook
+from sweep.account.replicates import original_of
+from sweep.driver.trial import Trial
+from sweep.formats import parameters
+from sweep.storage.ledger import TrialRow
+from trainer.contract.spec import Failed
+
+
+def started(trial: Trial, step: int, searched: Sequence[str]) -> str:
+    """`step`: the one that its checkpoint was written after; 0 without."""
+    goes_on = f", goes on after step {step}" if step else ""
+    origin = f" (recipe {trial.row.recipe})" if trial.row.recipe else ""
+    if trial.is_replicate:
+        origin = f" (trial {original_of(trial.number)} again, seed {trial.spec.seed})"
+    return f"trial {trial.number}{origin}: {parameters(trial.row.params, searched)}{goes_on}"
+
+
+def decided(trial: Trial, step: int, verdict: Verdict) -> str:
+    return f"trial {trial.number}: {verdict.action} at step {step}: {verdict.reason}"
+
+
+def stopped(trial: Trial, step: int) -> str:
+    return f"trial {trial.number}: stopped at step {step}, to be continued"
+
+
+def interrupted(trial: Trial, failed: Failed) -> str:
+    return f"trial {trial.number}: {failed.message}; to be continued"
+
+
+def failed(trial: Trial, cause: Failed, *, is_tried_again: bool) -> str:
+    then = "to be tried again" if is_tried_again else "given up"
+    return f"trial {trial.number}: {cause.kind}: {cause.message}; {then}"
+
+
+def completed(row: TrialRow, metric: str, *, is_best: bool) -> str:
+    best = "; the best so far" if is_best else ""
+    return f"trial {row.number}: completed, {metric} {row.objective:.4g}{best}"
+
+
+def ending(why: str, *, some_run: bool) -> str:
+    then = "; running trials write a checkpoint first" if some_run else ""
+    return f"stopping: {why}{then}"
+
+
+def outlook(found: Outlook, said: str | None, *, ends_the_study: bool) -> str | None:
+    """Where it has changed since the study's notes `said` it last; else None."""
+    if found.is_unlikely and said != BEGINNING:
+        then = "ends the study here" if ends_the_study else "would end the study here"
+        return f"{found.sentence()} `pruning.stop: true` {then}."
+    if not found.is_unlikely and said == BEGINNING:
+        return found.sentence()
+    return None
