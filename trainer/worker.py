@@ -78,7 +78,7 @@ def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Fail
             _quieten(spec.num_threads)
             team = join(rank, size, meeting)
             train_trial(spec, TeamLink(team, DriverLink(own) if own else None), team)
-            team.meet()  # nobody leaves while another still needs it
+            team.barrier()  # nobody leaves while another still needs it
 
         return _attempt(work, *folders)
 

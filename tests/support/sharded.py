@@ -173,7 +173,7 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
         state=SimpleNamespace(fsdp_plugin=plugin),
         torch_device_mesh=None,
         mixed_precision="no",
-        is_main_process=team.is_first,
+        is_main_process=team.is_main_process,
         device=device,
         parallelism_config=None,
     )

@@ -34,5 +34,5 @@ def run_and_stop_while(stopping: tuple[TrialSpec, str, int], channel: Connection
             return Stop(checkpoint=True) if now == [what, step] else None
 
     setattr(trainer.worker, "DriverLink", Ordering)  # noqa: B010  a type checker would object
-    setattr(trainer.training.link, "MEET_EVERY_S", 0.0)  # noqa: B010
+    setattr(trainer.training.link, "BROADCAST_EVERY_S", 0.0)  # noqa: B010
     trainer.worker.run_trial(spec, channel)

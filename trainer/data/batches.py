@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -244,3 +244,20 @@ def pad_rows(input_ids: list[np.ndarray], labels: list[np.ndarray]) -> dict[str,
         padded["attention_mask"][row, : len(ids)] = 1
         padded["labels"][row, : len(ids)] = own
     return {name: torch.from_numpy(rows) for name, rows in padded.items()}
+
+
+def step_loader(
+    rows: Rows, steps: StepSampler, *, pin_memory: bool
+) -> torch.utils.data.DataLoader[Any]:
+    """One process's part of each optimizer step's batch, step by step.
+
+    It has a generator of its own: making its iterator draws a number, which must not come from the
+    global state that a resumed trial has just restored.
+    """
+    return torch.utils.data.DataLoader(
+        rows,
+        batch_sampler=steps,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+    )

@@ -115,3 +115,9 @@ def is_out_of_memory(error: Exception) -> bool:
         isinstance(error, RuntimeError)
         and (should_reduce_batch_size(error) or "can't allocate memory" in str(error))
     )
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give back what the allocator holds of a GPU and nothing uses."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

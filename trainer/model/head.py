@@ -11,18 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from trl.trainer import utils
 
-
-def score_labelled_positions_only() -> None:
-    """For the rest of this process. The kernels decide by a name of their own what they run on."""
-    takes_triton_path = utils._use_triton  # pyright: ignore[reportPrivateImportUsage]
-
-    def picks_first(device: torch.device) -> bool:
-        return device.type == "cpu" or takes_triton_path(device)
-
-    utils._use_triton = picks_first  # pyright: ignore[reportPrivateImportUsage]
+from trainer.trl_private import score_labelled_positions_only
 
 
 def give_log_probs_alone(model: Any) -> None:

@@ -27,7 +27,7 @@ COLLECT_S = 2.0
 _CAUSES = ("bad input", "killed", "out of memory", *Cause, "lost", "error")
 _VICTIMS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "gloo")
 
-# work(rank, size, meeting, channel): the channel is the first process's alone.
+# work(rank, size, meeting, channel): the channel is the main process's alone.
 Work = Callable[[int, int, Path, Connection | None], Failed | None]
 
 

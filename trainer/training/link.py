@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.training.team import Team
 
 ALIVE_EVERY_S = 5.0
-MEET_EVERY_S = 0.5  # how often the processes of a team stop to listen within a step
+BROADCAST_EVERY_S = 0.5  # how often the processes of a team stop to listen within a step
 
 
 class DriverGone(Exception):
@@ -103,12 +103,12 @@ class DriverLink(Link):
 
 
 class TeamLink(Link):
-    """A team's link: its first process speaks, and all hear the answer at the same point."""
+    """A team's link: its main process speaks, and all hear the answer at the same point."""
 
     def __init__(self, team: Team, first: Link | None) -> None:
         self._team, self._first = team, first
-        self._doing, self._calls, self._calls_to_meet = "", 0, 1
-        self._met_at = time.monotonic()
+        self._doing, self._calls, self._calls_to_broadcast = "", 0, 1
+        self._broadcast_at = time.monotonic()
 
     def send(self, event: Event) -> None:
         if self._first is not None:
@@ -120,24 +120,25 @@ class TeamLink(Link):
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
         answer = None if self._first is None else self._first.ask(wanted)
-        shared = self._team.agree(answer)
+        shared = self._team.broadcast(answer)
         assert shared is not None
         return shared
 
     def order(self) -> Verdict | Stop | None:
-        return self._team.agree(None if self._first is None else self._first.order())
+        return self._team.broadcast(None if self._first is None else self._first.order())
 
     def order_within(self, doing: str) -> Verdict | Stop | None:
         """Every process calls it equally often. They wait for each other in one call out of as many
-        as take MEET_EVERY_S; when that is, the first process tells them as they meet."""
+        as take BROADCAST_EVERY_S; when that is, the main process tells them as they meet."""
         if doing != self._doing:  # whose parts may take longer
-            self._doing, self._calls, self._calls_to_meet = doing, 0, 1
+            self._doing, self._calls, self._calls_to_broadcast = doing, 0, 1
         self._calls += 1
-        if self._calls < self._calls_to_meet:
+        if self._calls < self._calls_to_broadcast:
             return None
         now = time.monotonic()
-        call_s = max((now - self._met_at) / self._calls, 1e-6)
+        call_s = max((now - self._broadcast_at) / self._calls, 1e-6)
         order = None if self._first is None else self._first.order()
-        order, self._calls_to_meet = self._team.agree((order, max(1, int(MEET_EVERY_S / call_s))))
-        self._calls, self._met_at = 0, time.monotonic()
+        calls = max(1, int(BROADCAST_EVERY_S / call_s))
+        order, self._calls_to_broadcast = self._team.broadcast((order, calls))
+        self._calls, self._broadcast_at = 0, time.monotonic()
         return order

@@ -28,6 +28,21 @@ def noise_free_sq(total_sq: float, sum_micro_sq: float, shares: Sequence[float])
     return (total_sq - sum_micro_sq) / left
 
 
+def separate_noise(
+    total_sq: float, sum_micro_sq: float, loss_tokens: Sequence[int], scale: float = 1.0
+) -> tuple[float, float] | None:
+    """Noise-free and noise part of |g|^2, g the gradient of a batch; None with a single
+    micro-batch.
+
+    As `noise_free_sq`; `loss_tokens` are the n_i, and `scale` what all gradients are multiplied
+    by.
+    """
+    total_sq, sum_micro_sq = total_sq / scale**2, sum_micro_sq / scale**2
+    shares = [count / sum(loss_tokens) for count in loss_tokens]
+    noise_free = noise_free_sq(total_sq, sum_micro_sq, shares)
+    return None if noise_free is None else (noise_free, total_sq - noise_free)
+
+
 def squared_norm(tensor: torch.Tensor) -> torch.Tensor:
     """Sum of squares in float32, row by row.
 
@@ -97,6 +112,14 @@ class GradientMeter:
     @property
     def attached(self) -> bool:
         return bool(self._handles)
+
+    def watch(self, in_window: bool) -> None:
+        """A step begins; inside the window it is measured, where it can be."""
+        if in_window and not self.attached and self.can_measure:
+            self.attach()
+        elif not in_window:
+            self.detach()
+        self.reset()
 
     def attach(self) -> None:
         assert not self._handles

@@ -38,8 +38,8 @@ class Writes:
         Nothing is begun where there is no room for it: what else is written there may go on. An
         error in the middle of collective work is raised, as the others wait for this process.
         """
-        first = self.team.is_first
-        cause = self.team.agree(trouble_in(self.folder, needs_bytes) if first else None)
+        first = self.team.is_main_process
+        cause = self.team.broadcast(trouble_in(self.folder, needs_bytes) if first else None)
         if cause is not None:
             return cause
         try:
@@ -59,16 +59,16 @@ class Writes:
             if cause is not told:
                 self.link.send(Held(cause, text, waits=True))
                 told = cause
-            if self.team.agree(time.monotonic() - began_s >= self.spec.wait_s):
+            if self.team.broadcast(time.monotonic() - began_s >= self.spec.wait_s):
                 raise OutsideError(cause, text)
             self._pause(text)
 
     def _pause(self, doing: str) -> None:
         until_s = time.monotonic() + min(RETRY_S, self.spec.wait_s)
-        while self.team.agree(time.monotonic() < until_s):
+        while self.team.broadcast(time.monotonic() < until_s):
             if self.link.order() is not None:
-                newest = newest_complete(self.checkpoints) if self.team.is_first else None
-                _, step = self.team.agree(newest) or (None, 0)
+                newest = newest_complete(self.checkpoints) if self.team.is_main_process else None
+                _, step = self.team.broadcast(newest) or (None, 0)
                 raise Halted(step)
             self.link.alive(doing)
             time.sleep(LISTEN_S)

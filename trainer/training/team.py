@@ -19,7 +19,7 @@ PATIENCE = timedelta(days=30)
 
 
 class Team:
-    """`rank` counts from 0; the first process talks to the driver and writes the files.
+    """`rank` counts from 0; the main process, of rank 0, talks to the driver and writes the files.
 
     A team of one needs no other process and does nothing here.
     """
@@ -28,11 +28,11 @@ class Team:
         self.rank, self.size = rank, size
 
     @property
-    def is_first(self) -> bool:
+    def is_main_process(self) -> bool:
         return self.rank == 0
 
-    def agree(self, value: T) -> T:
-        """The first process's value, on all of them."""
+    def broadcast(self, value: T) -> T:
+        """The main process's value, on all of them."""
         if self.size == 1:
             return value
         values = [value]
@@ -47,7 +47,7 @@ class Team:
         dist.all_gather_object(values, value)
         return values
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Returns when all processes have come here."""
         self.gather(None)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,48 +18,39 @@ from typing import Any
 import torch
 from accelerate.utils import DistributedType
 from torch.distributed.tensor import DTensor
-from transformers import PrinterCallback, Trainer
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor.types import Observation, Verdict
 from trainer.contract.spec import Stop, TrialSpec, UserError
 from trainer.data.batches import (
     Batch,
-    Order,
-    Phased,
     Rows,
-    Stacked,
     StepSampler,
     collate,
     concatenate,
     micro_batch_size,
     num_loss_tokens,
     split,
+    step_loader,
 )
-from trainer.model.fit import (
-    CAUTIOUS_MICRO_BATCH,
-    FitMemory,
-    first_guess,
-    is_out_of_memory,
-    largest_that_fits,
-)
+from trainer.model.fit import FitMemory, empty_cache, is_out_of_memory
 from trainer.model.head import give_log_probs_alone
 from trainer.model.saving import save_weights
 from trainer.model.switches import is_flash, is_padding_free
 from trainer.training.checkpoint import Progress
+from trainer.training.config import make_order
 from trainer.training.link import Ordered
+from trainer.training.micro_batch import choose_micro_batch
 from trainer.training.observe import (
     GradientMeter,
     clip_gradients,
-    noise_free_sq,
+    separate_noise,
     total_squared_norm,
 )
+from trainer.training.random_state import random_state, restore_random_state
 from trainer.training.team import Team
+from trainer.trl_private import OpenTrainer
 
 ADAMW_STATE_BYTES = 8  # per trainable parameter: two moments in float32
-
-_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,62 +63,7 @@ class Hooks:
     after_step: Callable[[Observation], None]  # optimizer and schedule have moved on
 
 
-def sft_config(spec: TrialSpec, output_dir: Path, device: torch.device) -> SFTConfig:
-    """Every setting that matters, none left to a default."""
-    with warnings.catch_warnings():
-        # TRL still calls it gradient_checkpointing, which transformers warns about.
-        warnings.simplefilter("ignore", FutureWarning)
-        return SFTConfig(
-            output_dir=str(output_dir),
-            per_device_train_batch_size=spec.batch_size // spec.processes,  # see training_step
-            gradient_accumulation_steps=1,
-            max_steps=spec.num_steps,  # the full horizon always: the schedule hangs on it
-            learning_rate=spec.learning_rate,
-            lr_scheduler_type=_SCHEDULES[spec.schedule],
-            warmup_steps=spec.warmup_steps,
-            optim="adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
-            adam_beta1=spec.beta1,
-            adam_beta2=spec.beta2,
-            adam_epsilon=1e-8,
-            weight_decay=spec.weight_decay,
-            max_grad_norm=spec.clip,  # 0: none, and the norm is still measured
-            bf16=spec.model.dtype == "bfloat16",
-            fp16=spec.model.dtype == "float16",
-            gradient_checkpointing=spec.model.gradient_checkpointing,
-            use_cpu=device.type == "cpu",
-            seed=spec.seed,
-            data_seed=spec.seed,
-            loss_type="nll",
-            packing=False,
-            padding_free=False,
-            max_length=None,  # prepared already
-            dataset_kwargs={"skip_prepare_dataset": True},
-            remove_unused_columns=False,
-            shuffle_dataset=False,
-            average_tokens_across_devices=True,
-            dataloader_num_workers=0,
-            dataloader_pin_memory=device.type == "cuda",
-            logging_strategy="steps",
-            logging_steps=1,
-            logging_nan_inf_filter=False,  # its default shows a NaN loss as 0
-            fsdp=spec.model.parallel == "fsdp",  # pyright: ignore[reportArgumentType]
-            fsdp_config={"version": 2} if spec.model.parallel == "fsdp" else None,
-            ddp_find_unused_parameters=False,
-            save_strategy="no",  # the trial says when
-            eval_strategy="no",
-            ignore_data_skip=True,  # the sampler starts where it should
-            report_to="none",
-            disable_tqdm=True,
-        )
-
-
-def make_order(spec: TrialSpec, rows: Rows) -> Order:
-    if spec.strategy == "stacked":
-        return Stacked(len(rows), spec.batch_size, spec.seed)
-    return Phased(rows.phase_sizes, spec.batch_size, spec.num_steps, spec.seed, spec.replay)
-
-
-class ObservedTrainer(SFTTrainer):
+class ObservedTrainer(OpenTrainer):
     """`progress` counts tokens over the trial's whole life, of all processes together."""
 
     def __init__(
@@ -142,15 +77,12 @@ class ObservedTrainer(SFTTrainer):
         **sft: Any,
     ) -> None:
         super().__init__(**sft)
-        self.remove_callback(PrinterCallback)
         give_log_probs_alone(self.model)
         self._spec, self._rows, self._hooks, self._progress = spec, rows, hooks, progress
         self._first_step, self._team = first_step, team
         self._order = make_order(spec, rows)
         self._flash = is_flash(self.model)
         self._padding_free = is_padding_free(spec.model, self.model)
-        # TRL's loss takes the number of tokens whatever the model's own forward takes.
-        self.model_accepts_loss_kwargs = True
         self._fit = FitMemory(spec)
         self._largest_micro_batch: int | None = None  # not known before the first step
         self._meter: GradientMeter | None = None  # sharding replaces the parameters
@@ -158,21 +90,9 @@ class ObservedTrainer(SFTTrainer):
         self._step_began = 0.0
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
-        return torch.utils.data.DataLoader(
-            self._rows,
-            batch_sampler=StepSampler(
-                self._order,
-                self._first_step,
-                self._spec.num_steps,
-                self._team.rank,
-                self._team.size,
-            ),
-            collate_fn=collate,
-            pin_memory=self.args.dataloader_pin_memory,
-            # Its own generator: making the iterator draws a number, which must not come from the
-            # global state that a resumed trial has just restored.
-            generator=torch.Generator(),
-        )
+        spec, team = self._spec, self._team
+        steps = StepSampler(self._order, self._first_step, spec.num_steps, team.rank, team.size)
+        return step_loader(self._rows, steps, pin_memory=self.args.dataloader_pin_memory)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         self._hooks.before_step()
@@ -203,12 +123,12 @@ class ObservedTrainer(SFTTrainer):
             size = micro_batch_size(
                 self._spec.batch_size, self._team.size, self._largest_micro_batch, in_window
             )
-            before = _random_state()
+            before = random_state()
             try:
                 return self._accumulate(model, inputs, num_items_in_batch, size, in_window)
             except Ordered as ordered:
                 model.zero_grad()
-                _restore_random_state(before)
+                restore_random_state(before)
                 self._hooks.give_up_step(ordered.order)
                 raise
             except Exception as error:
@@ -219,8 +139,8 @@ class ObservedTrainer(SFTTrainer):
                     raise
             # Out of the except clause: the error held on to what the step had in memory.
             model.zero_grad()
-            _empty_cache(self.args.device)
-            _restore_random_state(before)
+            empty_cache(self.args.device)
+            restore_random_state(before)
             self._largest_micro_batch = size // 2
 
     def _settle_in(self, model: Any) -> None:
@@ -232,16 +152,12 @@ class ObservedTrainer(SFTTrainer):
                 "FSDP needs accelerators, on the CPU use ddp"
             )
         self._meter = GradientMeter(model.parameters())
-        own = spec.batch_size // self._team.size
-        known = self._team.agree(self._fit.read())
-        if self._can_search():
-            most = min(own, spec.micro_batch or own)
-            found = largest_that_fits(
-                self._fit, known, most, lambda size: self._try_size(model, size)
-            )
-        else:
-            found = first_guess(known, min(own, spec.micro_batch or CAUTIOUS_MICRO_BATCH))
-        self._largest_micro_batch = min(self._team.gather(found))
+        self._largest_micro_batch = choose_micro_batch(
+            spec,
+            self._fit,
+            self._team,
+            (lambda size: self._try_size(model, size)) if self._can_search() else None,
+        )
 
     def _can_search(self) -> bool:
         """On the CPU what is too much kills the process; FSDP's processes would all have to run out
@@ -253,7 +169,7 @@ class ObservedTrainer(SFTTrainer):
         """A micro-batch of the longest row, with room for what the optimizer will hold."""
         longest = self._rows[self._rows.longest()]
         batch = collate([(longest[0], longest[0])] * size)  # loss on every token
-        before = _random_state()
+        before = random_state()
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         room = torch.empty(
             ADAMW_STATE_BYTES * trainable, dtype=torch.uint8, device=self.args.device
@@ -264,7 +180,7 @@ class ObservedTrainer(SFTTrainer):
         finally:
             del room
             model.zero_grad()
-            _restore_random_state(before)
+            restore_random_state(before)
 
     def _accumulate(
         self, model: Any, batch: Batch, num_items: torch.Tensor, size: int, in_window: bool
@@ -272,7 +188,8 @@ class ObservedTrainer(SFTTrainer):
         micro_batches = split(batch, size, by_length=not in_window)
         # The loss averages a mixture-of-experts model's auxiliary loss over these.
         self.current_gradient_accumulation_steps = len(micro_batches)
-        self._watch(in_window)
+        assert self._meter is not None
+        self._meter.watch(in_window)
         loss = torch.zeros((), device=self.args.device)
         for index, micro_batch in enumerate(micro_batches):
             is_last = index == len(micro_batches) - 1
@@ -285,9 +202,9 @@ class ObservedTrainer(SFTTrainer):
     def _add_gradient(self, model: Any, batch: Batch, num_items: torch.Tensor) -> torch.Tensor:
         if self._padding_free:
             batch = concatenate(batch, with_lengths=self._flash)
-        on_device = self._prepare_inputs(batch)
-        with self.compute_loss_context_manager(), self.maybe_activation_offload_context:
-            part = self.compute_loss(model, on_device, num_items_in_batch=num_items)
+        inputs = self.on_device(batch)
+        with self.compute_loss_context_manager(), self.forward_context():
+            part = self.compute_loss(model, inputs, num_items_in_batch=num_items)
             self.accelerator.backward(part)
         return part.detach()
 
@@ -297,23 +214,16 @@ class ObservedTrainer(SFTTrainer):
         """As TRL's: summed token loss / tokens of the whole batch, times the processes that the
         gradient will be averaged over. Without its extra metrics, each a wait for the device."""
         assert not return_outputs
-        if self.aux_loss_enabled:
+        router_share = self.router_share()
+        if router_share is not None:
             inputs["output_router_logits"] = True
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
         num_items = torch.as_tensor(num_items_in_batch).clamp(min=1).to(outputs.log_probs.device)
         loss = -outputs.log_probs.sum() / num_items * self._team.size
-        if self.aux_loss_enabled:
-            share = self.router_aux_loss_coef / self.current_gradient_accumulation_steps
+        if router_share is not None:
+            share = router_share / self.current_gradient_accumulation_steps
             loss = loss + share * outputs.aux_loss
         return loss
-
-    def _watch(self, in_window: bool) -> None:
-        assert self._meter is not None
-        if in_window and not self._meter.attached and self._meter.can_measure:
-            self._meter.attach()
-        elif not in_window:
-            self._meter.detach()
-        self._meter.reset()
 
     def _count(self, batch: Batch, loss_tokens: list[int]) -> None:
         """Add the step's tokens up over the processes, and take the noise out of its gradient."""
@@ -327,24 +237,14 @@ class ObservedTrainer(SFTTrainer):
         if self._meter.attached:
             # Each process's loss was multiplied by their number: see compute_loss.
             sum_micro_sq = sum(own for _, _, own in parts) / self._team.size**2
-            self._micro_sq = self._separate_noise(total_sq, sum_micro_sq, counts)
-
-    def _separate_noise(
-        self, total_sq: float, sum_micro_sq: float, counts: list[int]
-    ) -> tuple[float, float] | None:
-        scaler = self.accelerator.scaler
-        if scaler is not None:  # float16: the gradients carry the loss scale
-            scale_sq = scaler.get_scale() ** 2
-            total_sq, sum_micro_sq = total_sq / scale_sq, sum_micro_sq / scale_sq
-        shares = [count / sum(counts) for count in counts]
-        noise_free = noise_free_sq(total_sq, sum_micro_sq, shares)
-        return None if noise_free is None else (noise_free, total_sq - noise_free)
+            scaler = self.accelerator.scaler  # float16: the gradients carry the loss scale
+            scale = 1.0 if scaler is None else scaler.get_scale()
+            self._micro_sq = separate_noise(total_sq, sum_micro_sq, counts, scale)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Takes the place of the library's logging: nothing is printed or kept, all is observed."""
         seconds = time.perf_counter() - self._step_began
-        for metrics in self._metrics.values():
-            metrics.clear()
+        self.forget_metrics()
         self.control.should_log = False
         if "grad_norm" not in logs:
             return  # the summary at the end
@@ -373,55 +273,25 @@ class ObservedTrainer(SFTTrainer):
         skipped = self.accelerator.optimizer_step_was_skipped
         return bool(skipped) and math.isfinite(observation.loss)
 
-    def _clip_grad_norm(self, model: Any) -> Any:
-        if not self._measures_own_norm(model):
-            return super()._clip_grad_norm(model)
-        norm = self._get_grad_norm(model)
-        clip_gradients(model.parameters(), self.args.max_grad_norm, norm)
-        return norm
-
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        if grad_norm is not None or not self._measures_own_norm(model):
-            return super()._get_grad_norm(model, grad_norm)
-        return total_squared_norm(model.parameters()).sqrt()
-
-    def _measures_own_norm(self, model: Any) -> bool:
+    def own_norm(self, model: Any) -> torch.Tensor | None:
         """On the CPU torch's norm of a large tensor is 0.1 % off (see squared_norm); of sharded
         gradients several tools have logged a part."""
-        return self.args.device.type == "cpu" or any(
-            isinstance(parameter.grad, DTensor) for parameter in model.parameters()
-        )
+        is_sharded = any(isinstance(one.grad, DTensor) for one in model.parameters())
+        if self.args.device.type != "cpu" and not is_sharded:
+            return None
+        return total_squared_norm(model.parameters()).sqrt()
+
+    def clip(self, model: Any, norm: torch.Tensor) -> None:
+        clip_gradients(model.parameters(), self.args.max_grad_norm, norm)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # compute is counted in tokens by whoever reads the observations
 
-    def save_checkpoint(self) -> None:
-        """Everything to go on from, into output_dir/checkpoint-STEP, without TRL's model card."""
-        assert self.model is not None
-        Trainer._save_checkpoint(self, self.model, trial=None)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        assert output_dir is not None
-        save_weights(self.model, Path(output_dir), state_dict)
+    def write_weights(self, folder: Path, state_dict: dict[str, Any] | None) -> None:
+        save_weights(self.model, folder, state_dict)
 
     def whole_state_dict(self) -> dict[str, Any] | None:
         """Of sharded weights, to save them from; all processes call it. None where none are."""
         if self.accelerator.distributed_type != DistributedType.FSDP:
             return None
         return self.accelerator.get_state_dict(self.model)
-
-
-def _random_state() -> tuple[torch.Tensor, torch.Tensor | None]:
-    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-    return torch.get_rng_state(), cuda
-
-
-def _restore_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1])
-
-
-def _empty_cache(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

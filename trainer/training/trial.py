@@ -35,11 +35,12 @@ from trainer.model.load import best_device, load_model
 from trainer.model.saving import Settings, save_model
 from trainer.model.switches import compile_blocks
 from trainer.training import checkpoint as ckpt
+from trainer.training.config import sft_config
 from trainer.training.link import Halted, Link, Ordered
 from trainer.training.measure import Scored, load_scored, measure
 from trainer.training.persist import Writes, checkpoint_bytes, model_bytes, tree_bytes
 from trainer.training.team import Team
-from trainer.training.train import Hooks, ObservedTrainer, sft_config
+from trainer.training.train import Hooks, ObservedTrainer
 
 
 def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
@@ -71,7 +72,8 @@ class Trial:
         facts = read_prepared(self.data_dir)
         check_data(spec, facts)
         self.ends: list[int] = facts["tokenizer"].get("ends", [])  # not in those of version 2
-        self.resumed = team.agree(ckpt.newest_complete(self.checkpoints) if team.is_first else None)
+        newest = ckpt.newest_complete(self.checkpoints) if team.is_main_process else None
+        self.resumed = team.broadcast(newest)
         if self.resumed:
             ckpt.refuse_other(self.resumed[0], spec)
         self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
@@ -149,7 +151,7 @@ class Trial:
         if step == self.spec.window_steps:
             self._judge_window()
         self._obey(self.link.order(), step)
-        if self.team.agree(self.clock.due(time.monotonic())):
+        if self.team.broadcast(self.clock.due(time.monotonic())):
             self.save_checkpoint()
 
     def _judge_window(self) -> None:
@@ -169,7 +171,7 @@ class Trial:
                 self.save_checkpoint(wait=True)
             raise Halted(step)
         if order is not None and order.action == "prune":
-            if self.team.is_first:
+            if self.team.is_main_process:
                 remove_tree(self.checkpoints)
             raise Halted(step)
 
@@ -180,7 +182,7 @@ class Trial:
         if step == 0:
             return  # nothing to go on from
         target = ckpt.checkpoint_dir(self.checkpoints, step)
-        if self.team.agree(ckpt.is_complete(target)):
+        if self.team.broadcast(ckpt.is_complete(target)):
             return
         cause, needs = None, checkpoint_bytes(self.trainer.model)
         if wait:
@@ -199,11 +201,11 @@ class Trial:
 
     def _write_checkpoint(self, target: Path, needs_bytes: int) -> Cause | None:
         """All processes write into it; the first makes room before, and marks it complete after."""
-        first, sharded = self.team.is_first, self.spec.model.parallel == "fsdp"
+        first, sharded = self.team.is_main_process, self.spec.model.parallel == "fsdp"
         try:
             if first:
                 ckpt.keep_newest(self.checkpoints, self.spec.checkpoints_kept - 1)
-            save, complete = self.trainer.save_checkpoint, lambda: self._complete(target)
+            save, complete = self.trainer.write_checkpoint, lambda: self._complete(target)
             attempt = self.writes.attempt
             cause = attempt(save, target, needs_bytes, is_collective=sharded)
             cause = cause or attempt(complete, target, SMALL_BYTES, is_collective=False)
@@ -215,7 +217,7 @@ class Trial:
         return cause
 
     def _complete(self, target: Path) -> None:
-        if self.team.is_first:
+        if self.team.is_main_process:
             ckpt.write_progress(target, self.progress)
             ckpt.write_identity(target, self.spec)
             ckpt.mark_complete(target)
@@ -249,7 +251,7 @@ class Trial:
 
         def write() -> None:
             state_dict = self.trainer.whole_state_dict()
-            if self.team.is_first:
+            if self.team.is_main_process:
                 shutil.rmtree(beside, ignore_errors=True)
                 tokenizer = self.data_dir / TOKENIZER
                 save_model(self.trainer.model, beside, self.settings, tokenizer, state_dict)
@@ -258,7 +260,7 @@ class Trial:
                 beside.replace(target)
 
         cause = self.writes.attempt(write, beside, needs_bytes, is_collective=False)
-        if cause is not None and self.team.is_first:
+        if cause is not None and self.team.is_main_process:
             shutil.rmtree(beside, ignore_errors=True)
             ckpt.keep_newest(self.checkpoints, 1)  # it takes less than a checkpoint does
         return cause

@@ -163,12 +163,12 @@ def test_schedules_are_the_same_exactly_where_their_rates_are(left_steps: int) -
     import torch
     from transformers import get_scheduler
 
-    from trainer.training.train import _SCHEDULES
+    from trainer.training.config import SCHEDULES
 
     def rates(spec: TrialSpec) -> list[float]:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=spec.learning_rate)
         scheduler = get_scheduler(
-            _SCHEDULES[spec.schedule],
+            SCHEDULES[spec.schedule],
             optimizer,
             num_warmup_steps=spec.warmup_steps,
             num_training_steps=spec.num_steps,

@@ -21,8 +21,8 @@ class Meetings(Team):
         super().__init__(rank, 2)
         self._said, self._heard = said, 0
 
-    def agree(self, value: Any) -> Any:
-        if self.is_first:
+    def broadcast(self, value: Any) -> Any:
+        if self.is_main_process:
             self._said.append(value)
         self._heard += 1
         return self._said[self._heard - 1]
@@ -75,7 +75,7 @@ def test_an_order_is_heard_soon(pair: Pair, takes_s: float) -> None:
     pair.driver.ordered, ordered_s = STOP, pair.now_s
     while pair.call("training", takes_s) is None:
         pass
-    assert pair.now_s - ordered_s <= link_module.MEET_EVERY_S + takes_s
+    assert pair.now_s - ordered_s <= link_module.BROADCAST_EVERY_S + takes_s
 
 
 def test_what_they_do_next_may_take_longer(pair: Pair) -> None:

@@ -1,0 +1,18 @@
+"""The random state that dropout draws from, on the CPU and on this process's GPU."""
+
+from __future__ import annotations
+
+import torch
+
+RandomState = tuple[torch.Tensor, torch.Tensor | None]
+
+
+def random_state() -> RandomState:
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return torch.get_rng_state(), cuda
+
+
+def restore_random_state(state: RandomState) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1])
