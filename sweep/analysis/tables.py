@@ -18,9 +18,9 @@ from predictor.types import Observation
 from sweep.account.audits import audit_of, is_miss
 from sweep.account.objective import minimized, objective_of
 from sweep.account.replicates import is_repeat, original_of, seed_index
-from sweep.storage.engine import refuse_older
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision, Ledger, StudyRow, TrialRow
+from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths
 from sweep.storage.readable import readable
 from sweep.storage.states import SETTLED
@@ -290,7 +290,7 @@ def _opened(texts: Sequence[str]) -> Generator[list[tuple[Ledger, StudyPaths, st
             ledger, paths = open_study(text)
             found.append((ledger, paths, text))
             try:
-                refuse_older(ledger.engine)
+                refuse_unreadable(ledger.engine)
             except UserError as error:
                 raise UserError(f"{text}: {error}") from None
         yield found

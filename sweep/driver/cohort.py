@@ -25,7 +25,7 @@ def cohort_trial(trial: Trial, metric: str) -> CohortTrial:
             row.window["grad_norm"],
             row.window["grad_norm_noise_free"],
             None if early is None else minimized(metric, early, row.window["early_eval_num"]),
-            row.window["phase"],
+            row.window.get("phase", 0),
         )
     return CohortTrial(
         trial.number,

@@ -19,10 +19,11 @@ from sweep.driver.study_state import StudyState
 from sweep.driver.trial_spec import TrialSpecs
 from sweep.executors import Executor, Slot
 from sweep.report.view import View
-from sweep.storage.engine import is_outside, make_engine, refuse_older, sqlite_file, study_names
+from sweep.storage.engine import is_outside, make_engine, sqlite_file, study_names
 from sweep.storage.find import remote_storage
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.lock import only_driver
+from sweep.storage.migrate import refuse_newer, upgrade
 from sweep.storage.paths import StudyPaths
 from sweep.storage.patience import BUSY_S, Patience
 from sweep.storage.unwritten import Unwritten
@@ -62,6 +63,8 @@ def opened(
         premises = Premises(paths, file, check_lock)
         engine = make_engine(url, busy_s=BUSY_S)
         held.callback(engine.dispose)
+        if (version := patience(lambda: upgrade(engine))) is not None:
+            view.say(f"the storage's tables, of version {version}, are brought up to date")
         ledger = Ledger(engine, loaded.study.name, patience, again)
         ledger.flush()
         row = ledger.read_study()
@@ -100,7 +103,7 @@ def _stored_study(loaded: LoadedStudy, paths: StudyPaths, url: str) -> StudyRow 
         return None
     engine = make_engine(url, read_only=True)
     try:
-        refuse_older(engine)
+        refuse_newer(engine)
         row = Ledger(engine, loaded.study.name).read_study()
         others = study_names(engine)
     except exc.DBAPIError as error:

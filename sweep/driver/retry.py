@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from sweep.driver.trial import State, ask_again
-from sweep.storage.engine import make_engine, refuse_older, sqlite_file
+from sweep.storage.engine import make_engine, sqlite_file
 from sweep.storage.find import RUNS, open_study, storage_of
 from sweep.storage.ledger import Ledger, TrialRow
 from sweep.storage.lock import only_driver
+from sweep.storage.migrate import upgrade
 from sweep.storage.paths import StudyPaths
 from sweep.storage.study_source import source_of
 from trainer.contract.spec import UserError
@@ -29,7 +30,7 @@ def retry_trials(where: str, numbers: Sequence[int]) -> str:
     with only_driver(url, name):
         engine = make_engine(url)
         try:
-            refuse_older(engine)
+            upgrade(engine)
             ledger = Ledger(engine, name)
             rows = {row.number: row for row in ledger.read_trials()}
             failed = _failed(rows, numbers, name)

@@ -12,8 +12,8 @@ from sweep.account.outlook import stopping_part
 from sweep.account.replicates import Plan, confirm_part, is_repeat
 from sweep.account.standing import EXHAUSTED, standing
 from sweep.report.parts import base_part, best_part, compute_part, fields_of, trial_part
-from sweep.storage.engine import refuse_older
 from sweep.storage.ledger import BASE, Decision, Ledger, StudyRow
+from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import HIGHER_IS_BETTER, UserError
 from trainer.contract.streams import finite
@@ -85,7 +85,7 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
     """
     from predictor.noise import gradient_noise_scale  # numpy: of no use to the tables
 
-    refuse_older(ledger.engine)
+    refuse_unreadable(ledger.engine)
     study = _study(ledger)
     trials = {trial.number: trial for trial in ledger.read_trials()}
     if number not in trials:

@@ -145,24 +145,6 @@ def is_outside(error: exc.DBAPIError, database: Path | None) -> bool:
     return cause_of(error, *folders) not in (None, Cause.STORAGE_GONE)  # or the URL is wrong
 
 
-def refuse_older(engine: sa.Engine) -> None:
-    """UserError where an earlier version made the tables: they lack what this one writes; and
-    where they are none of sweep's."""
-    check_tables(engine)
-    found = sa.inspect(engine)
-    for table in t.metadata.sorted_tables:
-        if not found.has_table(table.name):
-            continue
-        there = {column["name"] for column in found.get_columns(table.name)}
-        lacking = [column.name for column in table.columns if column.name not in there]
-        if lacking:
-            raise UserError(
-                f"the storage was made by an earlier version of sweep (its {table.name} has no "
-                f"{', '.join(lacking)}): go on with that version, or start anew with another --out "
-                "or --storage"
-            )
-
-
 def study_names(engine: sa.Engine) -> list[str]:
     """The sweep studies that a storage holds."""
     check_tables(engine)

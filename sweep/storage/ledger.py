@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from predictor.types import Observation, Settings, Verdict
 from sweep.storage import tables as t
+from sweep.storage.migrate import create_tables
 from sweep.storage.patience import Patience
 from sweep.storage.unwritten import Unwritten, Write
 
@@ -94,7 +95,7 @@ class Ledger:
     # --- writing: the driver alone
 
     def create(self, row: StudyRow) -> None:
-        t.metadata.create_all(self.engine)
+        create_tables(self.engine)
         values = {name: getattr(row, name) for name in StudyRow.__dataclass_fields__}
         values["study"] = values.pop("name")
         self._write(lambda connection: connection.execute(t.studies.insert().values(values)))

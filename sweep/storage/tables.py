@@ -43,6 +43,12 @@ class Words(sa.TypeDecorator[str]):
 
 metadata = sa.MetaData()
 
+version = sa.Table(
+    "sweep_version",  # one row, for all studies of the storage; see migrate.py
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
+
 studies = sa.Table(
     "sweep_studies",
     metadata,

@@ -184,17 +184,6 @@ def test_a_storage_that_holds_another_study_is_refused(home: Home) -> None:
         home.run("name=other")
 
 
-def test_a_storage_of_an_earlier_version_is_refused_and_left_alone(home: Home) -> None:
-    home.run("run.trials=1")
-    with sqlite3.connect(home.out / "study.db") as connection:
-        connection.execute("ALTER TABLE sweep_observations DROP COLUMN phase")
-    connection.close()
-    before = home.document()
-    with pytest.raises(UserError, match=r"made by an earlier version of sweep .* has no phase"):
-        home.run()
-    assert home.document() == before
-
-
 def test_a_study_stored_elsewhere_says_where(home: Home) -> None:
     url = f"sqlite:///{home.folder / 'team.db'}"
     home.run("run.trials=1", f"run.storage={url}")

@@ -370,6 +370,7 @@ def test_tables_of_an_earlier_version_are_refused(demo: Path, tmp_path: Path) ->
     engine = make_engine(StudyPaths(demo).default_storage)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE sweep_observations DROP COLUMN phase")
+        connection.exec_driver_sql("DROP TABLE sweep_version")
     engine.dispose()
     with pytest.raises(UserError, match=r"/demo: the storage was made by an earlier version"):
         exported(tmp_path, demo)

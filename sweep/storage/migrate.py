@@ -1,0 +1,106 @@
+"""The version of sweep's tables in a storage: older ones are brought up to date, newer refused.
+
+1: before data came in phases. 2: as 3, without a number. 3: `sweep_version` has the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from sweep.storage import tables as t
+from sweep.storage.readable import check_tables
+from trainer.contract.spec import UserError
+
+VERSION = 3
+READABLE = 2  # from here on all columns are there
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Those that are not there yet, of this version. Doing it again is harmless."""
+    t.metadata.create_all(engine)
+    with engine.begin() as connection:
+        if connection.scalar(sa.select(sa.func.max(t.version.c.version))) is None:
+            connection.execute(t.version.insert().values(version=VERSION))
+
+
+def version_of(engine: sa.Engine) -> int | None:
+    """None where the storage has none of sweep's tables. UserError where they are not sweep's."""
+    check_tables(engine)
+    found = sa.inspect(engine)
+    if not found.has_table(t.studies.name):
+        return None
+    if found.has_table(t.version.name):
+        with engine.connect() as connection:
+            number = connection.scalar(sa.select(sa.func.max(t.version.c.version)))
+        return VERSION if number is None else number  # a driver was killed between the two
+    if not found.has_table(t.observations.name):
+        return VERSION
+    columns = {column["name"] for column in found.get_columns(t.observations.name)}
+    return 2 if t.observations.c.phase.name in columns else 1
+
+
+def refuse_newer(engine: sa.Engine) -> None:
+    """UserError where a later version of sweep made the tables."""
+    found = version_of(engine)
+    if found is not None and found > VERSION:
+        raise UserError(
+            f"the storage was made by a later version of sweep (its tables have version {found}, "
+            f"this one knows {VERSION}): go on with that version"
+        )
+
+
+def refuse_unreadable(engine: sa.Engine) -> None:
+    """UserError where the tables are newer, or so old that they must be brought up to date."""
+    refuse_newer(engine)
+    found = version_of(engine)
+    if found is not None and found < READABLE:
+        raise UserError(
+            f"the storage was made by an earlier version of sweep (its tables have version "
+            f"{found}): `sweep run` of the study brings them up to date, and goes on with it"
+        )
+    _refuse_damaged(engine)
+
+
+def upgrade(engine: sa.Engine) -> int | None:
+    """Bring the tables up to this version; the one that they had, None where nothing was to be
+    done. The caller holds the study's lock. Safe to be killed in, and to be called again."""
+    refuse_newer(engine)
+    found = version_of(engine)
+    if found is None or found == VERSION:
+        _refuse_damaged(engine)
+        return None
+    for version in range(found, VERSION):
+        with engine.begin() as connection:
+            _STEPS[version](connection)
+    _refuse_damaged(engine)
+    return found
+
+
+def _add_phase(connection: sa.Connection) -> None:
+    column = f'"{t.observations.c.phase.name}" INTEGER NOT NULL DEFAULT 0'  # all data together
+    connection.execute(sa.text(f'ALTER TABLE "{t.observations.name}" ADD COLUMN {column}'))
+
+
+def _add_version(connection: sa.Connection) -> None:
+    t.version.create(connection, checkfirst=True)
+    connection.execute(t.version.delete())
+    connection.execute(t.version.insert().values(version=3))
+
+
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_phase, 2: _add_version}
+
+
+def _refuse_damaged(engine: sa.Engine) -> None:
+    found = sa.inspect(engine)
+    for table in t.metadata.sorted_tables:
+        if table is t.version or not found.has_table(table.name):
+            continue
+        there = {column["name"] for column in found.get_columns(table.name)}
+        lacking = [column.name for column in table.columns if column.name not in there]
+        if lacking:
+            raise UserError(
+                f"the storage is damaged, or was not made by sweep: its {table.name} has no "
+                f"{', '.join(lacking)}"
+            )

@@ -1,0 +1,110 @@
+"""A storage of any version before opens and goes on; one of a later version is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sweep.storage.engine import make_engine
+from sweep.storage.migrate import VERSION, refuse_unreadable, upgrade, version_of
+from sweep.storage.paths import StudyPaths
+from tests.support.home import Home
+from trainer.contract.spec import UserError
+
+# Four trials of tests.support.home.STUDY, as the program wrote them before its tables had a number.
+VERSION_2 = Path(__file__).with_name("study_of_version_2.sql")
+ONE_BY_ONE = ("run.workers=1", "pruning.enabled=false")
+
+
+def change(out: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(StudyPaths(out).database)) as database, database:
+        for statement in statements:
+            database.execute(statement)
+
+
+@pytest.fixture
+def version_2(home: Home) -> Home:
+    home.out.mkdir()
+    with contextlib.closing(sqlite3.connect(StudyPaths(home.out).database)) as database:
+        database.executescript(VERSION_2.read_text())
+    return home
+
+
+@pytest.fixture
+def engine(version_2: Home) -> Iterator[sa.Engine]:
+    found = make_engine(StudyPaths(version_2.out).default_storage)
+    yield found
+    found.dispose()
+
+
+def settled(home: Home) -> list[tuple[Any, ...]]:
+    kept = ("number", "state", "params", "objective", "window", "verdict", "compute", "error")
+    return [tuple(trial[name] for name in kept) for trial in home.document()["trials"]]
+
+
+def test_a_study_of_the_version_before_is_shown_and_goes_on(version_2: Home) -> None:
+    before = settled(version_2)
+    assert [state for _, state, *_ in before] == ["completed"] * 4
+    assert version_2.run(*ONE_BY_ONE, "run.trials=6") == 0
+    assert settled(version_2)[:4] == before
+    assert version_2.states() == ["completed"] * 6
+    assert "the storage's tables, of version 2, are brought up to date" in version_2.lines
+    version_2.lines.clear()
+    assert version_2.run(*ONE_BY_ONE, "run.trials=6") == 0
+    assert not [line for line in version_2.lines if "brought up to date" in line]
+
+
+def test_a_study_from_before_phases_goes_on(version_2: Home) -> None:
+    change(version_2.out, "ALTER TABLE sweep_observations DROP COLUMN phase")
+    assert version_2.run(*ONE_BY_ONE, "run.trials=5") == 0
+    assert version_2.states() == ["completed"] * 5
+
+
+@pytest.mark.parametrize("found", [1, 2])
+def test_tables_are_brought_up_to_date_once(engine: sa.Engine, version_2: Home, found: int) -> None:
+    if found == 1:
+        change(version_2.out, "ALTER TABLE sweep_observations DROP COLUMN phase")
+    assert version_of(engine) == found
+    assert upgrade(engine) == found
+    assert version_of(engine) == VERSION
+    assert upgrade(engine) is None
+    with engine.connect() as connection:
+        phases = connection.scalars(sa.text("SELECT DISTINCT phase FROM sweep_observations"))
+        assert phases.all() == [0]
+
+
+def test_a_new_study_has_the_present_version(home: Home) -> None:
+    assert home.run("run.trials=1") == 0
+    engine = make_engine(StudyPaths(home.out).default_storage)
+    assert version_of(engine) == VERSION
+    engine.dispose()
+
+
+def test_tables_of_a_later_version_are_refused_and_left_alone(version_2: Home) -> None:
+    assert version_2.run(*ONE_BY_ONE, "run.trials=4") == 0
+    change(version_2.out, "UPDATE sweep_version SET version = 99")
+    before = StudyPaths(version_2.out).database.read_bytes()
+    with pytest.raises(UserError, match=r"later version of sweep .* version 99, .* knows 3"):
+        version_2.run(*ONE_BY_ONE)
+    assert StudyPaths(version_2.out).database.read_bytes() == before
+
+
+def test_a_driver_killed_before_it_wrote_the_number_loses_nothing(version_2: Home) -> None:
+    change(version_2.out, "CREATE TABLE sweep_version (version INTEGER PRIMARY KEY)")
+    assert version_2.run(*ONE_BY_ONE, "run.trials=5") == 0
+    assert version_2.states() == ["completed"] * 5
+
+
+def test_tables_without_what_no_version_lacked_are_no_sweeps(
+    engine: sa.Engine, version_2: Home
+) -> None:
+    change(version_2.out, "ALTER TABLE sweep_trials DROP COLUMN recipe")
+    for look in (refuse_unreadable, upgrade):
+        with pytest.raises(UserError, match=r"damaged, or .* its sweep_trials has no recipe"):
+            look(engine)
