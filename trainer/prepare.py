@@ -51,7 +51,14 @@ import torch
 
 from trainer.contract.files import write_json
 from trainer.contract.fingerprint import file_sha256, model_facts
-from trainer.contract.spec import Alive, Prepared, PrepareSpec, UserError, is_template_file
+from trainer.contract.spec import (
+    MEASURED_ON,
+    Alive,
+    Prepared,
+    PrepareSpec,
+    UserError,
+    is_template_file,
+)
 from trainer.data.columns import CHATS, format_of
 from trainer.data.ends import ends_of_base, trained_ends
 from trainer.data.notes import Notes
@@ -148,7 +155,7 @@ def _check(
 
     if (data.train is None) == (not data.phases):
         mistakes.append("data: exactly one of train and phases gives the rows to train on")
-    for metric, source in (("eval_loss", "eval"), ("choice_accuracy", "choices")):
+    for metric, source in MEASURED_ON.items():
         if metric in spec.metrics and getattr(data, source) is None:
             mistakes.append(f"{metric} needs data to be measured on, and none is given ({source})")
     attempt(lambda: check_template(data.template))

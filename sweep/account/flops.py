@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# where the facts (see trainer/prepare.py) tell of a metric's data
-DATA_OF: Mapping[str, str] = {"eval_loss": "eval", "choice_accuracy": "choices"}
+from trainer.contract.spec import MEASURED_ON
 
 
 def train_flops(tuning: str, num_params: int, input_tokens: float) -> float:
@@ -23,4 +22,4 @@ def eval_flops(num_params: int, input_tokens: float) -> float:
 
 def eval_tokens(metrics: Iterable[str], facts: Mapping[str, Any]) -> int:
     """Of one evaluation of all the metrics."""
-    return sum(facts[DATA_OF[metric]]["input_tokens"] for metric in metrics)
+    return sum(facts[MEASURED_ON[metric]]["input_tokens"] for metric in metrics)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer.contract.files import written_whole
 from trainer.contract.spec import UserError
 
 Part = Mapping[str, Any]
@@ -224,11 +225,9 @@ def _title(document: Part) -> str:
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import style
 
-    beside = path.with_name(f"{path.stem}.new{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with style.context({"svg.fonttype": "none"}):  # names stay text
+        with written_whole(path) as beside, style.context({"svg.fonttype": "none"}):  # stays text
             figure.savefig(beside, dpi=150)
-        beside.replace(path)
     except OSError as error:
         raise UserError(f"--figure: cannot write {path}: {error.strerror}") from None

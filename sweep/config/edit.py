@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from copy import deepcopy
@@ -16,6 +15,7 @@ from sweep.config.load import load_study
 from sweep.config.sources import is_shipped
 from sweep.config.study import Pruning
 from sweep.config.yaml_text import parse, read_mapping
+from trainer.contract.files import written_whole
 from trainer.contract.spec import UserError
 
 SECTION = "pruning"
@@ -142,16 +142,12 @@ def _mapping(node: yaml.Node | None) -> yaml.MappingNode:
 
 def _replace(file: Path, text: str) -> None:
     """The file, if what is written is a study; else as it was."""
-    beside = file.with_name(f".{file.name}.new-{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as opened:
-            opened.write(text)
-        load_study(beside)
-        shutil.copymode(file, beside)
-        beside.rename(file)
+        with written_whole(file) as beside:
+            beside.write_text(text, encoding="utf-8", newline="")
+            load_study(beside)
+            shutil.copymode(file, beside)
     except OSError as error:
         raise UserError(f"{file} cannot be written ({error.strerror})") from None
     except UserError as error:
         raise UserError(f"{file} was left as it is; with these settings {error}") from None
-    finally:
-        beside.unlink(missing_ok=True)

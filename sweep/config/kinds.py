@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
 from sweep.config.entries import whole
-from trainer.contract.spec import is_template_file
+from trainer.contract.spec import HIGHER_IS_BETTER, is_template_file
 
-METRICS = ("eval_loss", "choice_accuracy")
+METRICS = tuple(HIGHER_IS_BETTER)
 LATER_METRIC = "lm_eval:"
 MOST_LISTED = 1_000  # files, studies, module names
 MOST_AT_A_TIME = 10_000  # trials, or samples in memory

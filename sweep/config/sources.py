@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, cast
 from sweep.config.checks import Sections
 from sweep.config.errors import Problem
 from trainer.contract.safe_text import clipped
+from trainer.contract.sources import may_be_hub_id
 from trainer.contract.spec import UserError, is_template_file
 
 SOURCE_KEYS = (
@@ -22,11 +22,6 @@ SOURCE_KEYS = (
     "data.template",
     "objective.data",
 )
-_FILE_SUFFIXES = frozenset(
-    (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst", ".jinja")
-)
-# A model or a data set: ORG/NAME@REVISION:SPLIT, all but NAME left out where it may be.
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(:[^/]+)?")
 
 
 def _shipped_folder() -> Path:
@@ -72,8 +67,7 @@ def resolve_source(text: str, folder: Path, path: str = "") -> str:
     if _exists(local):
         return str(local.resolve())
     where = f"{path}: " if path else ""
-    is_path = text.startswith(("./", "../", "/", "~")) or Path(text).suffix in _FILE_SUFFIXES
-    if is_path or not _HUB_ID.fullmatch(text):
+    if not may_be_hub_id(text):
         raise UserError(f"{where}no such file or folder: {clipped(str(local))}")
     return text
 

@@ -71,7 +71,7 @@ class Model(Part):
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = "auto"
     """how attention is computed; flash attention needs a CUDA GPU and its package"""
     padding_free: AutoOrBool = "auto"
-    """samples one behind the other instead of padded; auto: with flash attention"""
+    """samples packed one after the other instead of padded; auto: with flash attention"""
     micro_batch: AutoOrCount = "auto"
     """most samples in memory at once, in each process; auto: the most that fit"""
     parallel: Literal["none", "ddp", "fsdp"] = "none"

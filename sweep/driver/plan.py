@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.account.flops import DATA_OF, eval_flops, eval_tokens, train_flops
+from sweep.account.flops import eval_flops, eval_tokens, train_flops
 from sweep.config.budget import budget_extremes, check_rows, samples_of_epochs, window_samples
 from sweep.config.checks import leaves, num_points, searched_names
 from sweep.config.load import LoadedStudy
@@ -16,6 +16,7 @@ from sweep.driver.memory import GB, disk_gb, memory_gb, what_fits
 from sweep.driver.numerics import cautions
 from sweep.report.data_text import DATA_FACTS
 from sweep.report.plan_text import plan_lines
+from trainer.contract.spec import MEASURED_ON
 
 __all__ = ["disk_gb", "memory_gb", "plan_document", "plan_lines", "what_fits"]
 
@@ -129,7 +130,7 @@ def _expected_budget(study: Study, rows: int) -> float:
 def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, float]:
     """Of all the metrics at a trial's end, and of its early evaluation."""
     measured = eval_tokens(study.metrics, facts)
-    source = DATA_OF[study.objective.metric]
+    source = MEASURED_ON[study.objective.metric]
     whole = facts[source]
     num = whole["questions" if source == "choices" else "rows"]
     return measured, whole["input_tokens"] * min(1.0, study.pruning.early_eval / num)

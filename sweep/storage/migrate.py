@@ -20,9 +20,7 @@ READABLE = 2  # from here on all columns are there
 def create_tables(engine: sa.Engine) -> None:
     """Those that are not there yet, of this version. Doing it again is harmless."""
     t.metadata.create_all(engine)
-    with engine.begin() as connection:
-        if connection.scalar(sa.select(sa.func.max(t.version.c.version))) is None:
-            connection.execute(t.version.insert().values(version=VERSION))
+    _write_number(engine)
 
 
 def version_of(engine: sa.Engine) -> int | None:
@@ -68,14 +66,14 @@ def upgrade(engine: sa.Engine) -> int | None:
     done. The caller holds the study's lock. Safe to be killed in, and to be called again."""
     refuse_newer(engine)
     found = version_of(engine)
-    if found is None or found == VERSION:
-        _refuse_damaged(engine)
+    if found is None:
         return None
     for version in range(found, VERSION):
         with engine.begin() as connection:
             _STEPS[version](connection)
     _refuse_damaged(engine)
-    return found
+    _write_number(engine)
+    return None if found == VERSION else found
 
 
 def _add_phase(connection: sa.Connection) -> None:
@@ -85,8 +83,13 @@ def _add_phase(connection: sa.Connection) -> None:
 
 def _add_version(connection: sa.Connection) -> None:
     t.version.create(connection, checkfirst=True)
-    connection.execute(t.version.delete())
-    connection.execute(t.version.insert().values(version=3))
+
+
+def _write_number(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        if connection.scalar(sa.select(sa.func.max(t.version.c.version))) != VERSION:
+            connection.execute(t.version.delete())
+            connection.execute(t.version.insert().values(version=VERSION))
 
 
 _STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_phase, 2: _add_version}

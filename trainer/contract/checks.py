@@ -9,13 +9,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from trainer.contract.spec import HIGHER_IS_BETTER, TrialSpec, UserError
+from trainer.contract.spec import HIGHER_IS_BETTER, MEASURED_ON, TrialSpec, UserError
 
 _COUNTS = ("batch_size", "budget_samples", "processes", "checkpoints_kept")
 _COUNTS_OR_0 = ("window_samples", "early_eval")
 _AT_LEAST_0 = ("learning_rate", "clip", "weight_decay")
 _SHARES = ("warmup_ratio", "beta1", "beta2", "replay")
-_MEASURED_ON = {"eval_loss": "eval", "choice_accuracy": "choices"}
 
 
 def check_spec(spec: TrialSpec) -> None:
@@ -26,10 +25,10 @@ def check_spec(spec: TrialSpec) -> None:
 def check_data(spec: TrialSpec, facts: Mapping[str, Any]) -> None:
     """Against the prepared data (trainer/prepare.py has the keys of `facts`). Raises UserError."""
     mistakes = [
-        f"metrics: {metric} is measured on data.{_MEASURED_ON[metric]}, and none was prepared; "
+        f"metrics: {metric} is measured on data.{MEASURED_ON[metric]}, and none was prepared; "
         "prepare it, or leave the metric out"
         for metric in spec.metrics
-        if facts[_MEASURED_ON[metric]] is None
+        if facts[MEASURED_ON[metric]] is None
     ]
     if spec.strategy == "phased" and facts["phases"] is None:
         mistakes.append(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainer.contract.outside import cause_of
+from trainer.contract.sources import may_be_hub_id
 from trainer.contract.spec import ModelSpec, UserError
 
 
@@ -20,7 +21,7 @@ def find_model(model: ModelSpec, offline: bool = False) -> Path:
     if path.exists():
         raise UserError(f"model.base: {base} is a file; give the model's folder")
     name, _, revision = base.partition("@")
-    if base.startswith((".", "/", "~")) or name.count("/") > 1:
+    if not may_be_hub_id(base):
         raise UserError(f"model.base: no folder {base}")
     return _download(name, revision or None, model.trust_remote_code, offline)
 

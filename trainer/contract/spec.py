@@ -23,6 +23,8 @@ PRELOAD = ("trainer.preload",)  # imported once by the process that all trials a
 
 Metric = Literal["eval_loss", "choice_accuracy"]
 HIGHER_IS_BETTER: Mapping[str, bool] = {"eval_loss": False, "choice_accuracy": True}
+# The data that a metric is measured on: a field of DataSpec, a table, and a part of the facts.
+MEASURED_ON: Mapping[str, str] = {"eval_loss": "eval", "choice_accuracy": "choices"}
 
 
 def is_template_file(template: str) -> bool:

@@ -128,7 +128,7 @@ def _no_list(text: str, at: int) -> str:
         return "no rows"
     value, end = parse_at(text, at)
     if skip_white(text, end) < len(text):
-        return "it holds one value behind another; name a file with one object per line .jsonl"
+        return "it holds several values; name a file with one object per line .jsonl"
     if not isinstance(value, dict):
         return "a .json file holds one list of objects"
     keys = ", ".join(ascii(key[:40]) for key in list(value)[:5])

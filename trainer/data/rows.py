@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from trainer.contract.outside import cause_of
 from trainer.contract.safe_text import clipped
+from trainer.contract.sources import ROW_SUFFIXES, hub_revision, may_be_hub_id
 from trainer.contract.spec import UserError
 from trainer.data.readers import (
     Mistakes,
@@ -22,9 +22,6 @@ from trainer.data.readers import (
 )
 
 HUB_TIMEOUT_S = 20.0
-SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
-_HUB = re.compile(r"^[\w.-]+(/[\w.-]+)?(:[\w.-]+){0,2}$")
-_HUB_REVISION = re.compile(r"^[\w.-]+(/[\w.-]+)?@[\w./-]+(:[\w.-]+){0,2}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +51,16 @@ def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
     if path.is_file():
         found = _read_file(path)
     elif path.is_dir():
-        raise UserError(f"{source} is a folder; give one of its files ({', '.join(SUFFIXES)})")
-    elif path.suffix in SUFFIXES or source.startswith((".", "/", "~")):
+        raise UserError(f"{source} is a folder; give one of its files ({', '.join(ROW_SUFFIXES)})")
+    elif not may_be_hub_id(source):
         raise UserError(f"{source}: no such file")
-    elif _HUB_REVISION.match(source):
-        name, _, revision = source.partition("@")
+    elif (revision := hub_revision(source)) is not None:
+        name = source.partition("@")[0]
         raise UserError(
             f"{source}: no such file, and a revision of a Hub data set cannot be given here; "
             f"download it with `hf download {name} --repo-type dataset --revision "
-            f"{revision.partition(':')[0]} --local-dir DIR` and give its file's path"
+            f"{revision} --local-dir DIR` and give its file's path"
         )
-    elif not _HUB.match(source):
-        raise UserError(f"{source}: no such file")
     else:
         found = _read_hub(source, default_split, cache_dir)
     if not found.rows:
@@ -81,8 +76,8 @@ def _read_file(path: Path) -> Source:
         ".parquet": read_parquet,
     }
     name = str(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{name}: unknown kind of file; one of {', '.join(SUFFIXES)} is read")
+    if path.suffix not in ROW_SUFFIXES:
+        raise UserError(f"{name}: unknown kind of file; one of {', '.join(ROW_SUFFIXES)} is read")
     try:
         numbered = readers[path.suffix](path)
         with path.open("rb") as file:

@@ -13,7 +13,7 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from trainer.contract.spec import Measurement
+from trainer.contract.spec import MEASURED_ON, Measurement
 from trainer.data.batches import pad_rows
 from trainer.data.store import list_column, open_table
 from trainer.data.tokenise import IGNORED
@@ -56,8 +56,7 @@ class Scored:
 
 def load_scored(data_dir: Path, metric: str) -> Scored:
     """The full set of a metric, from what `prepare` wrote."""
-    folder = data_dir / ("eval" if metric == "eval_loss" else "choices")
-    table = open_table(folder)
+    table = open_table(data_dir / MEASURED_ON[metric])
     ids = list_column(table, "input_ids")
     if metric == "eval_loss":
         return Scored(ids, list_column(table, "labels"), np.arange(len(ids)))
