@@ -13,7 +13,7 @@ from trl.trainer import utils
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from trainer.trl_private import OpenTrainer
+from trainer.trl_private import OpenTrainer, score_labelled_positions_only
 
 
 class Traced(OpenTrainer):
@@ -101,7 +101,11 @@ def test_a_batch_goes_to_where_the_model_is(trainer: Traced) -> None:
         pass
 
 
-def test_the_heads_of_a_cpu_pick_the_labelled_positions_first() -> None:
+def test_the_heads_of_a_cpu_pick_the_labelled_positions_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(utils, "_use_triton", lambda device: False)  # put back afterwards
+    score_labelled_positions_only()
     assert utils._use_triton(torch.device("cpu")) is True
     assert "_use_triton(" in inspect.getsource(utils.add_fused_lm_head)
 
