@@ -36,6 +36,7 @@ def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_ru
 
 
 def make_view() -> View:
+    """Rich on a terminal, plain lines elsewhere."""
     if not sys.stdout.isatty():
         return PlainView()
     from sweep.report.live import LiveView

@@ -30,6 +30,8 @@ PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # between two sessions, while none gets a
 
 @dataclass(slots=True)
 class Sessions:
+    """A command of `sweep run`, from one session of its study to the next."""
+
     loaded: LoadedStudy
     paths: StudyPaths
     url: str

@@ -63,6 +63,7 @@ Entry = Callable[[Any, Connection], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The exit code of `python -m trainer`."""
     parser = argparse.ArgumentParser(
         "python -m trainer", description="Run one trial by itself.", epilog=EPILOG
     )

@@ -22,6 +22,8 @@ SECTION = "pruning"
 
 
 class Change(NamedTuple):
+    """What became of one key of a study file."""
+
     key: str  # as pruning.risk
     was: Any
     now: Any

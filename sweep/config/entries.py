@@ -187,6 +187,7 @@ class Space(Part):
         return entry
 
     def entry(self, name: str) -> Any:
+        """The entry of a searched key, as the study file has it."""
         return getattr(self, name)
 
     def options(self, name: str) -> tuple[Any, ...] | None:

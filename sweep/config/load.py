@@ -32,6 +32,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 @dataclass(frozen=True, slots=True)
 class LoadedStudy:
+    """A checked study, and where each of its values comes from."""
+
     study: Study
     origins: dict[str, Origin]  # key path -> where its value comes from
     folder: Path  # the study file's: relative paths start here

@@ -19,6 +19,8 @@ _TULU = "arXiv 2306.04751"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
+    """A key's value in a published configuration."""
+
     value: Any
     source: str  # the paper, and what it says beyond the value
 
@@ -59,6 +61,8 @@ _SCHEDULE_AT = {"constant": 0.0, "cosine": 2.0, "linear": 3.0}
 
 @dataclass(frozen=True, slots=True)
 class FittedRecipe:
+    """A recipe as a study asks for it."""
+
     name: str  # "lab", or "lab+tulu" where both became the same
     params: dict[str, Any]  # of what is searched, as far as the recipe says something of it
     moved: list[str]  # sentences: what lies outside the space, and what was taken for it

@@ -29,6 +29,7 @@ def _shipped_folder() -> Path:
 
 
 def find_study(source: str | Path) -> Path:
+    """The study file that is named by its path or a shipped name. UserError where there is none."""
     path = _at_home(source)
     if _exists(path) and path.is_file():
         return path
@@ -55,6 +56,7 @@ def shipped_studies() -> list[tuple[str, str]]:
 
 
 def is_shipped(file: Path) -> bool:
+    """Whether a study file comes with the package."""
     return file.resolve().parent == _shipped_folder().resolve()
 
 
@@ -105,6 +107,7 @@ def start_from_here(document: dict[str, Any], key: str) -> None:
 
 
 def missing_sources(sections: Sections, folder: Path) -> Iterator[Problem]:
+    """What is plainly a file and is not there."""
     model, data, objective = sections.model, sections.data, sections.objective
     sources = {
         "model.base": model and model.base,

@@ -12,6 +12,8 @@ from trainer.contract.signals import TOGETHER_S
 
 @dataclass(slots=True)
 class Interrupts:
+    """How many signals counted so far, and which came first."""
+
     count: int = 0
     first: int = signal.SIGINT  # its number; the exit code names it
     _last_s: float = -math.inf  # time.monotonic; of the last one that counted

@@ -44,6 +44,8 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """A configuration that Optuna gave out."""
+
     number: int
     params: dict[str, Any]  # searched and fixed
     recipe: str | None
@@ -166,6 +168,7 @@ class OptunaStudy:
         self.optuna.tell(number, value, state=_TOLD[state], skip_if_finished=True)
 
     def is_told(self, number: int) -> bool:
+        """Whether Optuna has the trial as finished."""
         return stored_trial(self.optuna, number).state.is_finished()
 
     def untell(self, numbers: Sequence[int]) -> None:
@@ -176,6 +179,7 @@ class OptunaStudy:
             self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
 
     def close(self) -> None:
+        """Give back its connections."""
         self.storage.remove_session()
         self.storage.engine.dispose()
 

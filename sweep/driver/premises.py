@@ -15,6 +15,8 @@ LOCK_EVERY_S = 10.0  # a question to a database server
 
 
 class Premises:
+    """The folder, the database and the lock of an open study."""
+
     def __init__(
         self, paths: StudyPaths, database: Path | None, check_lock: Callable[[], None]
     ) -> None:
@@ -41,10 +43,12 @@ class Premises:
 
 
 def folder_is_gone(paths: StudyPaths) -> OutsideError:
+    """The error of a study whose folder is gone."""
     return OutsideError(Cause.FOLDER_GONE, f"the study's folder {paths.out} is gone")
 
 
 def database_is_gone(database: Path) -> OutsideError:
+    """The error of a study whose database file is gone."""
     return OutsideError(Cause.STORAGE_GONE, f"the study's database {database} is gone")
 
 

@@ -32,6 +32,7 @@ class Totals:
     seconds: float = 0.0
 
     def add(self, trial: Trial, state: State, sign: int = 1) -> None:
+        """Count a settled trial, or with `sign` -1 take it out again."""
         spent = usage_of(trial.costs.values())
         self.num += sign
         self.audited += sign * trial.is_audited
@@ -50,6 +51,8 @@ class _Alike:
 
 
 class Roster:
+    """A study's trials by number, and what is counted of them."""
+
     def __init__(self, metric: str, num_contenders: int = 1) -> None:
         """`num_contenders`: how many of the best originals are to be known."""
         self.metric = metric
@@ -63,6 +66,7 @@ class Roster:
         self._ended: dict[int, dict[int, float]] = {}  # by phase, then trial
 
     def add(self, trial: Trial) -> None:
+        """A trial in whatever state; its moves are followed from now on."""
         self.trials[trial.number] = trial
         if trial.is_replicate:
             self._replicates[trial.number] = trial

@@ -14,6 +14,8 @@ GAP_S = 30.0  # between two looks: this process was stopped itself, so no trial 
 
 
 class Running:
+    """The running trials of a session and their slots."""
+
     def __init__(self, executor: Executor, slots: Sequence[Slot]) -> None:
         self._executor, self._slots = executor, slots
         self._held: dict[int, tuple[Trial, Slot]] = {}  # by the trial's number
@@ -27,14 +29,17 @@ class Running:
 
     @property
     def free_slot(self) -> Slot | None:
+        """The first one; None where all are taken."""
         taken = {slot.index for _, slot in self._held.values()}
         return next((slot for slot in self._slots if slot.index not in taken), None)
 
     def launch(self, trial: Trial, slot: Slot, log: Path) -> None:
+        """Start a trial on a free slot; `log`: where what it prints goes."""
         self._held[trial.number] = trial, slot
         self._executor.start(Job(trial.number, TRIAL_ENTRY, trial.spec, log), slot)
 
     def release(self, trial: Trial) -> None:
+        """The trial's process has ended: its slot is free."""
         del self._held[trial.number]
 
     def stop(self) -> None:

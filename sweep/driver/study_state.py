@@ -37,6 +37,8 @@ from trainer.contract.spec import Failed, Measurement, Stepped
 
 @dataclass(slots=True)
 class StudyState:
+    """An open study: its trials, and all that is kept in line with them."""
+
     loaded: LoadedStudy
     facts: Mapping[str, Any]  # trainer/prepare.py
     paths: StudyPaths
@@ -120,6 +122,7 @@ class StudyState:
         self.ledger.forget_observations_after(trial.number, step)
 
     def observe(self, trial: Trial, event: Stepped) -> None:
+        """An optimizer step of the trial; written with the next write or flush."""
         trial.observe(event.observation)
         self.ledger.add_observation(trial.number, event.observation)
         self._book(trial.train_cost(self.num_params))
@@ -143,6 +146,7 @@ class StudyState:
         return True
 
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
+        """A verdict on the trial, on record before anybody acts on it."""
         trial.verdicts[moment] = verdict
         decision = Decision(trial.number, moment, step, verdict, PREDICTOR_VERSION, self.settings)
         self.ledger.save_trial(trial.row, decision=decision)
@@ -175,10 +179,12 @@ class StudyState:
 
     @property
     def trials(self) -> Mapping[int, Trial]:
+        """By number, replicates among them."""
         return self.roster.trials
 
     @property
     def metric(self) -> str:
+        """The name of the objective."""
         return self.loaded.study.objective.metric
 
     @property
@@ -210,6 +216,7 @@ class StudyState:
 
     @property
     def best(self) -> TrialRow | None:
+        """The trial whose model is kept as the best; None before one is completed."""
         return best_trial(self.roster.contenders, self.metric, self.replicates)
 
     @property
@@ -232,6 +239,7 @@ class StudyState:
         return max(0, planned - self.roster.originals)
 
     def standing_after(self, outcome: Outcome) -> Standing:
+        """Where the study stands when a session has ended so."""
         rows = [trial.row for trial in self.trials.values()]
         if outcome in FINISHED:
             return standing_of([row.state for row in rows], is_finished=True)

@@ -21,6 +21,7 @@ _MOVES = {
 
 
 def move(row: TrialRow, to: State) -> None:
+    """Change a row's state. AssertionError for a move that there is not."""
     assert to in _MOVES.get(State(row.state), ()), f"trial {row.number}: {row.state} -> {to}"
     row.state = to.value
 
@@ -41,6 +42,8 @@ def has_tries_left(row: TrialRow, retries: int) -> bool:
 
 @dataclass(slots=True)
 class Trial:
+    """A trial under way or settled, as the driver holds it in memory."""
+
     row: TrialRow
     spec: TrialSpec
     observations: list[Observation] = field(default_factory=list[Observation])
@@ -60,17 +63,21 @@ class Trial:
 
     @property
     def number(self) -> int:
+        """Optuna's, from 0; of a replicate see account/replicates.py."""
         return self.row.number
 
     @property
     def is_replicate(self) -> bool:
+        """Whether it repeats an original with another seed."""
         return is_repeat(self.number)
 
     @property
     def state(self) -> State:
+        """The state of its row."""
         return State(self.row.state)
 
     def move(self, to: State) -> None:
+        """As `move`, and `on_move` hears of it."""
         before = self.state
         move(self.row, to)
         self.on_move(self, before)
@@ -99,6 +106,7 @@ class Trial:
         }
 
     def heard(self) -> None:
+        """Its process has just sent something."""
         self.last_heard_s = time.monotonic()
 
     def go_on_from(self, step: int) -> None:
@@ -107,6 +115,7 @@ class Trial:
         self.observations = [seen for seen in self.observations if seen.step <= step]
 
     def observe(self, seen: Observation) -> None:
+        """A step, and what the attempt has used with it."""
         before = self.observations[-1].input_tokens_seen if self.observations else 0
         self._attempt_tokens += seen.input_tokens_seen - before
         self._attempt_seconds += seen.seconds
@@ -124,6 +133,7 @@ class Trial:
         )
 
     def eval_cost(self, what: str, measured: list[Measurement], num_params: int) -> Cost:
+        """What evaluations cost; `what`: early_eval or eval."""
         tokens = sum(one.input_tokens for one in measured)
         seconds = sum(one.seconds for one in measured)
         return self._cost(what, tokens, seconds, eval_flops(num_params, tokens))
@@ -135,8 +145,10 @@ class Trial:
 
     @property
     def is_audited(self) -> bool:
+        """Whether it would have been pruned and goes on as a check."""
         return any(verdict.action == "audit" for verdict in self.verdicts.values())
 
     @property
     def pruned_by(self) -> Verdict | None:
+        """The verdict that pruned it; None without."""
         return next((v for v in self.verdicts.values() if v.action == "prune"), None)

@@ -47,6 +47,7 @@ class TrialSpecs:
         return dataclasses.replace(spec, seed=spec.seed + seed_index(number))
 
     def planned_flops(self, spec: TrialSpec) -> float:
+        """As `planned_flops`."""
         return planned_flops(spec, self._facts)
 
 

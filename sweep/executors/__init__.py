@@ -30,6 +30,8 @@ class Job:
 
 
 class Executor(Protocol):
+    """Runs jobs, at most one on each slot."""
+
     def start(self, job: Job, slot: Slot) -> None: ...
 
     def send(self, key: Hashable, reply: Verdict | Stop) -> None:

@@ -48,6 +48,8 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """A verdict and when it was taken; a line of `sweep_decisions`."""
+
     trial: int
     moment: str  # window: the one look; divergence, not finite: guards; end: final evaluation
     step: int
@@ -58,6 +60,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
+    """What an attempt of a trial used for one purpose; a line of `sweep_costs`."""
+
     trial: int
     attempt: int
     what: str  # train | early_eval | eval
@@ -68,6 +72,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
+    """A line of `sweep_studies`; see there."""
+
     name: str
     document: dict[str, Any]
     facts: dict[str, Any]
@@ -95,6 +101,7 @@ class Ledger:
     # --- writing: the driver alone
 
     def create(self, row: StudyRow) -> None:
+        """Make the tables where they are not there yet, and the study in them."""
         create_tables(self.engine)
         values = {name: getattr(row, name) for name in StudyRow.__dataclass_fields__}
         values["study"] = values.pop("name")
@@ -109,11 +116,13 @@ class Ledger:
         self._write(lambda connection: connection.execute(change), *notes)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        """Put `facts` in place of the stored ones."""
         here = t.studies.c.study == self.study
         change = t.studies.update().where(here).values(facts=dict(facts))
         self._write(lambda connection: connection.execute(change))
 
     def note(self, text: str) -> None:
+        """A sentence that `sweep inspect` shows."""
         self._write(self._note(text))
 
     def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
@@ -144,6 +153,7 @@ class Ledger:
         self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}
 
     def flush(self) -> None:
+        """Write what waits. Where that fails it goes on waiting."""
         if self.unwritten and not self.is_held:
             self._patience(self._write_all)
             self.unwritten.clear()  # only after the commit: a failed write loses nothing
@@ -261,6 +271,7 @@ class Ledger:
         return found
 
     def read_costs(self) -> list[Cost]:
+        """In no order."""
         columns = (t.costs.c[name] for name in Cost.__dataclass_fields__)
         query = sa.select(*columns).where(t.costs.c.study == self.study)
         return [Cost(*row) for row in self._rows(query)]
@@ -273,6 +284,7 @@ class Ledger:
         return self._patience(read)
 
     def read_notes(self) -> list[str]:
+        """In the order they were made."""
         query = (
             sa.select(t.notes.c.text).where(t.notes.c.study == self.study).order_by(t.notes.c.id)
         )

@@ -11,10 +11,13 @@ MARK = "sweep.json"  # beside the weights: whose they are
 
 @dataclass(frozen=True, slots=True)
 class StudyPaths:
+    """A study's folder; nothing here looks at the disk."""
+
     out: Path
 
     @property
     def database(self) -> Path:
+        """The default storage."""
         return self.out / "study.db"
 
     @property
@@ -24,17 +27,21 @@ class StudyPaths:
 
     @property
     def data(self) -> Path:
+        """The prepared data: see trainer/prepare.py."""
         return self.out / "data"
 
     @property
     def prepare_log(self) -> Path:
+        """What the preparation printed."""
         return self.out / "prepare.log"
 
     @property
     def trials(self) -> Path:
+        """A folder for each trial."""
         return self.out / "trials"
 
     def trial(self, number: int) -> Path:
+        """A trial's folder."""
         return self.trials / f"{number:04d}"
 
     def trial_spec(self, number: int) -> Path:
@@ -42,20 +49,25 @@ class StudyPaths:
         return self.trial(number) / "spec.json"
 
     def trial_log(self, number: int) -> Path:
+        """What its attempts printed."""
         return self.trial(number) / "log.txt"
 
     def trial_checkpoints(self, number: int) -> Path:
+        """Gone when the trial is settled, but for a failed one."""
         return self.trial(number) / "checkpoints"
 
     def trial_model(self, number: int) -> Path:
+        """Where the trained model is written before it is kept or dropped."""
         return self.trial(number) / "model"
 
     @property
     def best(self) -> Path:
+        """The best model and its card."""
         return self.out / "best"
 
     @property
     def default_storage(self) -> str:
+        """The URL of the database."""
         return f"sqlite:///{self.database}"
 
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class State(StrEnum):
+    """A trial's state; driver/trial.py has the moves between them."""
+
     WAITING = "waiting"  # for a slot: not yet started, interrupted, or to be tried again
     RUNNING = "running"
     COMPLETED = "completed"

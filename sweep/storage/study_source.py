@@ -13,6 +13,7 @@ _MARK = "# resolved from "
 
 
 def source_line(loaded: LoadedStudy) -> str:
+    """The comment for a study file."""
     name = Path(loaded.source).name
     file = loaded.folder / name
     if not file.is_file():  # a shipped study, asked for by its name

@@ -28,12 +28,14 @@ class Unwritten:
         return bool(self.writes or self.observations or self.costs)
 
     def add(self, *writes: Write) -> None:
+        """Writes that come after all that is queued, observations too."""
         if self.observations:
             rows, self.observations = self.observations, list[Row]()
             self.writes.append(lambda connection: _insert_observations(connection, rows))
         self.writes.extend(writes)
 
     def clear(self) -> None:
+        """All of it has arrived."""
         self.writes.clear()
         self.observations.clear()
         self.costs.clear()

@@ -39,6 +39,7 @@ def fingerprint(folder: Path, trust_remote_code: bool = False) -> dict[str, str]
 
 
 def file_sha256(path: Path) -> str:
+    """In hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 
 class Cause(StrEnum):
+    """What keeps a program from its work and is nobody's mistake here."""
+
     DISK_FULL = "disk full"
     FOLDER_GONE = "folder gone"  # the study's, its data's or its base model's
     NOT_WRITABLE = "not writable"  # a file system that has become read-only, or fails
@@ -176,6 +178,7 @@ def _is_below(name: object, folders: tuple[Path, ...]) -> bool:
 
 
 def is_there(folder: Path) -> bool:
+    """Whether a file or folder can be reached; true where that cannot be told."""
     try:
         folder.stat()
     except OSError as error:
@@ -200,6 +203,7 @@ def trouble_in(folder: Path, needs_bytes: int = SMALL_BYTES) -> Cause | None:
 
 
 def free_bytes(folder: Path) -> int:
+    """Of the folder's file system."""
     return shutil.disk_usage(folder).free
 
 

@@ -45,6 +45,7 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
+        """Whether its process is gone."""
         if self.pidfd is None:
             return self.process.exitcode is not None
         return bool(connection.wait([self.pidfd], 0))

@@ -32,6 +32,7 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
+        """128 + the signal."""
         return exit_code(self.number)
 
 

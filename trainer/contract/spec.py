@@ -41,6 +41,8 @@ class UserError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoraSpec:
+    """The adapter of a model with tuning lora; as model.lora in the study file."""
+
     rank: int = 16
     alpha: float = 32
     dropout: float = 0.0
@@ -143,9 +145,11 @@ class TrialSpec:
 
     @property
     def warmup_steps(self) -> int:
+        """Optimizer steps, rounded up."""
         return math.ceil(self.warmup_ratio * self.num_steps)
 
     def to_json(self) -> dict[str, Any]:
+        """JSON values; `from_json` reads them."""
         return asdict(self)
 
     @classmethod
@@ -191,11 +195,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Started:
+    """The attempt begins after `step`: 0, or the one of its checkpoint."""
+
     step: int  # the checkpoint it goes on from; 0: from the start
 
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
+    """An optimizer step has been done."""
+
     observation: Observation
 
 
@@ -210,6 +218,8 @@ class VerdictWanted:
 
 @dataclass(frozen=True, slots=True)
 class Checkpointed:
+    """A checkpoint of `step` is on disk."""
+
     step: int
 
 

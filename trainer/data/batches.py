@@ -57,6 +57,7 @@ class Shuffled:
         self._epoch, self._permutation = -1, np.zeros(0, dtype=np.int64)
 
     def row(self, position: int) -> int:
+        """The row at a position of the endless shuffled sequence."""
         epoch, place = divmod(position, self._num_rows)
         if epoch != self._epoch:
             self._epoch = epoch
@@ -161,6 +162,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
 
 
 def collate(rows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
+    """Rows padded to the longest of them."""
     return pad_rows([ids for ids, _ in rows], [labels for _, labels in rows])
 
 

@@ -26,6 +26,7 @@ class Notes:
             found[1:] = [index, found[2] + 1]
 
     def place(self, index: int) -> str:
+        """File and line of a row."""
         return self.source.place(index)
 
     def facts(self) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class Mistakes:
         self._num = 0
 
     def add(self, number: int, what: str) -> None:
+        """A mistake at a line or row."""
         self._num += 1
         if len(self._told) < MAX_REPORTED:
             self._told.append(f"{self._unit} {number}: {what}")
@@ -60,6 +61,7 @@ class Mistakes:
 
 
 def read_jsonl(path: Path) -> Numbered:
+    """One object per line; empty lines are left out. UserError with the lines that are none."""
     numbered: Numbered = []
     mistakes = Mistakes(path)
     is_first = True
@@ -174,6 +176,7 @@ def _refuse_twice(place: str, columns: Sequence[str]) -> None:
 
 
 def read_parquet(path: Path) -> Numbered:
+    """All rows of the file, missing values left out."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)

@@ -35,6 +35,7 @@ class Source:
     sha256: str | None  # of a local file's bytes
 
     def place(self, index: int) -> str:
+        """File and line of a row."""
         return f"{self.name}, {self.unit} {self.numbers[index]}"
 
     def short_place(self, index: int) -> str:

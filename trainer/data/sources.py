@@ -41,11 +41,14 @@ class Maker:
     alive: Alive
 
     def renderer(self, notes: Notes) -> Renderer:
+        """Of one source, whose oddities it notes."""
         return Renderer(self.data, self.tokenizer, notes, self.alive)
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
+    """All that a study's trials read."""
+
     train: TextTable  # all phases, in their order
     phases: Mapping[str, TextTable]  # by the names of their sources; empty without phases
     eval: TextTable | None
@@ -59,6 +62,7 @@ class Tables:
         return cls(train, phases, tables.get("eval"), tables.get("choices"))
 
     def save(self, out_dir: Path) -> None:
+        """Each into its folder."""
         sizes = [len(table.input_ids) for table in self.phases.values()]
         save_table(self.train.to_arrow(sizes), out_dir / "train")
         if self.eval is not None:

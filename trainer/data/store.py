@@ -21,6 +21,7 @@ TOKENIZER = "tokenizer"  # the folder that goes with every saved model
 
 
 def save_table(table: pa.Table, folder: Path) -> None:
+    """A table as a data set on disk."""
     datasets.Dataset(InMemoryTable(table)).save_to_disk(str(folder))
 
 
@@ -32,6 +33,7 @@ def open_table(folder: Path) -> pa.Table:
 
 
 def list_array(rows: Sequence[np.ndarray]) -> pa.Array:
+    """Ragged rows as one Arrow column."""
     offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
     values = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, pa.int32()))

@@ -34,6 +34,7 @@ class TextTable:
     kept: list[int] = field(default_factory=list)  # of each row its index in the source
 
     def facts(self) -> dict[str, int]:
+        """Counts, as trainer/prepare.py lists them."""
         return {
             "rows": len(self.input_ids),
             "rows_read": self.rows_read,
@@ -134,6 +135,7 @@ class ChoiceTable:
     answered: list[np.ndarray] | None = None  # of each question that was read, see answer_keys
 
     def facts(self) -> dict[str, Any]:
+        """Counts, as trainer/prepare.py lists them."""
         return {
             "questions": len(self.groups),
             "questions_read": self.questions_read,
@@ -144,6 +146,7 @@ class ChoiceTable:
         }
 
     def to_arrow(self) -> pa.Table:
+        """A row for each choice of each question."""
         return pa.table(
             {
                 "input_ids": list_array(self.input_ids),

@@ -11,6 +11,8 @@ Note = Callable[[str], None]  # takes what there is to say of the row at hand
 
 @dataclass(frozen=True, slots=True)
 class Segment:
+    """A piece of a text, and whether it carries loss."""
+
     text: str
     bears_loss: bool
 

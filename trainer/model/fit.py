@@ -28,6 +28,8 @@ CAUTIOUS_MICRO_BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Fit:
+    """Micro-batch sizes that are known to fit and not to fit."""
+
     fits: int = 0
     fails: int | None = None
 
@@ -43,6 +45,7 @@ class FitMemory:
         self._key = f"{tuning} {model.parallel}-{spec.processes}"
 
     def read(self) -> Fit:
+        """What is known; nothing where the file is missing or torn."""
         return Fit(**self._all().get(self._key, {}))
 
     def _all(self) -> dict[str, dict[str, int]]:
@@ -52,6 +55,7 @@ class FitMemory:
             return {}
 
     def it_fits(self, size: int) -> None:
+        """A micro-batch of `size` samples has been trained on."""
         with suppress(OSError), self._alone():
             known = self.read()
             if known.fails is None or size < known.fails:
@@ -109,6 +113,7 @@ def largest_that_fits(
 
 
 def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the device has no memory left."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (

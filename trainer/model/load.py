@@ -38,6 +38,8 @@ _PICKLES = ("*.bin", "*.pt", "*.pth")
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
+    """A base model that can be loaded, and what was found in it."""
+
     folder: Path
     tokenizer: Any
     num_params: int  # tied weights counted once
@@ -243,6 +245,7 @@ def check_dtype(model: ModelSpec, device: torch.device) -> None:
 
 
 def best_device() -> torch.device:
+    """The first GPU of this process, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -60,6 +60,7 @@ def _mistakes(model: ModelSpec, device: torch.device) -> list[str]:
 
 
 def is_flash(model: Any) -> bool:
+    """Whether the model computes attention with flash attention."""
     return str(model.config._attn_implementation).startswith("flash_attention")
 
 

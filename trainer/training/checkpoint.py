@@ -36,6 +36,7 @@ class Progress:
 
 
 def checkpoint_dir(folder: Path, step: int) -> Path:
+    """As the library names it."""
     return folder / f"checkpoint-{step}"
 
 
@@ -51,6 +52,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def mark_complete(checkpoint: Path) -> None:
+    """Put it on disk and say so; the marker is written last."""
     sync_tree(checkpoint)
     files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARKER]
     sizes = {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files}
@@ -73,6 +75,7 @@ def newest_complete(folder: Path) -> tuple[Path, int] | None:
 
 
 def keep_newest(folder: Path, num_kept: int) -> None:
+    """Delete all checkpoints but the newest `num_kept`, complete or not."""
     steps = {
         int(path.name.removeprefix("checkpoint-")): path
         for path in folder.glob("checkpoint-*")
@@ -83,10 +86,12 @@ def keep_newest(folder: Path, num_kept: int) -> None:
 
 
 def write_progress(checkpoint: Path, progress: Progress) -> None:
+    """Beside what the library saved."""
     write_json(checkpoint / PROGRESS, asdict(progress))
 
 
 def read_progress(checkpoint: Path) -> Progress:
+    """As `write_progress` left it."""
     return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
 
 
@@ -102,6 +107,7 @@ def identity(spec: TrialSpec) -> dict[str, Any]:
 
 
 def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
+    """Of which trial the checkpoint is."""
     write_json(checkpoint / TRIAL, identity(spec))
 
 
@@ -136,7 +142,9 @@ class Clock:
     last_took_s: float = 0.0
 
     def due(self, now: float) -> bool:
+        """Whether one is to be written; `now` and all times of time.monotonic."""
         return now - self.last_end >= max(self.every_s, self.last_took_s / SAVING_SHARE)
 
     def saved(self, began: float, ended: float) -> None:
+        """One was written in this time."""
         self.last_end, self.last_took_s = ended, ended - began

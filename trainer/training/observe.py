@@ -107,10 +107,12 @@ class GradientMeter:
 
     @property
     def can_measure(self) -> bool:
+        """False where the parameters are sharded."""
         return not any(isinstance(parameter, DTensor) for parameter in self._parameters)
 
     @property
     def attached(self) -> bool:
+        """Whether it measures."""
         return bool(self._handles)
 
     def watch(self, in_window: bool) -> None:
@@ -122,15 +124,18 @@ class GradientMeter:
         self.reset()
 
     def attach(self) -> None:
+        """Measure from the next backward pass on."""
         assert not self._handles
         self._handles = [parameter.register_hook(self._add) for parameter in self._parameters]
 
     def detach(self) -> None:
+        """Measure no more, at no cost."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
     def reset(self) -> None:
+        """Begin the sums of a step."""
         self._sum.zero_()
 
     def read(self) -> tuple[float, float]:

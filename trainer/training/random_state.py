@@ -8,11 +8,13 @@ RandomState = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def random_state() -> RandomState:
+    """As it is now; (CPU's, GPU's or None)."""
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return torch.get_rng_state(), cuda
 
 
 def restore_random_state(state: RandomState) -> None:
+    """Draw again what was drawn since."""
     torch.set_rng_state(state[0])
     if state[1] is not None:
         torch.cuda.set_rng_state(state[1])

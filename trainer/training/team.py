@@ -29,6 +29,7 @@ class Team:
 
     @property
     def is_main_process(self) -> bool:
+        """Whether it talks to the driver and writes the files."""
         return self.rank == 0
 
     def broadcast(self, value: T) -> T:

@@ -85,6 +85,7 @@ class Trial:
 
     @property
     def first_step(self) -> int:
+        """The step that it goes on after."""
         return self.resumed[1] if self.resumed else 0
 
     def _make_trainer(self) -> tuple[ObservedTrainer, Settings]:
@@ -126,6 +127,7 @@ class Trial:
         self.trainer.train(resume_from_checkpoint=str(self.resumed[0]) if self.resumed else None)
 
     def before_step(self) -> None:
+        """Called by the trainer: weights are those before the step."""
         # A trial that was stopped while it waited for its verdict asks again.
         if self.trainer.state.global_step == self.spec.window_steps:
             self._judge_window()
@@ -223,6 +225,7 @@ class Trial:
             ckpt.mark_complete(target)
 
     def measure_all(self) -> dict[str, Measurement]:
+        """The final evaluation, by metric."""
         return {metric: self._measure(metric, None) for metric in self.spec.metrics}
 
     def _measure(self, metric: str, num_units: int | None) -> Measurement:
