@@ -28,6 +28,7 @@ def move(row: TrialRow, to: State) -> None:
 
 def ask_again(row: TrialRow) -> None:
     """A failed trial waits for all its tries anew; what it failed of stays on record."""
+    assert row.state == State.FAILED, f"trial {row.number} is {row.state}"
     move(row, State.WAITING)
     row.error = {"kind": "error", "message": "cause not recorded", **(row.error or {})}
     row.error["forgiven"] = row.failures
