@@ -323,7 +323,7 @@ def test_a_file_that_is_no_text(file: Path) -> None:
 
 
 def test_a_study_is_found_by_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.config.load._shipped_folder", lambda: file.parent)
+    monkeypatch.setattr("sweep.config.sources._shipped_folder", lambda: file.parent)
     assert shipped_studies() == [("try", "a study for the tests")]
     assert load_study("try").folder == file.parent
     with pytest.raises(UserError, match=r"tri: no such study file.*did you mean try.*shipped: try"):

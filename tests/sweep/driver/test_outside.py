@@ -264,7 +264,7 @@ def test_a_full_disk_in_preparing_leaves_nothing_behind(
         raise OutsideError(Cause.DISK_FULL, "OSError: [Errno 28] No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.driver.open_study.prepare", full)
+        patch.setattr("sweep.driver.make_study.prepare", full)
         assert home.run(*ONE_BY_ONE) == 75
     spoken = said(home, capsys)
     assert "The disk is full" in spoken and "Make room and run the same command again." in spoken
