@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any, Literal
 
@@ -64,19 +65,99 @@ class CohortTrial:
         return self.objective is not None and isfinite(self.objective)
 
 
+_BOUNDS = {  # by pydantic's names, which the study file reads as they are
+    "gt": ("greater than", operator.gt),
+    "ge": ("at least", operator.ge),
+    "lt": ("less than", operator.lt),
+    "le": ("at most", operator.le),
+}
+_MOST = {"ge": 0, "le": 1e6}  # of an amount: far beyond what anybody means
+
+
+def _about(sentence: str, unit: str = "", **bounds: float) -> dict[str, Any]:
+    """What there is to know of a setting beside its name, type and default.
+
+    The keys are keyword arguments of `pydantic.Field`.
+    """
+    return {"description": sentence, "json_schema_extra": {"unit": unit}, **bounds}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The study's `pruning` section, as far as the predictor acts on it."""
+    """What the predictor goes by: the one place where a setting is defined.
 
-    enabled: bool = True
-    guards: bool = True
-    startup: int = 3  # trials trained to the end before any is pruned by rank
-    audit: float = 0.1  # share of the prunes that go on to the end, to check on the predictor
-    seed: int = 0  # the study's
-    risk: float = 0.1  # prune only below this probability of beating the incumbent
-    min_gain: float = 0.05  # by how much, as a share of median - best of the finished trials
-    max_expected_misses: float = 1.0  # what the probabilities of all unaudited prunes may add up to
-    prior_strength: float = 1.0  # pseudo-trials that the prior counts for; 0: no direction
+    The study file's `pruning` section, `sweep replay --set`, `sweep tune` and the Optuna adapter
+    take names, types, defaults, bounds and sentences from the fields; a setting added here is
+    known to all of them.
+    """
+
+    enabled: bool = field(
+        default=True, metadata=_about("stop trials that do badly in their early window")
+    )
+    startup: int = field(
+        default=3,
+        metadata=_about(
+            "trials trained to the end before any is pruned by rank", "trials", ge=1, le=2**31 - 1
+        ),
+    )
+    risk: float = field(
+        default=0.1,
+        metadata=_about(
+            "prune by rank only below this probability of beating the best trial so far",
+            "probability",
+            gt=0,
+            lt=1,
+        ),
+    )
+    min_gain: float = field(
+        default=0.05,
+        metadata=_about(
+            "by how much to beat it, as a share of median - best of the finished trials",
+            "share of median - best",
+            **_MOST,
+        ),
+    )
+    max_expected_misses: float = field(
+        default=1.0,
+        metadata=_about(
+            "most that the probabilities of all prunes by rank may add up to, audited ones left "
+            "out",
+            "trials",
+            **_MOST,
+        ),
+    )
+    audit: float = field(
+        default=0.1,
+        metadata=_about(
+            "share of the prunes that go on to the end, as a check", "share of prunes", ge=0, le=1
+        ),
+    )
+    prior_strength: float = field(
+        default=1.0,
+        metadata=_about(
+            "trials that the prior counts for: what the paper found, as a direction; 0: none",
+            "trials",
+            **_MOST,
+        ),
+    )
+    guards: bool = field(default=True, metadata=_about("stop trials whose loss diverges"))
+    seed: int = field(default=0, metadata=_about("of the audits", ge=0))
+
+    @staticmethod
+    def checked(values: Mapping[str, Any]) -> Settings:
+        """The settings with these values in place of defaults.
+
+        ValueError for a name that is none of a setting's, and for a value out of bounds.
+        """
+        known = {one.name: one.metadata for one in fields(Settings)}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"{name} is not a setting; there are {', '.join(known)}")
+            for bound in _BOUNDS.keys() & known[name].keys():
+                words, holds = _BOUNDS[bound]
+                if not holds(value, known[name][bound]):  # also where it is NaN
+                    raise ValueError(f"{name} is {value!r}; must be {words} {known[name][bound]:g}")
+        return Settings(**values)
 
 
 @dataclass(frozen=True, slots=True)

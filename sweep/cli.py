@@ -199,14 +199,7 @@ def evidence(
 def replay(
     *studies: str,
     against: Literal["none", "all"] = "none",
-    window: float | None = None,
-    min_steps: int | None = None,
-    risk: float | None = None,
-    min_gain: float | None = None,
-    startup: int | None = None,
-    audit: float | None = None,
-    prior_strength: float | None = None,
-    max_expected_misses: float | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)] = None,
     workers: int = 1,
     orders: int = 5,
     points: int = 20,
@@ -223,22 +216,9 @@ def replay(
         Studies (as for inspect), exports or recorded sets (DIR/X of DIR/X_runs.parquet).
     against
         all: every baseline, Optuna's pruners among them.
-    window
-        As pruning.window; like all settings here the default where not given.
-    min_steps
-        As pruning.min_steps.
-    risk
-        As pruning.risk.
-    min_gain
-        As pruning.min_gain.
-    startup
-        As pruning.startup.
-    audit
-        As pruning.audit.
-    prior_strength
-        As pruning.prior_strength.
-    max_expected_misses
-        As pruning.max_expected_misses.
+    set_
+        Settings of the study file's pruning section: key=value ..., as risk=0.2 startup=5; the
+        defaults where not given, and the window as it was recorded.
     workers
         How many trials ran side by side.
     orders
@@ -256,20 +236,9 @@ def replay(
     """
     from sweep.analysis.replay import show_replay
 
-    named = {
-        "window": window,
-        "min_steps": min_steps,
-        "risk": risk,
-        "min_gain": min_gain,
-        "startup": startup,
-        "audit": audit,
-        "prior_strength": prior_strength,
-        "max_expected_misses": max_expected_misses,
-    }
-    settings = {name: value for name, value in named.items() if value is not None}
     return show_replay(
         _some(studies),
-        settings,
+        set_ or (),
         against_all=against == "all",
         num_workers=workers,
         num_orders=orders,

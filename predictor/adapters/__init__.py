@@ -51,9 +51,10 @@ class _Pruner:
 
     `window`: a share of the training samples of the study's first trial, or, better where budgets
     or batch sizes differ, a number of samples (an int; at least 8 steps of the largest batch). All
-    trials of a study have the same, as their signals are compared. The other settings are those of
-    `predictor.types.Settings`. The audit's coin is tossed by the study's name and the trial's
-    number; a study without a name gets another name, and other audits, in every run.
+    trials of a study have the same, as their signals are compared. `settings`: those of
+    `predictor.types.Settings` by name, as risk=0.1; their seed is the study's name. The audit's
+    coin is tossed by that and the trial's number; a study without a name gets another name, and
+    other audits, in every run.
     A trial without an EarlyDynamicsCallback that reached its window's end is never pruned. Asked
     once per trial: the first verdict is stored and holds. Settings are stored with every verdict
     and, as they were at first, with the study; going on with others is warned of once. Studies with
@@ -61,46 +62,15 @@ class _Pruner:
     settings out of range.
     """
 
-    def __init__(
-        self,
-        window: float = 0.1,
-        *,
-        risk: float = 0.1,
-        startup: int = 3,
-        min_gain: float = 0.05,
-        max_expected_misses: float = 1.0,
-        audit: float = 0.1,
-        prior_strength: float = 1.0,
-        guards: bool = True,
-    ) -> None:
+    def __init__(self, window: float = 0.1, **settings: float) -> None:
         if not (0 < window < 1 or (isinstance(window, int) and window >= 1)):
             raise ValueError(
                 f"window is {window!r}; it is a share of the training between 0 and 1, or an int: "
                 "a number of samples"
             )
-        for name, share in {"risk": risk, "audit": audit}.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} is {share!r}; it is a share between 0 and 1")
-        amounts = {
-            "startup": startup,
-            "min_gain": min_gain,
-            "max_expected_misses": max_expected_misses,
-            "prior_strength": prior_strength,
-        }
-        for name, amount in amounts.items():
-            if not 0 <= amount < math.inf:
-                raise ValueError(f"{name} is {amount!r}; it is a number from 0 on")
         self.window = window
         self._has_warned = False
-        self._settings = Settings(
-            guards=guards,
-            startup=startup,
-            audit=audit,
-            risk=risk,
-            min_gain=min_gain,
-            max_expected_misses=max_expected_misses,
-            prior_strength=prior_strength,
-        )
+        self._settings = Settings.checked(settings)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the verdict on the trial is to prune it. Optuna asks through `should_prune`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from predictor.types import CohortTrial, Settings
 Floats = NDArray[np.float64]
 
 NO_DIRECTION = Prior(0.0)
+# A replay always prunes, has only the guards of the recorded runs, and audits by its order's seed.
+FIXED = ("enabled", "guards", "seed")
+REPLAYED = tuple(one.name for one in fields(Settings) if one.name not in FIXED)
 
 # All signals, the configuration averaged over how far to trust it, no inflation.
 MODEL_M = Family(
@@ -128,9 +131,7 @@ def ours(
     name: str = "sft-sweep",
 ) -> OneLook:
     """`judge` itself. The audits' coins are those of the order's seed."""
-    shown = asdict(settings)
-    for other in ("enabled", "guards", "seed"):
-        del shown[other]
+    shown = {name: getattr(settings, name) for name in REPLAYED}
     return OneLook(name, Judge(settings), window, shown)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,29 +21,29 @@ LOG_SIZE = 5  # log2 of the number of points
 class _Range(NamedTuple):
     low: float
     high: float
-    is_log: bool = True
+    scale: Literal["log", "linear", "whole"] = "log"
 
     def at(self, u: float) -> float:
-        """Two digits, as a person would write it. `u` in [0, 1)."""
-        if self.is_log:
+        """A whole number, or two digits, as a person would write it. `u` in [0, 1)."""
+        if self.scale == "whole":
+            return int(self.low + (self.high + 1 - self.low) * u)
+        if self.scale == "log":
             return _two_digits(self.low * (self.high / self.low) ** u)
         return _two_digits(self.low + (self.high - self.low) * u)
-
-    def whole_at(self, u: float) -> int:
-        return int(self.low + (self.high + 1 - self.low) * u)
 
 
 # An audit costs compute and earns nothing in a replay; it is what tells later that the stated
 # risks hold. So the search may not do away with it.
 _RANGES = {
     "window": _Range(0.025, MAX_WINDOW),
-    "startup": _Range(2, 6),
+    "startup": _Range(2, 6, "whole"),
     "risk": _Range(0.02, 0.3),
     "min_gain": _Range(0.01, 0.2),
     "audit": _Range(0.05, 0.2),
-    "prior_strength": _Range(0.0, 2.0, is_log=False),
+    "prior_strength": _Range(0.0, 2.0, "linear"),
 }
-_MIN_STEPS = _Range(2, 16)
+_SEARCHED = tuple(name for name in _RANGES if name != "window")  # of the predictor's settings
+_MIN_STEPS = _Range(2, 16, "whole")
 KEYS = (*_RANGES, "min_steps")
 
 
@@ -58,10 +58,7 @@ class Candidate:
     def keys(self) -> dict[str, Any]:
         """By the study file's keys. A window of None is the recorded one, or 0.1."""
         keys: dict[str, Any] = {"window": self.window.share, "min_steps": self.window.min_steps}
-        return keys | {
-            name: getattr(self.settings, name)
-            for name in ("startup", "risk", "min_gain", "audit", "prior_strength", "enabled")
-        }
+        return keys | {name: getattr(self.settings, name) for name in (*_SEARCHED, "enabled")}
 
     @property
     def policy(self) -> OneLook:
@@ -127,19 +124,15 @@ def _at(
 ) -> Candidate:
     moved = {name: (u - KEPT) / (1 - KEPT) for name, u in point.items() if u >= KEPT}
     changed: dict[str, Any] = {
-        name: ranges[name].at(moved[name])
-        for name in ("risk", "min_gain", "audit", "prior_strength")
-        if name in moved
+        name: ranges[name].at(moved[name]) for name in _SEARCHED if name in moved
     }
-    if "startup" in moved:
-        changed["startup"] = ranges["startup"].whole_at(moved["startup"])
     settings = replace(base.settings, **changed)
     share, min_steps = base.window.share, base.window.min_steps
     if "window" in moved:
         share = ranges["window"].at(moved["window"])
     if "min_steps" in moved and most_steps is not None:
         steps = _MIN_STEPS._replace(high=min(_MIN_STEPS.high, most_steps))
-        min_steps = steps.whole_at(moved["min_steps"])
+        min_steps = int(steps.at(moved["min_steps"]))
     if (share, min_steps) == (base.window.share, base.window.min_steps):
         return replace(base, settings=settings)
     share = recorded.share if share is None else share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,15 +19,17 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import Fewer, Window, baselines, ours
+from predictor.replay.policies import REPLAYED, Fewer, Window, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.analysis.figures import check_figure, draw_replay
 from sweep.analysis.replay_text import cautions, print_replay, verdict
 from sweep.analysis.sample import sample, sample_part
 from sweep.analysis.sources import read_sources
+from sweep.config.edit import SECTION
 from sweep.config.errors import complaints
 from sweep.config.study import Pruning
+from sweep.config.yaml_text import override
 from sweep.report.console import progress_bar
 from trainer.contract.spec import UserError
 from trainer.contract.streams import finite, print_json
@@ -35,11 +37,12 @@ from trainer.contract.streams import finite, print_json
 OURS = "sft-sweep"
 UNAUDITED = f"{OURS}, audit 0"
 LEAST_POINTS = 4
+WINDOW_KEYS = ("window", "min_steps")
 
 
 def show_replay(
     texts: Sequence[str],
-    settings: Mapping[str, Any],
+    settings: Sequence[str],
     *,
     against_all: bool,
     num_workers: int,
@@ -52,7 +55,7 @@ def show_replay(
 ) -> int:
     """Print the comparison; UserError for a source that cannot be read or an option out of range.
 
-    `settings`: those of `pruning` that are not to have their defaults. `max_runs`: of each group.
+    `settings`: KEY=VALUE of `pruning`'s keys. `max_runs`: of each group.
     """
     least = {"workers": (num_workers, 1), "orders": (num_orders, 1), "seed": (seed, 0)}
     least["points"] = (num_points, LEAST_POINTS)
@@ -86,26 +89,27 @@ def show_replay(
     return 0
 
 
-def read_settings(settings: Mapping[str, Any]) -> tuple[Settings, Window]:
-    """What `pruning` makes of them; UserError names the option that is out of range."""
+def read_settings(texts: Sequence[str]) -> tuple[Settings, Window]:
+    """What `--set` makes of the defaults, `texts` being KEY=VALUE; UserError names what is wrong.
+
+    The window is as recorded where neither of its keys is given.
+    """
+    given: dict[str, Any] = {}
+    for text in texts:
+        key = override(given, text.removeprefix(f"{SECTION}."))
+        if key not in (*WINDOW_KEYS, *REPLAYED):
+            allowed = ", ".join((*WINDOW_KEYS, *REPLAYED))
+            raise UserError(f"--set {key}: no setting of a replay; there are {allowed}")
     try:
-        pruning = Pruning.model_validate(dict(settings))
+        pruning = Pruning.model_validate(given)
     except ValidationError as error:
         path, problem = complaints(error, Pruning)[0]
-        raise UserError(f"--{path.replace('_', '-')}: {problem}") from None
+        raise UserError(f"--set {path}: {problem}") from None
     window = Window(
-        pruning.window if "window" in settings else None,
-        pruning.min_steps if "min_steps" in settings else None,
+        pruning.window if "window" in given else None,
+        pruning.min_steps if "min_steps" in given else None,
     )
-    found = Settings(
-        startup=pruning.startup,
-        audit=pruning.audit,
-        risk=pruning.risk,
-        min_gain=pruning.min_gain,
-        max_expected_misses=pruning.max_expected_misses,
-        prior_strength=pruning.prior_strength,
-    )
-    return found, window
+    return pruning.settings(), window
 
 
 def policies_of(settings: Settings, window: Window, num_points: int | None) -> list[Policy]:

@@ -190,9 +190,7 @@ def _present(texts: Sequence[str], studies: Sequence[RecordedStudy], file: Path 
     own = load_study(file).study.pruning if file else sections[0] if is_own else None
     settings, window = Settings(), window_as_recorded(studies)
     if own is not None:
-        names = [name for name in Settings.__dataclass_fields__ if name in Pruning.model_fields]
-        settings = Settings(**{name: getattr(own, name) for name in names})
-        window = _window(own)
+        settings, window = own.settings(), _window(own)
     known = _window(sections[0]) if is_own else (None if file else window)
     replayed = Window() if _is_recorded(studies, window, known) else window
     origin = _origin(len(texts), sections, is_own) if file is None else f"as in {file.name}"
@@ -295,8 +293,11 @@ def _write(file: Path, document: dict[str, Any]) -> UserError | None:
 def _check(
     risk: float | None, num_workers: int, num_orders: int, seed: int, write: bool, to: Path | None
 ) -> None:
-    if risk is not None and not 0 < risk < 1:
-        raise UserError(f"--risk {risk:g}: must be above 0 and below 1")
+    if risk is not None:
+        try:
+            Settings.checked({"risk": risk})
+        except ValueError as error:
+            raise UserError(f"--{error}") from None
     least = {"--workers": (num_workers, 1), "--orders": (num_orders, 1), "--seed": (seed, 0)}
     for name, (value, smallest) in least.items():
         if value < smallest:

@@ -66,7 +66,7 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
     if sections.run is not None:
         yield from _confirm(sections.run)
     pruning = sections.pruning
-    if pruning is not None and pruning.history and pruning.prior_strength == 0:
+    if pruning is not None and pruning.history and pruning.settings().prior_strength == 0:
         yield "pruning.history", "tells nothing with pruning.prior_strength 0; take one of them out"
     has_budget = document.get("budget") is not None
     has_epochs = lookup(document, "search.space.epochs") is not None

@@ -67,7 +67,6 @@ LoraTargets = Annotated[
 Metric = Annotated[str, AfterValidator(_metric)]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 Texts = Annotated[tuple[Text, ...], Strict(False), Field(max_length=MOST_LISTED)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _name(value: str) -> str:

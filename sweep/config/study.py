@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import Field, Strict, model_validator
+from pydantic import BeforeValidator, Field, Strict, create_model, model_validator
 
+from predictor.types import Settings
 from sweep.config.entries import (
     Above0,
     AtLeast0,
@@ -16,6 +18,7 @@ from sweep.config.entries import (
     Part,
     Rank,
     Space,
+    whole,
 )
 from sweep.config.kinds import (
     AtLeast2,
@@ -24,7 +27,6 @@ from sweep.config.kinds import (
     LoraTargets,
     Metric,
     Name,
-    Share,
     Storage,
     Template,
     Text,
@@ -159,35 +161,45 @@ class Objective(Part):
     """measured as well"""
 
 
-class Pruning(Part):
-    """When a trial is stopped early."""
-
-    enabled: bool = True
-    """stop trials that do badly in their early window"""
+class _Window(Part):
     window: Annotated[float, Field(gt=0, le=0.25)] = 0.1
     """share of the smallest budget that the early window takes"""
     min_steps: Count = 8
     """fewest optimizer steps in the window"""
-    startup: Count = 3
-    """trials trained to the end before any is pruned by rank"""
-    risk: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """prune by rank only below this probability of beating the best trial so far"""
-    min_gain: AtLeast0 = 0.05
-    """by how much to beat it, as a share of median - best of the finished trials"""
-    max_expected_misses: AtLeast0 = 1.0
-    """most that the probabilities of all prunes by rank may add up to, audited ones left out"""
-    audit: Share = 0.1
-    """share of the prunes that go on to the end, as a check"""
+
+
+def _settings_keys() -> dict[str, Any]:
+    """The predictor's settings as fields of a section; its seed is run.seed."""
+    types = get_type_hints(Settings)
+    return {
+        one.name: (
+            Annotated[int, BeforeValidator(whole)] if types[one.name] is int else types[one.name],
+            Field(default=one.default, **one.metadata),
+        )
+        for one in fields(Settings)
+        if one.name != "seed"
+    }
+
+
+_Settings = create_model("_Settings", __base__=_Window, **_settings_keys())
+
+
+class Pruning(_Settings):
+    """When a trial is stopped early; the keys from enabled to guards are those of the predictor.
+
+    They are defined in `predictor.types.Settings`.
+    """
+
     early_eval: Count0 = 64
     """samples of the objective evaluated at the window; 0: none"""
-    prior_strength: AtLeast0 = 1.0
-    """trials that the prior counts for: what the paper found, as a direction; 0: none"""
     history: Texts = ()
     """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
-    guards: bool = True
-    """stop trials whose loss diverges"""
     stop: bool = False
     """end the study when further trials are unlikely to help: P0 is below the risk"""
+
+    def settings(self, seed: int = 0) -> Settings:
+        """The predictor's part, with the study's seed for its audits."""
+        return Settings(seed=seed, **{name: getattr(self, name) for name in _settings_keys()})
 
 
 class Confirm(Part):

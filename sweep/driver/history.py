@@ -29,7 +29,9 @@ def read_history(loaded: LoadedStudy, paths: StudyPaths) -> History | None:
     try:
         texts = [_from_file(text, loaded.folder) for text in pruning.history]
         studies = _read(texts, loaded, paths)
-        return history_prior(studies, pruning.window, pruning.min_steps, pruning.prior_strength)
+        return history_prior(
+            studies, pruning.window, pruning.min_steps, pruning.settings().prior_strength
+        )
     except (UserError, ValueError) as error:
         raise UserError(f"pruning.history: {error}") from None
 

@@ -195,18 +195,8 @@ class StudyState:
     @property
     def settings(self) -> Settings:
         """The predictor's."""
-        pruning = self.loaded.study.pruning
-        return Settings(
-            enabled=pruning.enabled,
-            guards=pruning.guards,
-            startup=pruning.startup,
-            audit=pruning.audit,
-            seed=self.loaded.study.run.seed,
-            risk=pruning.risk,
-            min_gain=pruning.min_gain,
-            max_expected_misses=pruning.max_expected_misses,
-            prior_strength=pruning.prior_strength,
-        )
+        study = self.loaded.study
+        return study.pruning.settings(study.run.seed)
 
     @property
     def replicates(self) -> Plan:

@@ -24,7 +24,7 @@ def script(base: str, rank: int) -> list[tuple[str, int]]:
     """Three that learn, one that cannot, one whose window is not the study's."""
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = EarlyDynamicsPruner(window=0.25, risk=1.0, max_expected_misses=1000.0, audit=0.0)
+    pruner = EarlyDynamicsPruner(window=0.25, risk=0.999, max_expected_misses=1000.0, audit=0.0)
     study = optuna.create_study(pruner=pruner) if rank == 0 else None
     seen: list[tuple[str, int]] = []
     for lr in (1e-2, 3e-3, 1e-3, 1e-5, 1e-3):

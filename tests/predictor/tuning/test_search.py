@@ -46,7 +46,7 @@ def tuned(
     def few(base: Candidate, *args: object) -> list[Candidate]:
         return list(dict.fromkeys((base, *choices)))
 
-    with patch("predictor.tuning.design", few):
+    with patch("predictor.tuning.search.design", few):
         return tune(studies, present, num_orders=2, **options)
 
 

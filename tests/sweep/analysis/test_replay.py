@@ -85,7 +85,7 @@ class TestDocument:
         assert {"regret_p90", "lost_best", "config_regret", "wall"} <= set(own)
 
     def test_takes_settings_and_an_audit_of_0_makes_both_of_ours_equal(self, alone: Any) -> None:
-        document = run("--audit", "0", "--risk", "0.3", "--startup", "2")
+        document = run("--set", "audit=0", "risk=0.3", "pruning.startup=2")
         own, unaudited, everything = document["policies"]
         assert own["settings"] | {"risk": 0.3, "startup": 2, "audit": 0.0} == own["settings"]
         assert {**own, "name": ""} == {**unaudited, "name": ""}
@@ -278,9 +278,15 @@ class TestOptions:
             (["--workers", "0"], "--workers: is 0; must be at least 1"),
             (["--points", "2"], "--points: is 2; must be at least 4"),
             (["--seed", "-1"], "--seed: is -1; must be at least 0"),
-            (["--risk", "1.5"], "--risk: is 1.5; must be less than 1"),
-            (["--window", "0.5"], "--window: is 0.5; must be at most 0.25"),
-            (["--min-gain", "-1"], "--min-gain: is -1.0; must be at least 0"),
+            (["--set", "risk=1.5"], "--set risk: is 1.5; must be less than 1"),
+            (["--set", "window=0.5"], "--set window: is 0.5; must be at most 0.25"),
+            (["--set", "min_gain=-1"], "--set min_gain: is -1; must be at least 0"),
+            (["--set", "risk"], "--set risk: must be key.path=value, as run.trials=8"),
+            (
+                ["--set", "guards=false"],
+                "--set guards: no setting of a replay; there are window, min_steps, startup, risk, "
+                "min_gain, max_expected_misses, audit, prior_strength",
+            ),
             (["--figure", "x.txt"], "--figure: is x.txt; its name must end in .svg, .png, .pdf"),
             (["--figure", "README.md/x.png"], "--figure: cannot write README.md/x.png"),
         ],
@@ -292,9 +298,9 @@ class TestOptions:
         assert capsys.readouterr().err == f"sweep: {sentence}\n"
 
     def test_the_window_stays_as_recorded_unless_named(self) -> None:
-        assert read_settings({}) == (Settings(), Window())
-        assert read_settings({"min_steps": 4})[1] == Window(None, 4)
-        assert read_settings({"window": 0.2, "risk": 0.3}) == (Settings(risk=0.3), Window(0.2))
+        assert read_settings([]) == (Settings(), Window())
+        assert read_settings(["min_steps=4"])[1] == Window(None, 4)
+        assert read_settings(["window=0.2", "risk=3e-1"]) == (Settings(risk=0.3), Window(0.2))
 
     def test_nothing_that_ended_is_refused_by_name(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

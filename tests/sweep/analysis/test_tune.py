@@ -86,7 +86,8 @@ class TestTheStudyFile:
         write_pruning(file, BETTER)
         assert file.read_text() == STUDY.format(pruning=after)
         pruning = load_study(file).study.pruning
-        assert (pruning.window, pruning.risk, pruning.audit) == (0.05, 0.2, 0.05)
+        settings = pruning.settings()
+        assert (pruning.window, settings.risk, settings.audit) == (0.05, 0.2, 0.05)
         assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
     def test_a_section_that_is_not_there_comes_last(self, tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def offer(monkeypatch: pytest.MonkeyPatch, other: Callable[[Candidate], Candidate]) -> None:
     """The setting to choose from beside the present one."""
-    monkeypatch.setattr("predictor.tuning.design", lambda base, *args: [base, other(base)])
+    monkeypatch.setattr("predictor.tuning.search.design", lambda base, *args: [base, other(base)])
 
 
 def tune(texts: Sequence[Path | str], studies: Sequence[RecordedStudy] = (), **options: Any) -> int:
@@ -177,7 +178,8 @@ class TestTheCommand:
     ) -> None:
         assert tune([made], CLEAR, write=True) == 0
         pruning = load_study(tmp_path / "mine.yaml").study.pruning
-        assert (pruning.window, pruning.min_steps, pruning.startup) == (0.03, 2, 2)
+        assert (pruning.window, pruning.min_steps) == (0.03, 2)
+        assert pruning.settings().startup == 2
         said = " ".join(capsys.readouterr().out.split())
         assert "Recommended: window 0.1 to 0.03, min_steps 8 to 2, startup 3 to 2" in said
         assert "pruning.startup: 3 -> 2" in said
@@ -331,7 +333,7 @@ class TestAHistory:
             asked.append(args[-1])
             return [base]
 
-        monkeypatch.setattr("predictor.tuning.design", few)
+        monkeypatch.setattr("predictor.tuning.search.design", few)
         monkeypatch.setattr(module, "num_cores", lambda: 1)
         assert tune([made], [noise("a", 8)], write=True) == 0
         assert asked == [fixed]
@@ -543,7 +545,7 @@ class TestWhereToWrite:
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
-            ({"risk": 1.5}, "--risk 1.5: must be above 0 and below 1"),
+            ({"risk": 1.5}, "--risk is 1.5; must be less than 1"),
             ({"num_orders": 0}, "--orders 0: must be 1 or more"),
             ({"seed": -1}, "--seed -1: must be 0 or more"),
             ({"to": Path("x.yaml")}, "takes --write as well"),
