@@ -45,7 +45,7 @@ def tabulate(trials: Sequence[CohortTrial], num_needed: int) -> Table:
     present = {name: values for name, values in columns.items() if values[0] is not None}
     signals = np.array([signal_column(values) for values in present.values()]).T
     config = config_columns([trial.config for trial in trials])
-    design = Design(standardise(signals), standardise(with_squares(config)), _points(config))
+    design = Design(standardise(signals), standardise(with_squares(config)), point_codes(config))
     return Table(design, tuple(present), norm)
 
 
@@ -134,7 +134,7 @@ def standardise(columns: Floats) -> Floats:
     return np.where(has_spread, centred / np.where(has_spread, sd, 1.0), 0.0)
 
 
-def _points(config: Floats) -> NDArray[np.int64]:
+def point_codes(config: Floats) -> NDArray[np.int64]:
     """From 0 in the rows' order, equal for equal rows; with nothing known of any configuration, all
     are different. As np.unique with axis=0, which takes eight times as long of 10,000 rows."""
     if config.shape[1] == 0:
