@@ -30,7 +30,8 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor import adapters
-from predictor.adapters import STUDY_SETTINGS, EarlyDynamicsCallback, EarlyDynamicsPruner
+from predictor.adapters import EarlyDynamicsCallback, EarlyDynamicsPruner
+from predictor.adapters.pruner import STUDY_SETTINGS
 from predictor.adapters.stored import GUARD, VERDICT, WINDOW, cohort_trial, window_from, window_json
 from predictor.judge import PREDICTOR_VERSION, judge
 from predictor.types import Settings, WindowSignals
@@ -307,7 +308,7 @@ def test_a_study_that_goes_on_under_other_settings_says_so_once(
         warnings.filterwarnings("error", message="the study")
         for _ in range(2):  # the same settings, in another process as it were
             study_of(storage(tmp_path), window=32).optimize(made_up, n_trials=2)
-    monkeypatch.setattr(adapters, "PREDICTOR_VERSION", "newer")
+    monkeypatch.setattr("predictor.adapters.pruner.PREDICTOR_VERSION", "newer")
     again = study_of(storage(tmp_path), window=40, risk=0.2)
     with pytest.warns(UserWarning, match="the study") as warned:
         again.optimize(made_up, n_trials=3)
