@@ -77,6 +77,11 @@ class Gain:
     rank_correlation_low: float | None
     rank_correlation_high: float | None
 
+    @property
+    def is_above(self) -> bool:
+        """Whether the whole interval of the densities' gain lies above 0."""
+        return self.log_density_low is not None and self.log_density_low > 0
+
 
 def set_family(signals: Sequence[str]) -> Family:
     """The product's family with these signals alone: every subset of them averaged over, those of a

@@ -1,4 +1,4 @@
-"""Correlations of several studies as one, with how far the studies differ, and in a sentence."""
+"""Correlations of several studies as one, with how far the studies differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from predictor.distributions import student_quantile, two_sided_p
 from predictor.evidence.correlations import Correlation, holm_adjusted
 from predictor.evidence.evidence import StudyEvidence
-from predictor.evidence.verdicts import ALPHA, NOUNS, capital
 
 LEAST_STUDIES = 3
 _MOST = 0.999  # correlations are held below, for Fisher's z
@@ -83,25 +82,3 @@ def adjusted(pooled: Sequence[Pooled]) -> list[Pooled]:
     """Holm's correction over all of them."""
     p_values = holm_adjusted({place: one.p_value for place, one in enumerate(pooled)})
     return [replace(one, holm=p_values[place]) for place, one in enumerate(pooled)]
-
-
-def pooled_statement(pooled: Pooled, given: str = "") -> str:
-    """One sentence on a signal over several studies; `given`: "once ... is known", say."""
-    noun, known = NOUNS[pooled.name], f" {given}" if given else ""
-    agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
-    sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
-    numbers = (
-        f"rho {pooled.rho:+.2f}, 95 % {pooled.low:+.2f} to {pooled.high:+.2f}, "
-        f"{pooled.num_runs} runs in {pooled.num_studies} studies, "
-        f"{sign} in {agree} of them"
-    )
-    if pooled.low <= 0 <= pooled.high:
-        return f"No common sign over the studies: {noun}{known} ({numbers})."
-    word = "higher" if pooled.rho > 0 else "lower"
-    text = f"{word} {noun} goes with a better score over the studies{known} ({numbers})"
-    if pooled.holm < ALPHA:
-        return f"{capital(text)}."
-    return (
-        f"Only a hint that {text}: with as many correlations looked at, chance gives one as strong "
-        "too often."
-    )

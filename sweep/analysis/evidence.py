@@ -7,9 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from predictor.evidence.answer import answer, overall
 from predictor.evidence.evidence import SIGNALS, WINDOW, StudyEvidence, num_fits, study_evidence
-from predictor.evidence.pooling import Pooled, adjusted, pool, pooled_statement
+from predictor.evidence.pooling import Pooled, adjusted, pool
 from predictor.evidence.reliability import (
     Audit,
     Moment,
@@ -17,10 +16,11 @@ from predictor.evidence.reliability import (
     judged_moments,
     reliability,
 )
-from predictor.evidence.verdicts import limits, statements
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.sample import Sample
 from predictor.types import Settings
+from sweep.analysis.evidence_answer import answer, overall
+from sweep.analysis.evidence_limits import limits
 from sweep.analysis.evidence_report import (
     EvidenceReport,
     GroupEvidence,
@@ -28,6 +28,7 @@ from sweep.analysis.evidence_report import (
     PooledSignal,
     Reliability,
 )
+from sweep.analysis.evidence_sentences import pooled_statement, statements
 from sweep.analysis.sample import sample
 from sweep.analysis.sources import read_sources
 from sweep.report.console import progress_bar

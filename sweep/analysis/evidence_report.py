@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from predictor.evidence.evidence import StudyEvidence
 from predictor.evidence.pooling import Pooled
 from predictor.evidence.reliability import Bin, MissRate
-from predictor.evidence.verdicts import Statement
 from predictor.replay.sample import Sample
+from sweep.analysis.evidence_sentences import Statement
 
 SCORE = "the objective, turned so that higher is better"
 

@@ -10,7 +10,6 @@ from predictor.evidence.evidence import SignalEvidence
 from predictor.evidence.nested import Gain, SetWorth
 from predictor.evidence.pooling import Pooled
 from predictor.evidence.reliability import MissRate
-from predictor.evidence.verdicts import NOUNS
 from sweep.analysis.evidence_report import (
     EvidenceReport,
     GroupEvidence,
@@ -18,6 +17,7 @@ from sweep.analysis.evidence_report import (
     PooledSignal,
     Reliability,
 )
+from sweep.analysis.evidence_sentences import NOUNS
 from sweep.report.console import Console, make_console, plain, print_table, print_wrapped
 
 MOST_IN_FULL = 4  # groups; of more only the verdicts, and what is pooled

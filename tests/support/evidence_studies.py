@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.evidence.correlations import Correlation
+from predictor.evidence.evidence import StudyEvidence, study_evidence
 from predictor.recorded.runs import Curve, RecordedRun, RecordedStudy
 
 Floats = NDArray[np.float64]
@@ -73,3 +77,12 @@ def grid(num: int) -> list[dict[str, Any]]:
     """learning rate x batch size, four batch sizes."""
     return [{"learning_rate": 1e-5 * 3.0 ** (i // 4), "batch_size": 8 * 2 ** (i % 4)}
             for i in range(num)]  # fmt: skip
+
+
+def of_rho(rho: float, half: float) -> StudyEvidence:
+    """A study with nothing but a correlation, its interval +- half on Fisher's scale."""
+    z = math.atanh(rho)
+    one = Correlation(rho, math.tanh(z - half), math.tanh(z + half), 0.5, 20, 20)
+    found = study_evidence(study_of([None]))
+    signals = [replace(s, alone=one) if s.name == "loss" else s for s in found.signals]
+    return replace(found, signals=tuple(signals))

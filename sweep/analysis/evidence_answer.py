@@ -1,7 +1,7 @@
 """The evidence in two plain sentences: does the paper's finding hold, and does it add anything?
 
 The first is of the signs that Pareja et al. (arXiv 2412.13337) expect, the second of what loss and
-norm tell beyond the configuration. Their numbers are with predictor.evidence.verdicts.
+norm tell beyond the configuration. Their numbers are with sweep.analysis.evidence_sentences.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from predictor.evidence.evidence import LEAST_RUNS, StudyEvidence
 from predictor.evidence.pooling import Pooled
-from predictor.evidence.verdicts import (
+from sweep.analysis.evidence_sentences import (
     ALPHA,
     NOUNS,
     PAPER,
     Statement,
     added,
     added_sentence,
-    is_above,
     statements,
 )
 
@@ -62,10 +61,11 @@ def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
     both = [one.to_both for one in found if one.to_both is not None]
     text = (
         "Loss and norm help to predict a run beyond what its hyperparameters tell in "
-        f"{sum(is_above(one.to_config) for one in found)} of {len(found)} studies"
+        f"{sum(one.to_config.is_above for one in found)} of {len(found)} studies"
     )
     if both:
-        text += f", and beyond the early evaluation in {sum(map(is_above, both))} of {len(both)}"
+        num_above = sum(gain.is_above for gain in both)
+        text += f", and beyond the early evaluation in {num_above} of {len(both)}"
     return f"{first} {text}."
 
 

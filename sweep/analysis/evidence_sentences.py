@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from predictor.evidence.correlations import Correlation, holm_adjusted, num_configs_needed
 from predictor.evidence.evidence import SignalEvidence, StudyEvidence
 from predictor.evidence.nested import SETS, Gain
+from predictor.evidence.pooling import Pooled
 
 Finding = Literal["lower", "higher", "hint", "none", "too few"]
 
@@ -30,10 +31,7 @@ NOUNS = {
     "grad_norm": "early gradient norm (raw)",
     "grad_norm_noise_free": "early gradient norm (noise-free)",
 }
-WHY_MISSING = {
-    "grad_norm_noise_free": "it is missing where noise drowns it, so not at random",
-}
-MOST_NAMES = 4  # of runs, or of hyperparameters
+MOST_NAMES = 4  # of hyperparameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,51 +71,6 @@ def statements(evidence: StudyEvidence) -> list[Statement]:
         _signal(chosen[name], config, holm, _helping(evidence, chosen[name])) for name in names
     ]
     return [*found, _sets(evidence)]
-
-
-def limits(evidence: StudyEvidence) -> list[str]:
-    """What the numbers are not over, and what repeats can and cannot tell."""
-    kept, said = evidence.kept, list[str]()
-    if kept.pruned_by_rank:
-        num = len(kept.pruned_by_rank)
-        said.append(
-            f"{num} of {kept.num_runs} runs were pruned by rank and have no score: correlations "
-            "are over what was kept, a narrower range, in which they are mostly weaker."
-        )
-    for signal in evidence.signals:
-        num = kept.num_finished - signal.num_missing
-        if signal.name in (evidence.norm, "loss", "early_eval") and 0 < num < kept.num_finished:
-            said.append(
-                f"{capital(NOUNS[signal.name])}: only {num} of {_runs(kept.num_finished)} have "
-                f"it; {WHY_MISSING.get(signal.name, 'the others are not in its correlation')}."
-            )
-    if kept.num_weighted:
-        said.append(
-            f"{_runs(kept.num_weighted)} taken to the end by an audit, weighted by one over the "
-            "audit's probability: they stand for the pruned ones too."
-        )
-    for names, what in (
-        (kept.pruned_by_guard, "ended by a guard, without a score"),
-        (kept.not_finite, "trained to the end with a score that is not finite"),
-        (kept.unfinished, "failed or not trained to the end"),
-        (kept.without_window, "finished without a window"),
-        (kept.other_phase, "finished, but with a window that closed on other data"),
-    ):
-        if names:
-            said.append(f"Left out: {_runs(len(names))} {what}: {_listed(names)}.")
-    repeats = kept.num_finished - kept.num_configs
-    if repeats:
-        text = (
-            f"{kept.num_finished} finished runs are of {kept.num_configs} configurations: "
-            "intervals resample configurations, as repeats are no new evidence."
-        )
-        if any(signal.controls == "label" for signal in evidence.signals):
-            text += (
-                " With so few, what holds given the configuration is said of seeds of the same one,"
-                " never of another configuration."
-            )
-        said.append(text)
-    return said
 
 
 def _signal(
@@ -202,7 +155,7 @@ def _helping(evidence: StudyEvidence, signal: SignalEvidence) -> str:
     for what, _, gains in _predictions(evidence):
         for gain in gains:
             more = set(SETS[gain.name]) - set(SETS[gain.base])
-            if more & vary == {own} and is_above(gain):
+            if more & vary == {own} and gain.is_above:
                 beyond = "" if gain.base == "configuration" else f" beyond the {gain.base[2:]}"
                 return f", though it helps to predict {what}{beyond} {_nats(gain)}"
     return ""
@@ -239,7 +192,7 @@ def added_sentence(found: Added, numbers: bool = False) -> str:
     def of(gain: Gain) -> str:
         return f" {_nats(gain)}" if numbers else ""
 
-    helps = is_above(found.to_config)
+    helps = found.to_config.is_above
     text = (
         f"Loss and norm {'help' if helps else 'do not show to help'} to predict {found.what}"
         f"{found.how if numbers else ''} beyond what its hyperparameters tell{of(found.to_config)}"
@@ -252,14 +205,14 @@ def added_sentence(found: Added, numbers: bool = False) -> str:
         (False, True): "but help beyond the early evaluation",
         (False, False): "nor beyond the early evaluation",
     }
-    return f"{text}, {tail[helps, is_above(found.to_both)]}{of(found.to_both)}."
+    return f"{text}, {tail[helps, found.to_both.is_above]}{of(found.to_both)}."
 
 
 def _sets(evidence: StudyEvidence) -> Statement:
     """Whether the dynamics add to the configuration, and to the early evaluation beside it."""
     found = added(evidence)
     if found:
-        adds = is_above(found[0].to_config)
+        adds = found[0].to_config.is_above
         text = " ".join(added_sentence(one, numbers=True) for one in found)
         return Statement("sets", "higher" if adds else "none", adds, text)
     text = "Too few runs to tell what loss and norm add to the configuration."
@@ -268,10 +221,6 @@ def _sets(evidence: StudyEvidence) -> Statement:
 
 def _is_claimed(found: Correlation, holm: float) -> bool:
     return found.excludes_zero and holm < ALPHA
-
-
-def is_above(gain: Gain) -> bool:
-    return gain.log_density_low is not None and gain.log_density_low > 0
 
 
 def _known(signal: SignalEvidence, config: str) -> str:
@@ -292,7 +241,7 @@ def _config_words(names: Sequence[str]) -> str:
 
 
 def _numbers(found: Correlation) -> str:
-    over = _runs(found.num_runs)
+    over = runs(found.num_runs)
     if found.num_configs < found.num_runs:
         over += f" of {found.num_configs} configurations"
     return f"({_range(found)}, {over})"
@@ -317,10 +266,27 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _runs(num: int) -> str:
+def runs(num: int) -> str:
     return "1 run" if num == 1 else f"{num} runs"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+def pooled_statement(pooled: Pooled, given: str = "") -> str:
+    """One sentence on a signal over several studies; `given`: "once ... is known", say."""
+    noun, known = NOUNS[pooled.name], f" {given}" if given else ""
+    agree = max(pooled.num_positive, pooled.num_studies - pooled.num_positive)
+    sign = "positive" if 2 * pooled.num_positive >= pooled.num_studies else "negative"
+    numbers = (
+        f"rho {pooled.rho:+.2f}, 95 % {pooled.low:+.2f} to {pooled.high:+.2f}, "
+        f"{pooled.num_runs} runs in {pooled.num_studies} studies, "
+        f"{sign} in {agree} of them"
+    )
+    if pooled.low <= 0 <= pooled.high:
+        return f"No common sign over the studies: {noun}{known} ({numbers})."
+    word = "higher" if pooled.rho > 0 else "lower"
+    text = f"{word} {noun} goes with a better score over the studies{known} ({numbers})"
+    if pooled.holm < ALPHA:
+        return f"{capital(text)}."
+    return (
+        f"Only a hint that {text}: with as many correlations looked at, chance gives one as strong "
+        "too often."
+    )
