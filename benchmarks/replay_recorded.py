@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded.runs import RecordedStudy, regrouped
 from predictor.replay.comparison import group_values, replay_all, summarised
 from predictor.replay.policies import Window, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
+from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
 from sweep.analysis.optuna_policies import OptunaPolicy
 from sweep.analysis.replay import OURS, UNAUDITED, policies_of

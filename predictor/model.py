@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from predictor.features import RAW, Table, tabulate
 from predictor.prior import Prior
-from predictor.regression import Family, Fit, Mixture, fit, predict, student_cdf
+from predictor.regression import Family, Fit, Mixture, fit, predict
+from predictor.stats import student_cdf
 from predictor.target import scale_of
 from predictor.types import CohortTrial
 

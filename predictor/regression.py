@@ -12,6 +12,7 @@ Murphy, Machine Learning, 7.6.3. Known weakness: linear, and one noise for good 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.prior import Prior
+from predictor.stats import student_cdf
 
 Floats = NDArray[np.float64]
 
@@ -82,12 +84,14 @@ class Mixture(NamedTuple):
         """P(t < threshold)."""
         return float(self.weights @ student_cdf((threshold - self.means) / self.scales, self.dof))
 
-
-def student_cdf(x: Floats | float, dof: float) -> Floats:
-    """P(T < x) of Student's t. Imports scipy when first asked: the command line starts without."""
-    from scipy.special import stdtr  # pyright: ignore
-
-    return np.asarray(stdtr(dof, x), dtype=np.float64)
+    def log_density(self, target: float) -> float:
+        """log p(t = target)."""
+        there = self.weights > 0
+        scales, dof = self.scales[there], self.dof
+        z = (target - self.means[there]) / scales
+        constant = math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2) - 0.5 * math.log(dof * math.pi)
+        each = constant - np.log(scales) - (dof + 1) / 2 * np.log1p(z**2 / dof)
+        return float(np.logaddexp.reduce(each + np.log(self.weights[there])))
 
 
 def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, family: Family) -> Fit:

@@ -1,4 +1,4 @@
-"""What is predicted: finished objectives on a scale of the study's own."""
+"""What is predicted: finished objectives on a scale of the study's own, and what is a miss."""
 
 from __future__ import annotations
 
@@ -49,3 +49,22 @@ def scale_of(objectives: Sequence[float]) -> Scale | None:
     best = min(finite)
     spread = float(np.median(finite)) - best
     return Scale(best, spread) if spread > 0 and math.isfinite(spread) else None
+
+
+def is_miss(objective: float | None, best: float, spread: float, min_gain: float) -> bool:
+    """Whether a trial that was to be pruned ended better than the incumbent of that moment.
+
+    By `min_gain` x spread (median - best of the trials finished then) or more; never by a tie.
+    `objective` is None, or not finite, of a trial without an end: no miss.
+    """
+    if objective is None:
+        return False
+    return bool(objective < best and objective <= best - min_gain * spread)
+
+
+def beats(objective: float | None, finished: Sequence[float], min_gain: float) -> bool:
+    """`is_miss` against the objectives that were finished; without any nothing is missed."""
+    if not finished:
+        return False
+    best = min(finished)
+    return is_miss(objective, best, float(np.median(finished)) - best, min_gain)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.distributions import student_quantile, two_sided_p
+from predictor.stats import cluster_counts, student_quantile, two_sided_p
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-Key = TypeVar("Key", bound=Hashable)
 
-NUM_DRAWS = 1000
 LEAST_DOF = 3  # below, no interval is stated: four runs of noise are in order once in twelve times
 _NEAR_ONE = 0.999  # correlations are held below, for Fisher's z
 
@@ -71,7 +67,7 @@ def correlate(
     held = min(max(rho, -_NEAR_ONE), _NEAR_ONE)
     t = held * (dof / (1 - held**2)) ** 0.5
     p_value = two_sided_p(t, dof)
-    drawn_weights = weights * draws(units, seed)
+    drawn_weights = weights * cluster_counts(units, seed)
     drawn = pearson(*left, drawn_weights) if rank else rank_correlations(x, y, drawn_weights)
     z = np.arctanh(np.clip(drawn[np.isfinite(drawn)], -_NEAR_ONE, _NEAR_ONE))
     half = student_quantile(0.975, dof) * float(z.std()) * (num_units / (dof + 1)) ** 0.5
@@ -115,26 +111,6 @@ def midranks(values: Floats, weights: Floats) -> Floats:
     codes = codes[np.argsort(order)]
     at = np.add.reduceat(weights[:, order], starts, axis=1)  # (num_draws, num_distinct)
     return (np.cumsum(at, axis=1) - at / 2)[:, codes]
-
-
-def draws(clusters: Codes, seed: int, num: int = NUM_DRAWS) -> Floats:
-    """How often each run is in each resample of whole clusters. Shape (num, n)."""
-    codes = np.unique(clusters, return_inverse=True)[1].reshape(-1)
-    size = int(codes.max()) + 1
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(size, np.full(size, 1 / size), num)[:, codes].astype(np.float64)
-
-
-def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """Holm's p-values (Scandinavian Journal of Statistics 6, 1979), as statsmodels' multipletests:
-    the smallest times their number, the next times one less, never falling, at most 1."""
-    adjusted: dict[Key, float] = {}
-    highest = 0.0
-    ordered = sorted(p_values, key=lambda key: p_values[key])
-    for place, key in enumerate(ordered):
-        highest = max(highest, min(1.0, (len(ordered) - place) * p_values[key]))
-        adjusted[key] = highest
-    return adjusted
 
 
 def num_configs_needed(half_width: float) -> int:

@@ -10,13 +10,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.bootstrap import mean_interval
-from predictor.distributions import mixture_log_density
-from predictor.evidence.correlations import correlate, draws, rank_correlations
+from predictor.evidence.correlations import correlate, rank_correlations
 from predictor.features import NOISE_FREE, tabulate
 from predictor.model import OURS, regress
 from predictor.prior import Prior
 from predictor.regression import Family, Mixture
+from predictor.stats import cluster_counts, mean_interval
 from predictor.target import Scale, scale_of
 from predictor.types import CohortTrial
 
@@ -144,7 +143,7 @@ def left_out(
 
 def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: int) -> list[Gain]:
     """The gain of each nested pair in `found`. weights, clusters: (num_runs,), as the LeftOut."""
-    drawn = weights * draws(clusters, seed)
+    drawn = weights * cluster_counts(clusters, seed)
     num = len(np.unique(clusters))
     ranks = {name: (_rank(one, weights[None])[0], _rank(one, drawn)) for name, one in found.items()}
     gains: list[Gain] = []
@@ -163,7 +162,7 @@ def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: i
 
 def worth(name: str, found: LeftOut, weights: Floats, clusters: Codes, seed: int) -> SetWorth:
     """weights, clusters: (num_runs,), as the LeftOut."""
-    drawn = weights * draws(clusters, seed)
+    drawn = weights * cluster_counts(clusters, seed)
     mean = float(weights @ found.log_density / weights.sum())
     density = mean_interval(
         mean, drawn @ found.log_density / drawn.sum(1), len(np.unique(clusters))
@@ -178,7 +177,7 @@ def worth(name: str, found: LeftOut, weights: Floats, clusters: Codes, seed: int
 def log_density(mixture: Mixture, scale: Scale, objective: float) -> float:
     """log p(objective), in nats per unit of the objective, of a distribution of its squash."""
     target = float(scale.squash(np.array(objective)))
-    return mixture_log_density(mixture, target) + scale.log_slope(objective)
+    return mixture.log_density(target) + scale.log_slope(objective)
 
 
 def none_if_nan(value: float) -> float | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from predictor.distributions import student_quantile, two_sided_p
-from predictor.evidence.correlations import Correlation, holm_adjusted
+from predictor.evidence.correlations import Correlation
 from predictor.evidence.evidence import StudyEvidence
+from predictor.stats import holm_adjusted, student_quantile, two_sided_p
 
 LEAST_STUDIES = 3
 _MOST = 0.999  # correlations are held below, for Fisher's z

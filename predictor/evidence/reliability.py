@@ -10,12 +10,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.distributions import clopper_pearson
 from predictor.model import forecast
 from predictor.prior import Prior, paper_prior
 from predictor.rank import halves
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.replay import beats
+from predictor.stats import clopper_pearson
+from predictor.target import beats
 from predictor.types import CohortTrial, Settings
 
 Floats = NDArray[np.float64]

@@ -11,10 +11,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import Policy, Replay, replay
 from predictor.replay.workers import Workers
+from predictor.stats import FEWEST_UNITS, bootstrap_interval
 
 Floats = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from predictor.recorded.runs import RecordedRun, RecordedStudy
 from predictor.replay.regret import LOST, Ends
+from predictor.target import beats
 
 
 class Answer(NamedTuple):
@@ -269,15 +270,6 @@ class _Engine:
             prunes=tuple(self.prunes),
             states_risk=self.states_risk,
         )
-
-
-def beats(objective: float | None, finished: Sequence[float], min_gain: float) -> bool:
-    """Whether it is better than the best finished by min_gain x (median - best) or more."""
-    if objective is None or not finished:
-        return False
-    best = min(finished)
-    goal = best - min_gain * (float(np.median(finished)) - best)
-    return bool(objective < best and objective <= goal)
 
 
 def _end_of(run: RecordedRun) -> float:

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.bootstrap import FEWEST_UNITS, bootstrap_interval
 from predictor.recorded.runs import RecordedStudy
+from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.tuning.design import Candidate
 from predictor.tuning.replays import LostRun, Outcome
 from predictor.tuning.steps import FoldsOver, Search

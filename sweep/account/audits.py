@@ -77,9 +77,9 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
     best, spread = evidence.get("best"), evidence.get("spread")
     if trial.state not in ("completed", "pruned") or best is None or spread is None:
         return None
-    objective = ended_with(trial, metric)
-    goal = best - decision.settings.min_gain * spread
-    return objective is not None and objective < best and objective <= goal
+    from predictor.target import is_miss as is_missed  # imports numpy: for studies with audits
+
+    return is_missed(ended_with(trial, metric), best, spread, decision.settings.min_gain)
 
 
 def expected_miss(at_window: Verdict | None) -> float:

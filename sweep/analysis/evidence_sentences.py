@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from predictor.evidence.correlations import Correlation, holm_adjusted, num_configs_needed
+from predictor.evidence.correlations import Correlation, num_configs_needed
 from predictor.evidence.evidence import SignalEvidence, StudyEvidence
 from predictor.evidence.nested import SETS, Gain
 from predictor.evidence.pooling import Pooled
+from predictor.stats import holm_adjusted
 
 Finding = Literal["lower", "higher", "hint", "none", "too few"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from predictor.bootstrap import FEWEST_UNITS
+from predictor.stats import FEWEST_UNITS
 from sweep import formats as f
 from sweep.report.console import Console, make_console, plain, print_wrapped
 from sweep.report.text_table import Column, table_lines, table_width

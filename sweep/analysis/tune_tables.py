@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from predictor.bootstrap import FEWEST_UNITS
+from predictor.stats import FEWEST_UNITS
 from sweep import formats as f
 from sweep.config.errors import show
 from sweep.report.console import Console, plain, print_table, print_wrapped

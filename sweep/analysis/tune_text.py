@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from predictor.bootstrap import FEWEST_UNITS
+from predictor.stats import FEWEST_UNITS
 from sweep.analysis.tune_tables import (
     Part,
     changed_keys,

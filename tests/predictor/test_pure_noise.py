@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.pure_noise import shares, simulate
-from predictor.distributions import clopper_pearson
+from predictor.stats import clopper_pearson
 
 NUM_STUDIES = 100
 

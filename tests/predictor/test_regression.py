@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from predictor.model import OURS, SIGNALS
 from predictor.prior import Prior, paper_prior, pooled_prior
-from predictor.regression import Design, Family, fit, leave_one_out, predict, student_cdf
+from predictor.regression import Design, Family, fit, leave_one_out, predict
 
 NO_PRIOR = Prior(0.0)
 PLAIN = Family(
@@ -129,10 +129,6 @@ def test_a_pooled_prior_has_the_slopes_of_the_past():
     alone = np.linalg.lstsq(past.signals, targets, rcond=None)[0]
     assert fitted.beta[0, 1:4] == pytest.approx(alone, abs=1e-3)
     assert pooled_prior(1.0, SIGNALS, np.zeros((0, 3)), np.zeros(0)).moments(SIGNALS)[1].sum() == 0
-
-
-def test_the_cdf_is_scipys():
-    assert student_cdf(-1.3, 5) == pytest.approx(stats.t(5).cdf(-1.3))
 
 
 def test_inflation_is_one_where_the_model_is_true_and_grows_where_it_is_not():

@@ -10,11 +10,9 @@ import pytest
 from scipy import integrate, stats
 from sklearn.linear_model import LinearRegression
 
-from predictor.distributions import mixture_log_density, student_quantile
 from predictor.evidence import evidence as module
 from predictor.evidence.correlations import (
     correlate,
-    holm_adjusted,
     midranks,
     rank_correlations,
 )
@@ -107,13 +105,6 @@ class TestCorrelations:
         )
         assert found is not None and found.rho == pytest.approx(1.0) and math.isnan(found.low)
 
-    def test_holm_multiplies_by_the_number_that_is_left(self) -> None:
-        adjusted = holm_adjusted({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.9})
-        assert adjusted == pytest.approx({"b": 0.04, "c": 0.09, "a": 0.09, "d": 0.9})
-
-    def test_quantiles_are_scipys(self) -> None:
-        assert student_quantile(0.975, 7.5) == pytest.approx(stats.t.ppf(0.975, 7.5))
-
 
 class TestDensity:
     SCALE = Scale(best=0.3, spread=0.1)
@@ -124,7 +115,7 @@ class TestDensity:
     def test_of_a_mixture_is_that_of_scipys_student_t(self) -> None:
         each = stats.t.pdf(0.8, 5.0, self.MIXTURE.means, self.MIXTURE.scales)
         expected = math.log(float(self.MIXTURE.weights @ each))
-        assert mixture_log_density(self.MIXTURE, 0.8) == pytest.approx(expected)
+        assert self.MIXTURE.log_density(0.8) == pytest.approx(expected)
 
     def test_integrates_to_one_on_the_objectives_own_scale(self) -> None:
         def density(y: float) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from predictor.distributions import clopper_pearson
 from predictor.evidence.reliability import (
     Audit,
     Moment,
@@ -17,6 +16,7 @@ from predictor.evidence.reliability import (
     judged_moments,
     reliability,
 )
+from predictor.stats import clopper_pearson
 from predictor.types import Settings
 from tests.support.evidence_studies import grid, run_of, study_of
 

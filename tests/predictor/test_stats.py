@@ -1,4 +1,4 @@
-"""Intervals by resampling: of means of many units, of few, of clusters; of correlations."""
+"""Quantiles against scipy's; intervals of means by resampling, of many units, few and clusters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from predictor.bootstrap import bootstrap_interval, expanded_tail, mean_interval
 from predictor.evidence.correlations import correlate
+from predictor.stats import (
+    bootstrap_interval,
+    expanded_tail,
+    holm_adjusted,
+    mean_interval,
+    student_cdf,
+    student_quantile,
+)
 
 
 def intervals(values: Any, clusters: list[str] | None = None) -> tuple[list[float], list[float]]:
@@ -111,3 +118,16 @@ def test_of_seeds_within_configurations_a_correlation_keeps_its_level() -> None:
         assert found is not None
         claimed += found.excludes_zero
     assert 0.01 * 400 < claimed < 0.07 * 400
+
+
+def test_the_cdf_is_scipys():
+    assert student_cdf(-1.3, 5) == pytest.approx(stats.t(5).cdf(-1.3))
+
+
+def test_holm_multiplies_by_the_number_that_is_left() -> None:
+    adjusted = holm_adjusted({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.9})
+    assert adjusted == pytest.approx({"b": 0.04, "c": 0.09, "a": 0.09, "d": 0.9})
+
+
+def test_quantiles_are_scipys() -> None:
+    assert student_quantile(0.975, 7.5) == pytest.approx(stats.t.ppf(0.975, 7.5))

@@ -1,20 +1,71 @@
-"""Bootstrap intervals of means, for few units too."""
+"""Quantiles, exact intervals of shares, Holm's correction, and the bootstrap for few units.
+
+scipy is imported when first asked: the command line starts without it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.distributions import normal_cdf, student_quantile
-
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Key = TypeVar("Key", bound=Hashable)
 
 NUM_DRAWS = 4000
 FEWEST_UNITS = 3
 FEWEST_FOR_PERCENTILES = 5  # no resample leaves the range of the units: of three a quarter miss
+
+
+def normal_cdf(x: float) -> float:
+    """As scipy.stats.norm.cdf."""
+    return 0.5 * math.erfc(-x / 2**0.5)
+
+
+def student_cdf(x: Floats | float, dof: float) -> Floats:
+    """P(T < x) of Student's t."""
+    from scipy.special import stdtr  # pyright: ignore
+
+    return np.asarray(stdtr(dof, x), dtype=np.float64)
+
+
+def student_quantile(probability: float, dof: float) -> float:
+    """As scipy.stats.t.ppf."""
+    from scipy.special import stdtrit  # pyright: ignore
+
+    return float(np.asarray(stdtrit(dof, probability), dtype=np.float64))
+
+
+def two_sided_p(t: float, dof: float) -> float:
+    """P(|T| > |t|) of Student's t."""
+    return 2 * float(student_cdf(-abs(t), dof))
+
+
+def clopper_pearson(num_hits: float, num: float, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a share, as scipy.stats.binomtest(...).proportion_ci() for whole numbers."""
+    from scipy.special import betaincinv  # pyright: ignore
+
+    tail, eps = (1 - confidence) / 2, 1e-9 * max(1.0, num)
+    none, every = num_hits <= eps, num_hits >= num - eps
+    low = 0.0 if none else betaincinv(num_hits, num - num_hits + 1, tail)
+    high = 1.0 if every else betaincinv(num_hits + 1, num - num_hits, 1 - tail)
+    return float(np.asarray(low)), float(np.asarray(high))
+
+
+def holm_adjusted(p_values: Mapping[Key, float]) -> dict[Key, float]:
+    """Holm's p-values (Scandinavian Journal of Statistics 6, 1979), as statsmodels' multipletests:
+    the smallest times their number, the next times one less, never falling, at most 1."""
+    adjusted: dict[Key, float] = {}
+    highest = 0.0
+    ordered = sorted(p_values, key=lambda key: p_values[key])
+    for place, key in enumerate(ordered):
+        highest = max(highest, min(1.0, (len(ordered) - place) * p_values[key]))
+        adjusted[key] = highest
+    return adjusted
 
 
 def bootstrap_interval(
@@ -68,6 +119,15 @@ def expanded_tail(num: int, level: float = 0.95) -> float:
     is too narrow for few of them. Source: the expanded percentile interval of Hesterberg, "What
     Teachers Should Know About the Bootstrap", The American Statistician 69 (2015)."""
     return normal_cdf(-_widening(num) * student_quantile((1 + level) / 2, num - 1))
+
+
+def cluster_counts(clusters: Codes, seed: int, num: int = 1000) -> Floats:
+    """How often each unit is in each resample of whole clusters, (num, n), equal codes being one
+    cluster. For statistics that take weights, as rank correlations do."""
+    codes = np.unique(clusters, return_inverse=True)[1].reshape(-1)
+    size = int(codes.max()) + 1
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(size, np.full(size, 1 / size), num)[:, codes].astype(np.float64)
 
 
 def _counts(num: int, seed: int) -> Floats:
