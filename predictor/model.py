@@ -61,8 +61,8 @@ class Forecast:
     """What the model says about one trial."""
 
     probability: float  # that it beats the incumbent by min_gain x spread
-    by_signals: float  # the same without the belief that they tell nothing
-    before: float  # before its signals and configuration are looked at
+    p_signals: float  # the same without the belief that they tell nothing
+    p0: float  # the same of a trial that nothing is known of yet
     incumbent: int  # the number of the best finished trial
     best: float  # its objective
     spread: float  # median - best of the finished trials
@@ -75,7 +75,9 @@ class Forecast:
     config_weight: float  # of the models that use the configuration
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        """By field names, of which two have the names that verdicts have been stored with."""
+        stored = {"p_signals": "by_signals", "p0": "before"}
+        return {stored.get(name, name): getattr(self, name) for name in self.__slots__}
 
 
 def forecast(
@@ -105,20 +107,20 @@ def forecast(
         return None
     targets = scale.squash(np.array(objectives))
     fitted, predicted = regress(table, finished, targets, prior, family)
-    before = chance_of_another(objectives, min_gain)
-    assert before is not None
+    p0 = chance_of_another(objectives, min_gain)
+    assert p0 is not None
     goal = scale.beaten_by(min_gain)
-    odds = _odds(predicted.below(goal)) / _odds(_student_before(targets, goal)) * _odds(before)
-    by_signals = odds / (1 + odds)
+    odds = _odds(predicted.below(goal)) / _odds(_p0_of_regression(targets, goal)) * _odds(p0)
+    p_signals = odds / (1 + odds)
     slopes, sds = _slopes(fitted, table), table.design.signals[0]
     signals = {name: float(sd) for name, sd in zip(table.names, sds, strict=True)}
     effects = {name: slopes[name] * sd for name, sd in signals.items()}
     unlike_others = float(predicted.weights @ predicted.means) - _middle(fitted, targets)
     effects[CONFIGURATION] = unlike_others - sum(effects.values())
     return Forecast(
-        probability=(len(finished) * by_signals + DOUBT * before) / (len(finished) + DOUBT),
-        by_signals=by_signals,
-        before=before,
+        probability=(len(finished) * p_signals + DOUBT * p0) / (len(finished) + DOUBT),
+        p_signals=p_signals,
+        p0=p0,
         incumbent=cohort[finished[int(np.argmin(objectives))]].number,
         best=scale.best,
         spread=scale.spread,
@@ -169,7 +171,7 @@ def chance_of_another(objectives: Sequence[float], min_gain: float) -> float | N
     return math.exp(-min_gain * scale.spread / typical) / (n + 1)
 
 
-def _student_before(targets: Floats, goal: float) -> float:
+def _p0_of_regression(targets: Floats, goal: float) -> float:
     """What the regression would say of a further trial if it had looked at nothing.
 
     The Student-t prediction of a normal sample under the reference prior, as scipy.stats.t with

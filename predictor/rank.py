@@ -11,7 +11,7 @@ from predictor.prior import Prior, paper_prior
 from predictor.regression import Family
 from predictor.types import CohortTrial, Settings, Verdict, WindowSignals
 
-SHARE_OF_BEFORE = 0.5  # P by the signals may be at most this share of P0
+SHARE_OF_P0 = 0.5  # P by the signals may be at most this share of P0
 SHARE_OF_REST = 0.25  # P may be at most this share of the expected misses that are still free
 
 
@@ -84,7 +84,7 @@ def rank_rule(
 
 def halves(found: Forecast) -> bool:
     """Whether signals and configuration by themselves at least halve the chance."""
-    return found.by_signals <= SHARE_OF_BEFORE * found.before
+    return found.p_signals <= SHARE_OF_P0 * found.p0
 
 
 def _hindrance(found: Forecast, spent: float, settings: Settings) -> str:
@@ -113,7 +113,7 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     stated = (
         f"P(beats trial {found.incumbent}) = {f'{p:.3f}' if shown == risk else shown} {sign} "
         f"risk {risk} "
-        f"({_digits(found.before)} before looking at it)"
+        f"({_digits(found.p0)} before looking at it)"
     )
     words = {
         "early_eval": "early evaluation",
@@ -131,7 +131,7 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
     last = (
         "; further trials are unlikely to help: one not yet looked at beats it with P below the "
         "risk"
-        if found.before < settings.risk
+        if found.p0 < settings.risk
         else ""
     )
     return f"{stated}: {', '.join(places)} the cohort{blamed}{goes_on}{last}"

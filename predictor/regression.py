@@ -116,16 +116,16 @@ def fit(design: Design, targets: Floats, names: Sequence[str], prior: Prior, fam
     padded = np.zeros((num_models, num_features, num_features))
     signals = slice(1, 1 + len(names))
     padded[:, signals, signals] = has_prior[:, None, None] * second
-    before = np.eye(num_features) + both * padded  # prior precision over s2
+    prior_precision = np.eye(num_features) + both * padded  # over s2
     first = np.zeros((num_models, num_features))
     first[:, signals] = scales[:, signals] * cross * has_prior[:, None]
-    prior_mean = np.linalg.solve(before, first[..., None])[..., 0]
-    precision = before + both * gram
+    prior_mean = np.linalg.solve(prior_precision, first[..., None])[..., 0]
+    precision = prior_precision + both * gram
     covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
     right = first + scales * moment
     beta = (covariance @ right[..., None])[..., 0]
     sum_sq = square + (prior_mean * first).sum(1) - (beta * right).sum(1)
-    log_det = log_det + np.linalg.slogdet(precision)[1] - np.linalg.slogdet(before)[1]
+    log_det = log_det + np.linalg.slogdet(precision)[1] - np.linalg.slogdet(prior_precision)[1]
 
     b0 = np.array(family.noise_b0)
     a, b = family.noise_a0 + n / 2, b0 + 0.5 * np.maximum(sum_sq, 0.0)[:, None]
@@ -172,7 +172,7 @@ def predict(fitted: Fit, row: Design) -> Mixture:
 def leave_one_out(fitted: Fit, every: int = 1) -> tuple[Floats, Floats]:
     """Every trial predicted from the others: residuals (num_models, num_trials) and squared scales
     (num_models, num_b0, num_trials) of the Student-t with 2 a - 1 degrees of freedom. With `every`
-    above 1 only of every so-manieth trial.
+    above 1 of each `every`-th trial alone.
 
     Closed form, no refit: with K the targets' covariance over s2 and k = K^-1, the residual of
     trial i is (k r)_i / k_ii and its variance over s2 is 1 / k_ii (Sundararajan and Keerthi, Neural

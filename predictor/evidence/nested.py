@@ -111,34 +111,31 @@ def left_out(
     The mean of the others is taken off each prediction, as it falls where the left-out run is
     high: left in, predictions without any content correlate with the objective at -1.
     """
-    finished = [trial for trial in cohort if trial.is_finished]
-    if len(finished) < LEAST_RUNS:
+    from sklearn.model_selection import LeaveOneGroupOut  # here, as it is slow to import
+
+    places = [place for place, trial in enumerate(cohort) if trial.is_finished]
+    num = len(places)
+    if num < LEAST_RUNS or len(np.unique(clusters)) < 2:
         return None
-    densities: list[float] = []
-    predicted: list[float] = []
-    num_noise_free = 0
-    cluster_of = {id(trial): code for trial, code in zip(finished, clusters, strict=True)}
-    for trial in finished:
-        others = [other for other in cohort if other is not trial]
-        own_cluster = cluster_of[id(trial)]
-        kept = [
-            i
-            for i, other in enumerate(others, start=1)
-            if other.is_finished and cluster_of[id(other)] != own_cluster
-        ]
-        objectives = np.array([others[i - 1].objective for i in kept], dtype=np.float64)
-        scale = scale_of(list(objectives))
-        if scale is None or len(kept) < LEAST_RUNS - 1:
-            return None
-        table = tabulate([trial, *others], 1)
-        targets = scale.squash(objectives)
-        found = regress(table, kept, targets, Prior(0.0), family)[1]
-        densities.append(log_density(found, scale, _objective(trial)))
-        predicted.append(float(found.weights @ found.means) - float(targets.mean()))
-        num_noise_free += table.norm == NOISE_FREE
-        on_run()
-    own = np.array([_objective(trial) for trial in finished])
-    return LeftOut(own, np.array(densities), np.array(predicted), num_noise_free)
+    densities, predicted, num_noise_free = np.zeros(num), np.zeros(num), 0
+    for train, test in LeaveOneGroupOut().split(places, groups=clusters):
+        for i in test:
+            own = places[i]
+            trial, others = cohort[own], [t for place, t in enumerate(cohort) if place != own]
+            kept = [places[j] + (places[j] < own) for j in train]  # rows, the trial's being the 0th
+            objectives = np.array([_objective(cohort[places[j]]) for j in train])
+            scale = scale_of(list(objectives))
+            if scale is None or len(kept) < LEAST_RUNS - 1:
+                return None
+            table = tabulate([trial, *others], 1)
+            targets = scale.squash(objectives)
+            found = regress(table, kept, targets, Prior(0.0), family)[1]
+            densities[i] = log_density(found, scale, _objective(trial))
+            predicted[i] = float(found.weights @ found.means) - float(targets.mean())
+            num_noise_free += table.norm == NOISE_FREE
+            on_run()
+    own_ends = np.array([_objective(cohort[place]) for place in places])
+    return LeftOut(own_ends, densities, predicted, num_noise_free)
 
 
 def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: int) -> list[Gain]:

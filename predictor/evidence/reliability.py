@@ -32,7 +32,7 @@ class Moment:
 
     run: str  # unique over studies: several orders judge one run again and again
     stated: float  # P
-    before: float  # P0
+    p0: float
     is_miss: bool
     random_miss: float  # the share of misses among all that could have been pruned at that moment
     would_prune: bool = False  # the rule, an endless max_expected_misses given
@@ -183,7 +183,7 @@ def _judged(
         return None
     misses = [beats(t.objective, finished, settings.min_gain) for t in left if t.window is not None]
     prunes = found.probability < settings.risk and halves(found)
-    return found.probability, found.before, misses[0], sum(misses) / len(misses), prunes
+    return found.probability, found.p0, misses[0], sum(misses) / len(misses), prunes
 
 
 def _bin(low: float, high: float, inside: Sequence[Moment]) -> Bin:
@@ -203,7 +203,7 @@ def _bin(low: float, high: float, inside: Sequence[Moment]) -> Bin:
         num_runs,
         sum(moment.is_miss for moment in inside),
         mean([moment.stated for moment in inside]),
-        mean([moment.before for moment in inside]),
+        mean([moment.p0 for moment in inside]),
         missed,
         *clopper_pearson(missed * num, num),
         mean([moment.random_miss for moment in inside]),

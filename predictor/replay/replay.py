@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
     action: Literal["go on", "stop", "wait"]
     probability: float | None = None  # P(beats the incumbent), where the policy states one
-    before: float | None = None  # P0
+    p0: float | None = None  # P before the run is looked at
     reason: str | None = None  # in words, where the policy has some
 
 
@@ -85,7 +85,7 @@ class Prune:
     run: str
     share: float  # of the run that was trained
     probability: float | None
-    before: float | None
+    p0: float | None
     is_miss: bool  # it would have beaten the incumbent of that moment by min_gain x spread
     reason: str | None = None  # the policy's; trials in it are indices into the study's runs
 
@@ -247,7 +247,7 @@ class _Engine:
                 recorded.name,
                 self.reached[run] / recorded.horizon,
                 answer.probability,
-                answer.before,
+                answer.p0,
                 is_miss=beats(recorded.objective, finished, self.min_gain),
                 reason=answer.reason,
             )

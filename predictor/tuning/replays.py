@@ -119,7 +119,7 @@ def _lost(study: RecordedStudy, found: Replay) -> tuple[LostRun, ...]:
         regret = (best_kept - objective) / ends.spread
         if regret > LOST:
             reason = _with_names(prune.reason, study)
-            stated = prune.probability, prune.before, reason
+            stated = prune.probability, prune.p0, reason
             lost.append(LostRun(prune.run, objective, best_kept, regret, *stated))
     return tuple(lost)
 
