@@ -7,21 +7,22 @@ this class: a driver that decides on a trial does not wait for scikit-learn to b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Literal, Self, overload
+from typing import Any, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import BaseEstimator, RegressorMixin  # pyright: ignore[reportMissingTypeStubs]
+from sklearn.utils.validation import check_is_fitted, validate_data  # pyright: ignore
 
 from predictor.features import point_codes
 from predictor.prior import Prior
 from predictor.regression import Design, Family, Fit, Mixture, fit, predict
 
 Floats = NDArray[np.float64]
+_validated = cast("Callable[..., Any]", validate_data)
 
 
 class AveragedBayesianRegression(RegressorMixin, BaseEstimator):
@@ -84,9 +85,9 @@ class AveragedBayesianRegression(RegressorMixin, BaseEstimator):
         ValueError for fewer than two rows, values that are not finite, or fewer columns than
         signals.
         """
-        x, targets = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2
-        )
+        x: Floats
+        targets: Floats
+        x, targets = _validated(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         if x.shape[1] < len(self.signals):
             raise ValueError(f"X has {x.shape[1]} columns for {len(self.signals)} signals")
         self.mean_ = float(targets.mean())
@@ -116,7 +117,7 @@ class AveragedBayesianRegression(RegressorMixin, BaseEstimator):
     def predict_mixtures(self, X: ArrayLike) -> list[Mixture]:
         """The distribution of y at each row of X: `.below(threshold)` is P(y < threshold)."""
         check_is_fitted(self)
-        x: Floats = validate_data(self, X, dtype=np.float64, reset=False)
+        x: Floats = _validated(self, X, dtype=np.float64, reset=False)
         design, trained = self._design(x), self.fit_.design
         codes = point_codes(np.concatenate([trained.config, design.config]))
         first = {int(code): point for code, point in zip(codes, trained.points, strict=False)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,19 +112,22 @@ def left_out(
     The mean of the others is taken off each prediction, as it falls where the left-out run is
     high: left in, predictions without any content correlate with the objective at -1.
     """
-    from sklearn.model_selection import LeaveOneGroupOut  # here, as it is slow to import
+    # Here, as it is slow to import.
+    from sklearn.model_selection import LeaveOneGroupOut  # pyright: ignore[reportMissingTypeStubs]
 
     places = [place for place, trial in enumerate(cohort) if trial.is_finished]
     num = len(places)
     if num < LEAST_RUNS or len(np.unique(clusters)) < 2:
         return None
     densities, predicted, num_noise_free = np.zeros(num), np.zeros(num), 0
-    for train, test in LeaveOneGroupOut().split(places, groups=clusters):
-        for i in test:
+    split = LeaveOneGroupOut().split(places, groups=clusters)  # pyright: ignore
+    for train, test in cast("Iterator[tuple[Codes, Codes]]", split):
+        rest = [places[int(j)] for j in train]
+        for i in map(int, test):
             own = places[i]
             trial, others = cohort[own], [t for place, t in enumerate(cohort) if place != own]
-            kept = [places[j] + (places[j] < own) for j in train]  # rows, the trial's being the 0th
-            objectives = np.array([_objective(cohort[places[j]]) for j in train])
+            kept = [place + (place < own) for place in rest]  # rows: the trial's is the 0th
+            objectives = np.array([_objective(cohort[place]) for place in rest])
             scale = scale_of(list(objectives))
             if scale is None or len(kept) < LEAST_RUNS - 1:
                 return None

@@ -83,7 +83,8 @@ def test_works_in_a_pipeline_and_a_search() -> None:
     grid = {"averagedbayesianregression__inflate": [True, False]}
     found = GridSearchCV(pipeline, grid, cv=3).fit(x * 100 + 7, y)
     assert found.best_score_ > 0.5
-    assert clone(as_judged(prior=PRIOR)).get_params()["prior"] == PRIOR
+    copy: Any = clone(as_judged(prior=PRIOR))
+    assert copy.get_params()["prior"] == PRIOR
 
 
 def test_fewer_columns_than_signals_are_refused() -> None:
