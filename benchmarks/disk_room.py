@@ -26,7 +26,7 @@ from typing import Any
 from sweep.config.load import load_study
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.report.view import PlainView
 from sweep.run_study import sweep
 from sweep.storage.find import open_study
@@ -122,10 +122,10 @@ class Run:
 
 
 def objectives(out: Path) -> list[Any]:
-    trials = study_document(*open_study(str(out)))["trials"]
-    failures = [trial["error"] for trial in trials if trial["error"]]
+    trials = study_report(*open_study(str(out))).trials
+    failures = [trial.error for trial in trials if trial.error]
     assert not failures, failures
-    return [trial["objective"] for trial in trials]
+    return [trial.objective for trial in trials]
 
 
 def measure(size_kb: int, expected: list[Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def mutated(rng: random.Random, text: str) -> str:
 def study_files(rng: random.Random, num: int, folder: Path) -> Tally:
     from sweep.config.load import load_study
     from sweep.config.sources import shipped_studies
-    from sweep.report.recipes_text import recipes_document
+    from sweep.documents import to_json
+    from sweep.report.recipes_text import recipes_report
 
     tally, file = Tally("study files"), folder / "study.yaml"
     shipped = Path(__file__).parent.parent / "studies"
@@ -110,7 +111,7 @@ def study_files(rng: random.Random, num: int, folder: Path) -> Tally:
     ]
     for _ in range(num):
         file.write_bytes(mutated(rng, rng.choice(texts)).encode("utf-8", "surrogatepass"))
-        tally.try_one(lambda: json.dumps(recipes_document(load_study(file).study)))
+        tally.try_one(lambda: json.dumps(to_json(recipes_report(load_study(file).study))))
     return tally
 
 

@@ -193,11 +193,12 @@ class Study:
         )
 
     def trials(self) -> list[dict[str, Any]]:
-        from sweep.report.study_report import study_document
+        from sweep.documents import to_json
+        from sweep.report.study_report import study_report
         from sweep.storage.find import open_study
 
         ledger, paths = open_study(str(self.out))
-        found = study_document(ledger, paths)["trials"]
+        found = to_json(study_report(ledger, paths))["trials"]
         ledger.engine.dispose()
         return found
 

@@ -13,7 +13,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from sweep.report.study_report import study_document
+from sweep.documents import to_json
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 
 SEEDS = (0, 1, 2)
@@ -44,7 +45,7 @@ def main(folder: str) -> None:
     for seed in SEEDS:
         out = Path(folder) / str(seed)
         run(out, seed)
-        for trial in study_document(*open_study(str(out)))["trials"]:
+        for trial in to_json(study_report(*open_study(str(out))))["trials"]:
             params = trial["params"]
             value = trial["objective"]
             cells[params["learning_rate"], params["batch_size"]].append(value or float("nan"))

@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.quickstart_grid import error, show
-from sweep.report.study_report import study_document
+from sweep.documents import to_json
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 
 SEEDS = (0, 1, 2)
@@ -80,7 +81,7 @@ def main(folder: str) -> None:
         for replay in REPLAYS:
             run(out, phases, seed, replay)
             name = str(out / f"phases-{seed}-{replay:g}")
-            for trial in study_document(*open_study(name))["trials"]:
+            for trial in to_json(study_report(*open_study(name)))["trials"]:
                 strategy = trial["params"]["strategy"] + (f", replay {replay:g}" if replay else "")
                 cell = strategy, trial["params"]["learning_rate"]
                 cells[cell].append(trial["measurements"]["choice_accuracy"]["value"])

@@ -114,26 +114,28 @@ def inspect(
     json_
         Print one JSON document and nothing else.
     """
-    from sweep.report.study_report import study_document, trial_document
+    from sweep.documents import to_json
+    from sweep.report.study_report import study_report, trial_report
+    from sweep.report.types import TrialReport
     from sweep.storage.find import open_study
     from sweep.storage.readable import readable
 
     with readable(study):
         ledger, paths = open_study(study)
         if trial is None:
-            document = study_document(ledger, paths)
+            report = study_report(ledger, paths)
         else:
-            document = trial_document(ledger, paths, trial)
+            report = trial_report(ledger, paths, trial)
         if json_:
-            print_json(document)
-            return 0
-    from sweep.report.print_study import print_study, print_trial
+            print_json(to_json(report))
+        elif isinstance(report, TrialReport):
+            from sweep.report.print_trial import print_trial
 
-    with readable(study):
-        if trial is None:
-            print_study(document, paths)
+            print_trial(report)
         else:
-            print_trial(document)
+            from sweep.report.print_study import print_study
+
+            print_study(report)
     return 0
 
 
@@ -157,17 +159,17 @@ def recipes(
         Print one JSON document.
     """
     from sweep.config.load import load_study
-    from sweep.report.recipes_text import recipes_document
+    from sweep.documents import to_json
+    from sweep.report.print_recipes import print_recipes
+    from sweep.report.recipes_text import recipes_report
 
     if study is None and set_:
         raise UserError("--set: overrides keys of a study; name one, as sweep recipes quickstart")
-    document = recipes_document(None if study is None else load_study(study, set_ or ()).study)
+    report = recipes_report(None if study is None else load_study(study, set_ or ()).study)
     if json_:
-        print_json(document)
-        return 0
-    from sweep.report.print_study import print_recipes
-
-    print_recipes(document)
+        print_json(to_json(report))
+    else:
+        print_recipes(report)
     return 0
 
 
@@ -328,7 +330,7 @@ def _show(report: Report, print_text: Callable[[Report], None], *, as_json: bool
     if not as_json:
         print_text(report)
         return
-    from sweep.report.to_json import to_json
+    from sweep.documents import to_json
 
     print_json(to_json(report))
 

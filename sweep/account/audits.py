@@ -4,63 +4,112 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from predictor.types import Verdict
+from sweep.account.compute import NOTHING, Usage
 from sweep.account.objective import ended_with
 from sweep.storage.ledger import Decision, TrialRow
+from sweep.storage.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedMisses:
+    """How many of the pruned trials would have won, as the predictor states it."""
+
+    sum: float
+    """the sum of P over the prunes by rank that were not audited"""
+    num: int
+    """how many prunes that are"""
+    most: float | None
+    """pruning.max_expected_misses; null in studies of a version without it"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What came of the trials that were to be pruned and went on to their end as a check."""
+
+    num: int
+    """trials audited"""
+    finished: int
+    """of these, completed or pruned by now"""
+    beyond_flops: float
+    """FLOPs that finished audited trials used after the step of their audit, by their share of
+    steps: what auditing cost"""
+    told: int
+    """audits that tell a miss rate: at their end, and decided with an incumbent on record"""
+    misses: int
+    """of these, trials that ended better than the incumbent by min_gain x spread"""
+    rate: float | None
+    """estimated share of misses among all that would have been pruned: misses weighted by one over
+    the audit's probability; null where no audit tells one"""
+    low: float
+    """lower end of the 95 % interval (Clopper and Pearson) of the share of misses"""
+    high: float
+    """upper end of that interval"""
+    mean_stated: float | None
+    """mean of the probabilities that the predictor stated of the audits that tell; null without"""
 
 
 def expected_misses(
-    trials: Sequence[TrialRow], decisions: Mapping[int, Sequence[Decision]]
-) -> dict[str, Any]:
-    """The sum of P over the prunes by rank that were not audited, and how many there are."""
+    trials: Sequence[TrialRow],
+    decisions: Mapping[int, Sequence[Decision]],
+    most: float | None = None,
+) -> ExpectedMisses:
+    """Of a study's trials; `most` is its limit."""
     pruned = [
         expected_miss(decision.verdict)
         for trial in trials
         for decision in decisions.get(trial.number, ())
         if (decision.verdict.action, decision.verdict.kind) == ("prune", "rank")
     ]
-    return {"sum": math.fsum(pruned), "num": len(pruned)}
+    return ExpectedMisses(math.fsum(pruned), len(pruned), most)
 
 
-def audit_misses(
-    trials: Sequence[TrialRow], decisions: Mapping[int, Sequence[Decision]], metric: str
-) -> dict[str, Any]:
-    """The share of audited prunes that beat the incumbent of their moment by min_gain x spread.
-
-    Weighted by one over the audit's probability, which may have changed within the study, with a 95
-    % interval as Clopper and Pearson's. `told` audits are at their end and knew an incumbent;
-    the share is None where there is none such.
-    """
-    audited = [
+def audit_report(
+    trials: Sequence[TrialRow],
+    usage: Mapping[int, Usage],
+    decisions: Mapping[int, Sequence[Decision]],
+    metric: str,
+) -> AuditReport:
+    """Of a study's trials. Each audit counts by one over its probability, which may have changed
+    within the study; with several probabilities the interval is that of the effective number."""
+    audits = [
         (trial, audit)
         for trial in trials
         if (audit := audit_of(decisions.get(trial.number, ()))) is not None
     ]
-    nothing = {"told": 0, "misses": 0, "rate": None, "low": 0.0, "high": 1.0, "mean_stated": None}
-    if not audited:
-        return nothing
+    if not audits:
+        return AuditReport(0, 0, 0.0, 0, 0, None, 0.0, 1.0, None)
     from predictor.evidence.reliability import Audit, audit_miss_rate
 
+    finished = [
+        _flops_after(trial, audit, usage.get(trial.number, NOTHING))
+        for trial, audit in audits
+        if trial.state in (State.COMPLETED, State.PRUNED)
+    ]
     found = audit_miss_rate(
         [
-            Audit(
-                decision.settings.audit,
-                decision.verdict.probability,
-                is_miss(trial, decision, metric),
-            )
-            for trial, decision in audited
+            Audit(audit.settings.audit, audit.verdict.probability, is_miss(trial, audit, metric))
+            for trial, audit in audits
         ]
     )
-    return {
-        "told": found.num_finished,
-        "misses": found.num_misses,
-        "rate": found.rate,
-        "low": found.low,
-        "high": found.high,
-        "mean_stated": found.mean_stated,
-    }
+    return AuditReport(
+        num=len(audits),
+        finished=len(finished),
+        beyond_flops=sum(finished, 0.0),
+        told=found.num_finished,
+        misses=found.num_misses,
+        rate=found.rate,
+        low=found.low,
+        high=found.high,
+        mean_stated=found.mean_stated,
+    )
+
+
+def _flops_after(trial: TrialRow, audit: Decision, spent: Usage) -> float:
+    by_then = trial.planned_flops * audit.step / max(trial.num_steps, 1)
+    return max(0.0, spent.flops - spent.early_eval_flops - by_then)
 
 
 def audit_of(decisions: Iterable[Decision]) -> Decision | None:
@@ -73,9 +122,9 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
 
     None: not at its end yet, failed, or there was no incumbent on record.
     """
-    evidence: Mapping[str, Any] = decision.verdict.evidence
+    evidence = decision.verdict.evidence
     best, spread = evidence.get("best"), evidence.get("spread")
-    if trial.state not in ("completed", "pruned") or best is None or spread is None:
+    if trial.state not in (State.COMPLETED, State.PRUNED) or best is None or spread is None:
         return None
     from predictor.target import is_miss as is_missed  # imports numpy: for studies with audits
 

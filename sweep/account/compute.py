@@ -19,42 +19,89 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sweep.storage.ledger import BASE, Cost, Decision, TrialRow
+from sweep.storage.states import SETTLED, State
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What one trial cost, over all its attempts."""
 
     input_tokens: int = 0
+    """tokens trained on and evaluated, prompts included and padding not"""
     seconds: float = 0.0
+    """device-seconds: wall time times the trial's processes"""
     flops: float = 0.0
-    early_eval_flops: float = 0.0  # of `flops`
+    """FLOPs, early evaluations included"""
+    early_eval_flops: float = 0.0
+    """of `flops`, those of early evaluations"""
 
-    def add(self, cost: Cost) -> None:
-        self.input_tokens += cost.input_tokens
-        self.seconds += cost.seconds
-        self.flops += cost.flops
-        if cost.what == "early_eval":
-            self.early_eval_flops += cost.flops
+
+NOTHING = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Compute that no plan had; their sum is `overhead_flops`."""
+
+    early_evals: float
+    """FLOPs of the early evaluations of completed trials"""
+    beyond_plan: float
+    """FLOPs of completed trials beyond their plan: steps done twice after an interruption, less
+    what a plan overestimated"""
+    failed: float
+    """FLOPs of failed trials: all that they used"""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeReport:
+    """What a study's compute went into. planned_flops - used_flops = saved_by_guards +
+    saved_by_rank + saved_by_stopping - overhead_flops."""
+
+    used_flops: float
+    """FLOPs of the settled trials, all attempts and evaluations, and of the base model's
+    measurement"""
+    planned_flops: float
+    """FLOPs of the same, each completed or pruned trial trained once to its end, and of the trials
+    that the study did not start as it was stopped"""
+    saved_share: float | None
+    """(planned - used) / planned; null before there is a plan"""
+    saved_by_guards: float
+    """FLOPs not spent on trials pruned by a guard"""
+    saved_by_rank: float
+    """FLOPs not spent on trials pruned by rank"""
+    saved_by_stopping: float
+    """FLOPs of the trials not started, each at the mean plan of those that were"""
+    overhead_flops: float
+    """FLOPs of `overhead` together"""
+    overhead: Overhead
+    """the overhead by cause"""
+    base_flops: float
+    """FLOPs of measuring the base model; part of used and planned"""
+    unsettled_flops: float
+    """FLOPs so far of trials that wait or run; in neither used nor planned"""
+    seconds: float
+    """device-seconds of everything, all trials together"""
 
 
 def usage_by_trial(costs: Iterable[Cost]) -> dict[int, Usage]:
     """Keyed by the trial's number; the base model's under `BASE`."""
-    usage: dict[int, Usage] = {}
+    by_trial: dict[int, list[Cost]] = {}
     for cost in costs:
-        usage.setdefault(cost.trial, Usage()).add(cost)
-    return usage
+        by_trial.setdefault(cost.trial, []).append(cost)
+    return {number: usage_of(own) for number, own in by_trial.items()}
 
 
 def usage_of(costs: Iterable[Cost]) -> Usage:
     """Of costs of one trial."""
-    usage = Usage()
-    for cost in costs:
-        usage.add(cost)
-    return usage
+    own = list(costs)
+    return Usage(
+        input_tokens=sum(cost.input_tokens for cost in own),
+        seconds=sum((cost.seconds for cost in own), 0.0),
+        flops=sum((cost.flops for cost in own), 0.0),
+        early_eval_flops=sum((cost.flops for cost in own if cost.what == "early_eval"), 0.0),
+    )
 
 
 def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
@@ -62,7 +109,7 @@ def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
 
     `decisions` are the trial's own, in the order they were taken.
     """
-    actions = ["prune", "audit"] if trial.state == "pruned" else ["audit", "prune"]
+    actions = ["prune", "audit"] if trial.state == State.PRUNED else ["audit", "prune"]
     for action in actions:
         for decision in decisions:
             if decision.verdict.action == action:
@@ -71,34 +118,34 @@ def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
     return (at_window or list(decisions) or [None])[-1]
 
 
-def account(
+def compute_report(
     trials: Sequence[TrialRow],
     usage: Mapping[int, Usage],
     decided: Mapping[int, Decision],
     num_stopped: int = 0,
-) -> dict[str, Any]:
+) -> ComputeReport:
     """The study's compute in FLOPs; the module says what is counted where.
 
     `decided` holds the decisive decisions by trial, `num_stopped` is how many trials were not
-    started as the study was stopped. `saved_share` is None before there is a plan.
+    started as the study was stopped.
     """
-    base = usage.get(BASE, Usage()).flops
+    base = usage.get(BASE, NOTHING).flops
     stopping = 0.0
     if trials:
         stopping = num_stopped * math.fsum(row.planned_flops for row in trials) / len(trials)
     used, planned, unsettled = base, base + stopping, 0.0
     guards = rank = early_evals = beyond_plan = failed = 0.0
     for trial in trials:
-        spent = usage.get(trial.number, Usage())
-        if trial.state not in ("completed", "pruned", "failed"):
+        spent = usage.get(trial.number, NOTHING)
+        if trial.state not in SETTLED:
             unsettled += spent.flops
             continue
         used += spent.flops
-        if trial.state == "failed":
+        if trial.state == State.FAILED:
             failed += spent.flops
             continue
         planned += trial.planned_flops
-        if trial.state == "completed":
+        if trial.state == State.COMPLETED:
             early_evals += spent.early_eval_flops
             beyond_plan += spent.flops - spent.early_eval_flops - trial.planned_flops
             continue
@@ -107,41 +154,16 @@ def account(
             rank += trial.planned_flops - spent.flops
         else:
             guards += trial.planned_flops - spent.flops
-    return {
-        "used_flops": used,
-        "planned_flops": planned,
-        "saved_share": (planned - used) / planned if planned > 0 else None,
-        "saved_by_guards": guards,
-        "saved_by_rank": rank,
-        "saved_by_stopping": stopping,
-        "overhead_flops": early_evals + beyond_plan + failed,
-        "overhead": {"early_evals": early_evals, "beyond_plan": beyond_plan, "failed": failed},
-        "base_flops": base,
-        "unsettled_flops": unsettled,
-        "seconds": sum(one.seconds for one in usage.values()),
-    }
-
-
-def audit_cost(
-    trials: Sequence[TrialRow],
-    usage: Mapping[int, Usage],
-    decisions: Mapping[int, Sequence[Decision]],
-) -> dict[str, Any]:
-    """How often a would-be prune went on to its end, and what that cost.
-
-    `beyond_flops`: what finished audited trials used after the step of their audit, reckoned by
-    their share of steps.
-    """
-    num = finished = 0
-    beyond = 0.0
-    for trial in trials:
-        steps = [d.step for d in decisions.get(trial.number, ()) if d.verdict.action == "audit"]
-        if not steps:
-            continue
-        num += 1
-        if trial.state in ("completed", "pruned"):
-            finished += 1
-            spent = usage.get(trial.number, Usage())
-            by_then = trial.planned_flops * steps[0] / max(trial.num_steps, 1)
-            beyond += max(0.0, spent.flops - spent.early_eval_flops - by_then)
-    return {"num": num, "finished": finished, "beyond_flops": beyond}
+    return ComputeReport(
+        used_flops=used,
+        planned_flops=planned,
+        saved_share=(planned - used) / planned if planned > 0 else None,
+        saved_by_guards=guards,
+        saved_by_rank=rank,
+        saved_by_stopping=stopping,
+        overhead_flops=early_evals + beyond_plan + failed,
+        overhead=Overhead(early_evals, beyond_plan, failed),
+        base_flops=base,
+        unsettled_flops=unsettled,
+        seconds=sum(one.seconds for one in usage.values()),
+    )

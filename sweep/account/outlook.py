@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from sweep import formats as f
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.replicates import is_repeat
+from sweep.account.terms import Pruning, Terms
 from sweep.storage.ledger import TrialRow
+from sweep.storage.states import SETTLED
 
 BEGINNING = "Further trials are unlikely to help"
 WITHDRAWN = "Further trials may help after all"
@@ -47,6 +48,32 @@ class Outlook:
         return f"{WITHDRAWN}: {beats}, not below the risk {self.risk:.2f}."
 
 
+@dataclass(frozen=True, slots=True)
+class Unlikely:
+    """That further trials are unlikely to help."""
+
+    before: float
+    """P0: that a trial not yet looked at beats the incumbent by min_gain x spread"""
+    incumbent: int
+    """the best finished trial, in the phase of the data where P0 is largest"""
+    risk: float
+    """pruning.risk, which P0 is below"""
+    text: str
+    """the same as a sentence"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingReport:
+    """Whether the study ends, or could end, before its last trial."""
+
+    unlikely: Unlikely | None
+    """null where further trials may help, or too few are finished to say"""
+    stopped: bool
+    """the study ended by that (pruning.stop)"""
+    num_not_started: int
+    """trials that were not started as it was stopped"""
+
+
 Phases = Mapping[int, Collection[tuple[int, float]]]
 """by the phase that windows closed in: finished trials and their objectives, lower is better"""
 
@@ -65,30 +92,27 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
     return phases
 
 
-def outlook(trials: Iterable[TrialRow], metric: str, pruning: Mapping[str, Any]) -> Outlook | None:
+def outlook(trials: Iterable[TrialRow], metric: str, pruning: Pruning) -> Outlook | None:
     """As `outlook_of`."""
     return outlook_of(phases_of(trials, metric), pruning)
 
 
-def outlook_of(phases: Phases, pruning: Mapping[str, Any]) -> Outlook | None:
-    """None before every phase has `startup` finished trials, where they tie, and with pruning off.
-
-    `pruning`: of the study file; its enabled, risk, min_gain and startup count.
-    """
-    risk, startup = pruning.get("risk"), pruning.get("startup", 1)
-    if risk is None or not pruning.get("enabled", True):
+def outlook_of(phases: Phases, pruning: Pruning) -> Outlook | None:
+    """None before every phase has `startup` finished trials, where they tie, and with pruning
+    off."""
+    if pruning.risk is None or not pruning.enabled:
         return None
-    if not phases or min(map(len, phases.values())) < startup:
+    if not phases or min(map(len, phases.values())) < pruning.startup:
         return None
     from predictor.model import chance_of_another  # numpy: inspect is to answer at once
 
     found: list[Outlook] = []
     for ended in phases.values():
-        before = chance_of_another([y for _, y in ended], pruning.get("min_gain", 0.0))
+        before = chance_of_another([y for _, y in ended], pruning.min_gain)
         if before is None:
             return None
         _, incumbent = min((y, number) for number, y in ended)
-        found.append(Outlook(before, incumbent, risk))
+        found.append(Outlook(before, incumbent, pruning.risk))
     return max(found, key=lambda one: one.before)
 
 
@@ -98,39 +122,30 @@ def last_said(notes: Iterable[str]) -> str | None:
     return said[-1] if said else None
 
 
-def stopping_part(
-    document: Mapping[str, Any], trials: Sequence[TrialRow], metric: str
-) -> dict[str, Any]:
-    """For the study's document: the resolved study file in, JSON values out.
-
-    A study is stopped when nothing of it is under way that may change its outlook.
-    """
+def stopping_report(trials: Sequence[TrialRow], terms: Terms) -> StoppingReport:
+    """Of all of a study's trials. It is stopped when none is under way that may change its
+    outlook."""
     originals = [trial for trial in trials if not is_repeat(trial.number)]
-    pruning = document.get("pruning", {})
-    found = outlook(originals, metric, pruning)
-    is_unlikely = found is not None and found.is_unlikely
-    ended = all(trial.state not in ("waiting", "running") for trial in originals)
+    found = outlook(originals, terms.metric, terms.pruning)
+    if found is None or not found.is_unlikely:
+        return StoppingReport(None, False, 0)
     left = 0
-    if is_unlikely and ended and pruning.get("stop", False):
-        left = num_planned(document, len(originals)) - len(originals)
-    return {
-        "unlikely": {**asdict(found), "text": found.sentence()} if found and is_unlikely else None,
-        "stopped": left > 0,
-        "num_not_started": max(0, left),
-    }
+    if terms.pruning.stop and all(trial.state in SETTLED for trial in originals):
+        left = max(0, num_planned(terms, len(originals)) - len(originals))
+    unlikely = Unlikely(found.before, found.incumbent, found.risk, found.sentence())
+    return StoppingReport(unlikely, left > 0, left)
 
 
-def num_planned(document: Mapping[str, Any], num_trials: int) -> int:
-    """How many trials the study would have: run.trials, or the points of its space if fewer."""
-    total, search = document.get("run", {}).get("trials", num_trials), document.get("search", {})
-    entries: dict[str, Any] = search.get("space", {})
-    if not entries or any(
-        "low" in entry and name != "batch_size"
-        for name, entry in entries.items()
-        if isinstance(entry, Mapping)
+def num_planned(terms: Terms, num_trials: int) -> int:
+    """How many trials the study would have: run.trials, or the points of its space if fewer.
+    `num_trials` is how many it has."""
+    total = num_trials if terms.num_trials is None else terms.num_trials
+    if not terms.space or any(
+        isinstance(entry, Mapping) and "low" in entry and name != "batch_size"
+        for name, entry in terms.space.items()
     ):
         return total
     from sweep.config.checks import num_points
     from sweep.config.entries import Space
 
-    return min(total, num_points(Space.model_validate(search["space"])) or total)
+    return min(total, num_points(Space.model_validate(terms.space)) or total)

@@ -12,14 +12,13 @@ the mean of all its seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 from sweep.config.limits import STRIDE
 from sweep.storage.ledger import TrialRow
-from sweep.storage.states import SETTLED
+from sweep.storage.states import SETTLED, State
 from trainer.contract.spec import HIGHER_IS_BETTER
 
 
@@ -29,10 +28,6 @@ class Plan:
 
     top: int = 0  # configurations; 0: none are repeated
     seeds: int = 2  # further ones each
-
-    @staticmethod
-    def of(document: Mapping[str, Any]) -> Plan:
-        return Plan(**document.get("run", {}).get("confirm", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,44 @@ class Repeated:
         return not self.is_sound, not self.values, sign * self.mean_of_all, self.original
 
 
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One of the best configurations, trained again with new seeds."""
+
+    number: int
+    """the original trial"""
+    first: float
+    """the original's objective, which it was picked by: too good on average"""
+    values: tuple[float, ...]
+    """objectives of its completed replicates, by seed"""
+    mean: float
+    """mean of `values`, the estimate; without any, `first`"""
+    sd: float | None
+    """standard deviation of `values` (n - 1); null of fewer than two"""
+    is_sound: bool
+    """no run of it was ended as not finite"""
+    best_run: int
+    """the trial with the best objective among the original and its replicates"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmReport:
+    """How the best configurations do with new seeds (run.confirm)."""
+
+    top: int
+    """configurations to be trained again; 0: none"""
+    seeds: int
+    """new seeds for each"""
+    num_settled: int
+    """replicates that have ended"""
+    num_wanted: int
+    """replicates that there will be"""
+    is_confirmed: bool
+    """all replicates have ended, and the best is named by the mean of all seeds"""
+    configurations: tuple[Configuration, ...]
+    """best mean of all seeds first"""
+
+
 def original_of(number: int) -> int:
     return number % STRIDE
 
@@ -84,7 +117,9 @@ def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
     completed = [
         (sign * row.objective, row.number, row)
         for row in rows
-        if row.state == "completed" and row.objective is not None and math.isfinite(row.objective)
+        if row.state == State.COMPLETED
+        and row.objective is not None
+        and math.isfinite(row.objective)
     ]
     return [row for *_, row in sorted(completed, key=lambda one: one[:2])]
 
@@ -115,7 +150,7 @@ def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated
         completed = best_first(runs, metric)
         by_seed = sorted(completed, key=lambda row: row.number)
         first, *values = (row.objective for row in by_seed if row.objective is not None)
-        is_sound = all(row.state != "pruned" for row in runs)
+        is_sound = all(row.state != State.PRUNED for row in runs)
         found.append(Repeated(original.number, first, tuple(values), is_sound, completed[0]))
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
     return sorted(found, key=lambda one: one.place(sign))
@@ -138,27 +173,26 @@ def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | 
     return next(iter(best_first([r for r in rows if not is_repeat(r.number)], metric)), None)
 
 
-def confirm_part(rows: Sequence[TrialRow], metric: str, plan: Plan) -> dict[str, Any]:
-    """For the study's document: JSON values. `values`, mean and sd are of new seeds; `first` is the
-    value that was picked."""
-    wanted, found = wanted_numbers(rows, metric, plan), confirmed(rows, metric, plan)
+def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> ConfirmReport:
+    """Of all of a study's trials."""
+    wanted = wanted_numbers(rows, metric, plan)
     states = {row.number: row.state for row in rows}
-    return {
-        "top": plan.top,
-        "seeds": plan.seeds,
-        "num_settled": sum(states.get(number) in SETTLED for number in wanted),
-        "num_wanted": len(wanted),
-        "is_confirmed": found is not None,
-        "configurations": [
-            {
-                "number": one.original,
-                "first": one.first,
-                "values": list(one.values),
-                "mean": one.mean,
-                "sd": one.sd,
-                "is_sound": one.is_sound,
-                "best_run": one.best_run.number,
-            }
+    return ConfirmReport(
+        top=plan.top,
+        seeds=plan.seeds,
+        num_settled=sum(states.get(number) in SETTLED for number in wanted),
+        num_wanted=len(wanted),
+        is_confirmed=confirmed(rows, metric, plan) is not None,
+        configurations=tuple(
+            Configuration(
+                number=one.original,
+                first=one.first,
+                values=one.values,
+                mean=one.mean,
+                sd=one.sd,
+                is_sound=one.is_sound,
+                best_run=one.best_run.number,
+            )
             for one in repeated(rows, metric, plan)
-        ],
-    }
+        ),
+    )

@@ -17,19 +17,19 @@ def refresh_card(study: StudyState) -> None:
     """OUT/best gets its card, with the study's table as it now is."""
     from sweep.report.card import model_card
     from sweep.report.data_text import trained_shapes
-    from sweep.report.study_report import study_document
+    from sweep.report.study_report import study_report
 
     finish_promotion(study.paths)
     number = best_kept(study.paths)
     if number is None:
         return
-    document = study_document(study.ledger, study.paths)
     config = study.loaded.study
     given = {"eval": config.data.eval, "choices": config.objective.data}
     sources = {path.removeprefix("data."): text for path, text in config.train_sources.items()}
     sources |= {part: text for part, text in given.items() if text}
     has_chats = "chat" in trained_shapes(study.facts.get("shapes", {}))  # not in old studies
-    card = model_card(document, number, config.model.base, sources, has_chats=has_chats)
+    found = study_report(study.ledger, study.paths)
+    card = model_card(found, number, config.model.base, sources, has_chats=has_chats)
     write_text(study.paths.best / "README.md", card)
 
 
@@ -37,9 +37,9 @@ def report(study: StudyState, outcome: Outcome) -> None:
     """The study's tables, where everything lies, and how to go on."""
     from sweep.report.console import print_lines
     from sweep.report.print_study import print_study
-    from sweep.report.study_report import study_document
+    from sweep.report.study_report import study_report
 
-    print_study(study_document(study.ledger, study.paths), study.paths)
+    print_study(study_report(study.ledger, study.paths))
     if outcome is Outcome.STOPPED:
         print_lines([_stopped(study)])
     elif outcome is Outcome.EXHAUSTED:

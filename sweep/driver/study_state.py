@@ -20,6 +20,7 @@ from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
 from sweep.account.outlook import Outlook, num_planned, outlook_of
 from sweep.account.replicates import Plan, best_trial
 from sweep.account.standing import EXHAUSTED, standing
+from sweep.account.terms import Terms
 from sweep.config.load import LoadedStudy
 from sweep.driver.best_model import KeptModels
 from sweep.driver.optuna_study import OptunaStudy
@@ -49,10 +50,12 @@ class StudyState:
     history: History | None = None
     base_flops: float = 0.0  # of measuring the base model
     roster: Roster = field(init=False)
+    terms: Terms = field(init=False)
     _models: KeptModels = field(init=False)
     _tried: set[Hashable] = field(default_factory=set[Hashable])
 
     def __post_init__(self) -> None:
+        self.terms = Terms.of(self.loaded.study.to_document())
         self.roster = Roster(self.metric, max(1, self.replicates.top))
         keep = self.loaded.study.run.keep
         self._models = KeptModels(self.paths, self.roster, self.replicates, keep)
@@ -201,8 +204,7 @@ class StudyState:
     @property
     def replicates(self) -> Plan:
         """As run.confirm has it."""
-        confirm = self.loaded.study.run.confirm
-        return Plan(confirm.top, confirm.seeds)
+        return self.terms.confirm
 
     @property
     def best(self) -> TrialRow | None:
@@ -212,7 +214,7 @@ class StudyState:
     @property
     def outlook(self) -> Outlook | None:
         """What a further trial can hope for."""
-        return outlook_of(self.roster.phases, self.loaded.study.pruning.model_dump())
+        return outlook_of(self.roster.phases, self.terms.pruning)
 
     @property
     def is_stopped(self) -> bool:
@@ -225,7 +227,7 @@ class StudyState:
     @property
     def num_not_started(self) -> int:
         """Of the trials that the study would have."""
-        planned = num_planned(self.loaded.study.to_document(), self.roster.originals)
+        planned = num_planned(self.terms, self.roster.originals)
         return max(0, planned - self.roster.originals)
 
     def standing_after(self, outcome: Outcome) -> Standing:
@@ -233,9 +235,8 @@ class StudyState:
         rows = [trial.row for trial in self.trials.values()]
         if outcome in FINISHED:
             return standing_of([row.state for row in rows], is_finished=True)
-        document = self.loaded.study.to_document()
         no_new = self.is_stopped or EXHAUSTED in self.ledger.read_notes()
-        return standing(document, rows, self.metric, no_new=no_new)
+        return standing(rows, self.terms, no_new=no_new)
 
     def _book(self, cost: Cost) -> None:
         self.trials[cost.trial].costs[(cost.attempt, cost.what)] = cost

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
 
 from sweep import formats as f
+from sweep.account.terms import Terms, at
+from sweep.report.study_text import best_value, varying
+from sweep.report.types import BestReport, StudyReport, TrialSummary
 from sweep.report.usage import usage
+from sweep.storage.states import State
 from trainer.contract.safe_text import safe
 
 _SECTIONS = {  # of the study file: what makes up a training run, besides the searched parameters
@@ -20,7 +23,7 @@ _SECTIONS = {  # of the study file: what makes up a training run, besides the se
 
 
 def model_card(
-    document: Mapping[str, Any],
+    report: StudyReport,
     number: int,
     base: str,
     data_sources: Mapping[str, str],
@@ -29,26 +32,25 @@ def model_card(
 ) -> str:
     """Markdown with YAML front matter, for a folder with trial `number`'s model in it.
 
-    `document` is the study's, `base` a folder or Hub id, `data_sources` what each part of the
+    `base` is a folder or Hub id, `data_sources` what each part of the
     data (train, eval, ...) was read from, `has_chats` whether it was trained on chats. A base
     folder goes into the front matter by its name alone: the Hub takes no paths there.
     """
-    trial = next(trial for trial in document["trials"] if trial["number"] == number)
-    tuning = document["resolved"].get("model", {}).get("tuning", "full")
-    data = document["resolved"].get("data", {})
+    trial = report.trial(number)
+    tuning = Terms.of(report.resolved).tuning
     sections = [
         _front_matter(base, tuning),
-        f"# {_escaped(document['study'])}, trial {number}",
-        _what(document, trial, base, tuning),
+        f"# {_escaped(report.study)}, trial {number}",
+        _what(report, trial, base, tuning),
         "## Data",
         _table(("part", "source"), data_sources.items()),
         "## Configuration",
-        _table(("parameter", "value"), _configuration(document, trial)),
+        _table(("parameter", "value"), _configuration(report, trial)),
         "## How it was chosen",
-        _selection(document, number),
-        _trials_table(document),
+        _selection(report, number),
+        _trials_table(report),
         "## Use",
-        usage(data, is_adapter=tuning == "lora", has_chats=has_chats),
+        usage(at(report.resolved, "data"), is_adapter=tuning == "lora", has_chats=has_chats),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -69,110 +71,109 @@ def _front_matter(base: str, tuning: str) -> str:
     return "\n".join(lines)
 
 
-def _what(document: Mapping[str, Any], trial: Mapping[str, Any], base: str, tuning: str) -> str:
-    metric = document["metric"]
+def _what(report: StudyReport, trial: TrialSummary, base: str, tuning: str) -> str:
+    metric = report.metric
     how = "with LoRA" if tuning == "lora" else "in all its weights"
-    before = document["base"]["objective"]
+    before = report.base.objective
     against = f"; the base model has {f.fixed(before, 4)}" if before is not None else ""
-    direction = "higher" if document["direction"] == "maximize" else "lower"
+    direction = "higher" if report.direction == "maximize" else "lower"
     is_better = f"{against} ({direction} is better)."
     text = f"{_code(base)}, fine-tuned {how} on instruction data by sft-sweep. "
-    own = f.fixed(trial["objective"], 4)
-    if _is_confirmed_best(document, trial["number"]) and f.num_new_seeds(document):
+    own = f.fixed(trial.objective, 4)
+    best = _confirmed_best(report, trial.number)
+    if best is not None and best.num_new_seeds:
         return (
             f"{text}Trained with new seeds, its configuration has a {metric} of "
-            f"{f.best_value(document)}{is_better} These weights, the best run of it, have {own}: "
+            f"{best_value(best)}{is_better} These weights, the best run of it, have {own}: "
             "a value that was picked, and so optimistic."
         )
     return f"{text}Its {metric} is {own}{is_better}"
 
 
-def _is_confirmed_best(document: Mapping[str, Any], number: int) -> bool:
-    best = document["best"]
-    return best is not None and best["number"] == number and best["confirms"] is not None
+def _confirmed_best(report: StudyReport, number: int) -> BestReport | None:
+    """The best, if it is that trial's and confirmed with new seeds."""
+    best = report.best
+    return best if best and best.number == number and best.confirms is not None else None
 
 
-def _configuration(document: Mapping[str, Any], trial: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _configuration(report: StudyReport, trial: TrialSummary) -> list[tuple[str, str]]:
     """The trial's own parameters, then the study's sections that make up a training run."""
-    resolved: Mapping[str, Any] = document["resolved"]
-    rows = [(name, f.exact(value)) for name, value in trial["params"].items()]
-    rows += [("optimizer steps", str(trial["num_steps"]))]
+    rows = [(name, f.exact(value)) for name, value in trial.params.items()]
+    rows += [("optimizer steps", str(trial.num_steps))]
     for section, keys in _SECTIONS.items():
-        values: Mapping[str, Any] = resolved.get(section) or {}
+        values = at(report.resolved, section)
         rows += [(f"{section}.{k}", f.exact(values[k])) for k in keys if values.get(k) is not None]
-    if trial["further_seed"]:
-        rows.append(("further seed", f"{trial['further_seed']}, added to run.seed"))
+    if trial.further_seed:
+        rows.append(("further seed", f"{trial.further_seed}, added to run.seed"))
     return rows
 
 
-def _selection(document: Mapping[str, Any], number: int) -> str:
-    states = [trial["state"] for trial in document["trials"] if trial["confirms"] is None]
-    completed = states.count("completed")
-    best, metric = document["best"], document["metric"]
-    chosen = best is not None and best["number"] == number
+def _selection(report: StudyReport, number: int) -> str:
+    states = [trial.state for trial in report.originals]
+    chosen = report.best is not None and report.best.number == number
     rank = "the best" if chosen else "one"
     how = (
         "Each was trained once, with one seed, and measured on the same held-out set. So its "
-        f"{metric} is optimistic: part of what put it first is chance, the more so the more trials "
-        "there are."
+        f"{report.metric} is optimistic: part of what put it first is chance, the more so the more "
+        "trials there are."
     )
     original = number
-    if _is_confirmed_best(document, number):
-        how = _confirmed(document)
-        original = document["best"]["confirms"]
+    if best := _confirmed_best(report, number):
+        how, original = _confirmed(report, best), best.original
     return (
-        f"Trial {original} is {rank} of the {completed} trials that were trained to their end, "
-        f"out of {len(states)} begun; {states.count('pruned')} were stopped early. {how} "
-        "Measure it on data that the study has not seen before you rely on the number."
+        f"Trial {original} is {rank} of the {states.count(State.COMPLETED)} trials that were "
+        f"trained to their end, out of {len(states)} begun; {states.count(State.PRUNED)} were "
+        f"stopped early. {how} Measure it on data that the study has not seen before you rely on "
+        "the number."
     )
 
 
-def _confirmed(document: Mapping[str, Any]) -> str:
-    best, confirm = document["best"], document["confirm"]
+def _confirmed(report: StudyReport, best: BestReport) -> str:
+    confirm = report.confirm
     text = (
-        f"The best {confirm['top']} were trained again with {confirm['seeds']} further seeds each, "
+        f"The best {confirm.top} were trained again with {confirm.seeds} further seeds each, "
         "and of these the best mean of all seeds won. The weights are those of its best run, trial "
-        f"{best['number']}. All were measured on the same held-out set. "
+        f"{best.number}. All were measured on the same held-out set. "
     )
-    if not f.num_new_seeds(document):
+    if not best.num_new_seeds:
         return text + (
-            f"No repeat of it was completed, so its {document['metric']} is optimistic: part of "
+            f"No repeat of it was completed, so its {report.metric} is optimistic: part of "
             "what put it first is chance, the more so the more trials there are."
         )
     text += (
         "The value that this card begins with is of the new seeds alone: the run that was picked "
-        f"for its {document['metric']} is not in it."
+        f"for its {report.metric} is not in it."
     )
-    if confirm["top"] == 1:
+    if confirm.top == 1:
         return text
     return text + (
         " It is a little optimistic still, as the new seeds had a say in which of the "
-        f"{confirm['top']} won."
+        f"{confirm.top} won."
     )
 
 
-def _trials_table(document: Mapping[str, Any]) -> str:
-    names = f.varying(document)
+def _trials_table(report: StudyReport) -> str:
+    names = varying(report)
     head = ["trial", *names, "state", "early loss", "grad norm", "noise-free", "early eval"]
-    rows = [["base", *[""] * (len(head) - 1), f.fixed(document["base"]["objective"], 4)]]
-    for trial in document["trials"]:
-        window: Mapping[str, Any] = trial["window"] or {}
-        state = trial["state"] + (", audited" if f.is_audited(trial) else "")
-        if trial["confirms"] is not None:
-            state += f", trial {trial['confirms']} again"
+    rows = [["base", *[""] * (len(head) - 1), f.fixed(report.base.objective, 4)]]
+    for trial in report.trials:
+        window = trial.window
+        state = trial.state + (", audited" if trial.is_audited else "")
+        if trial.is_replicate:
+            state += f", trial {trial.confirms} again"
         rows.append(
             [
-                str(trial["number"]),
-                *(f.parameter(trial["params"].get(name)) for name in names),
+                str(trial.number),
+                *(f.parameter(trial.params.get(name)) for name in names),
                 state,
-                f.fixed(window.get("loss")),
-                f.number(window.get("grad_norm")),
-                f.number(window.get("grad_norm_noise_free")),
-                f.fixed(window.get("early_eval")),
-                f.fixed(trial["objective"], 4),
+                f.fixed(window and window.loss),
+                f.number(window and window.grad_norm),
+                f.number(window and window.grad_norm_noise_free),
+                f.fixed(window and window.early_eval),
+                f.fixed(trial.objective, 4),
             ]
         )
-    return _table([*head, document["metric"]], rows)
+    return _table([*head, report.metric], rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:

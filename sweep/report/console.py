@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -16,7 +16,14 @@ from rich.console import (
     RenderResult,
 )
 from rich.control import Control
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -112,6 +119,12 @@ def print_columns(
     )
 
 
+def print_rows(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """What and its value; or what, how much and remarks."""
+    amount = [Column("")] if rows and len(rows[0]) == 3 else []
+    print_columns(console, [Column("", False), *amount, Column("", False, True)], rows)
+
+
 def _measured(cell: str) -> str:
     """As it will be shown. In a short one only the console hides what is secret: it has no lines to
     come apart into, and a table of ten thousand rows is mostly of these."""
@@ -152,11 +165,11 @@ class Bar:
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int = 0, *, counted: bool = False) -> Iterator[Bar]:
+def progress_bar(description: str, total: int = 0, *, counted: bool = False) -> Generator[Bar]:
     """On standard error, and only on a terminal. `counted`: with how many of how many are done."""
     console = make_console(stderr=True)
-    columns = [TextColumn("{task.description}"), BarColumn(), *[MofNCompleteColumn()] * counted]
-    columns.append(TimeRemainingColumn())
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [*[MofNCompleteColumn()] * counted, TimeRemainingColumn()]
     off = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=off) as progress:
         yield Bar(progress, description, total)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sweep.account.outcome import Standing
+from sweep.report.types import Failure, StudyReport, TrialSummary
+from sweep.storage.states import State
 
 _WAYS_OUT = {
     "bad input": "mend what it names",
@@ -18,55 +19,54 @@ _WAYS_OUT = {
 }
 
 
-def failure_lines(document: Mapping[str, Any]) -> list[str]:
+def failure_lines(report: StudyReport) -> list[str]:
     """For the head of the report; none where nothing has failed."""
-    trials: Sequence[Mapping[str, Any]] = document["trials"]
-    failed = [trial for trial in trials if trial["state"] == "failed"]
-    if document["state"] == Standing.NONE_COMPLETED and not failed:
+    trials = report.trials
+    failed = [trial for trial in trials if trial.state is State.FAILED]
+    if report.state is Standing.NONE_COMPLETED and not failed:
         return [_all_pruned(trials)]
     if not failed:
         return []
     of_all = f"{len(failed)} of {len(trials)} trials failed"
-    if document["state"] == Standing.NONE_COMPLETED:
+    if report.state is Standing.NONE_COMPLETED:
         of_all = f"No trial was completed: {of_all}"
-    return [f"{of_all}. {_usual_cause(failed, document)}", _back(document)]
+    return [f"{of_all}. {_usual_cause(failed, report)}", _back(report)]
 
 
-def _usual_cause(failed: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> str:
+def _usual_cause(failed: Sequence[TrialSummary], report: StudyReport) -> str:
     """The most frequent kind, with the most frequent message of that kind."""
-    errors = [trial["error"] or {"kind": "error", "message": ""} for trial in failed]
-    kind, times = Counter(str(error["kind"]) for error in errors).most_common(1)[0]
-    messages = Counter(str(e["message"]).strip() for e in errors if e["kind"] == kind)
-    message = messages.most_common(1)[0][0] or "no message"
-    numbers = [
-        trial["number"]
-        for trial, error in zip(failed, errors, strict=True)
-        if (error["kind"], str(error["message"]).strip() or "no message") == (kind, message)
-    ]
+    errors = [_told(trial) for trial in failed]
+    kind, times = Counter(error.kind for error in errors).most_common(1)[0]
+    most_frequent, _ = Counter(error for error in errors if error.kind == kind).most_common(1)[0]
+    first = failed[errors.index(most_frequent)].number
     most = "The cause" if times == len(failed) else f"The most frequent cause ({times} times)"
     way = _WAYS_OUT.get(kind)
-    seen = f"more of it: `sweep inspect {_named(document)} --trial {numbers[0]}`"
-    return f"{most}: {kind}: {message} ({f'{way}; ' if way else ''}{seen})."
+    seen = f"more of it: `sweep inspect {_named(report)} --trial {first}`"
+    said = f"{kind}: {most_frequent.message}"
+    return f"{most}: {said} ({f'{way}; ' if way else ''}{seen})."
 
 
-def _back(document: Mapping[str, Any]) -> str:
+def _told(trial: TrialSummary) -> Failure:
+    error = trial.error or Failure("error", "")
+    return Failure(error.kind, error.message.strip() or "no message")
+
+
+def _back(report: StudyReport) -> str:
     return (
-        f"When that is mended: `sweep retry {_named(document)}`, then the same `sweep run` again. "
+        f"When that is mended: `sweep retry {_named(report)}`, then the same `sweep run` again. "
         "Failed trials go on under their numbers."
     )
 
 
-def _named(document: Mapping[str, Any]) -> str:
+def _named(report: StudyReport) -> str:
     """The study's folder, as short as it can be typed from here."""
-    out = Path(document["out"])
+    out = Path(report.out)
     return shlex.quote(str(out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out))
 
 
-def _all_pruned(trials: Sequence[Mapping[str, Any]]) -> str:
-    reasons = Counter(
-        str(trial["verdict"]["reason"]) for trial in trials if trial["verdict"] is not None
-    )
-    why = f", as trial {trials[0]['number']}: {next(iter(reasons))}" if reasons else ""
+def _all_pruned(trials: Sequence[TrialSummary]) -> str:
+    reasons = [trial.verdict.reason for trial in trials if trial.verdict is not None]
+    why = f", as trial {trials[0].number}: {reasons[0]}" if reasons else ""
     return (
         f"No trial was completed: all {len(trials)} were pruned{why}. Give a study of another name "
         "lower learning rates, or look at the data; --set pruning.guards=false lets new trials "

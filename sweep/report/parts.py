@@ -1,118 +1,181 @@
-"""The parts that a study's document is put together from: rows in, JSON values out."""
+"""The parts that a report is put together from: rows of the storage in, parts of reports out."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from predictor.types import Verdict
 from sweep.account.compute import Usage
 from sweep.account.replicates import Plan, best_trial, confirmed, is_repeat, original_of, seed_index
+from sweep.report.types import (
+    BaseReport,
+    BestReport,
+    DecisionReport,
+    Failure,
+    FailureReport,
+    Forecast,
+    Measured,
+    TrialSummary,
+    VerdictReport,
+    Window,
+)
 from sweep.storage.ledger import Decision, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths, best_kept
-
-_SIGNALS = ("samples", "loss", "grad_norm", "grad_norm_noise_free", "early_eval", "phase")
-
-
-def base_part(study: StudyRow, metric: str) -> dict[str, Any]:
-    measurements: dict[str, dict[str, Any]] = study.facts.get("base_measurements") or {}
-    objective = measurements.get(metric, {}).get("value")
-    return {"objective": objective, "measurements": measurements}
+from sweep.storage.states import State
 
 
-def trial_part(
-    row: TrialRow, decision: Decision | None, decisions: list[Decision], usage: Usage
-) -> dict[str, Any]:
-    window = None
-    if row.window is not None:
-        window = {name: row.window.get(name) for name in _SIGNALS}
-    verdict = None
-    if decision is not None:
-        given = decision.verdict
-        verdict = {
-            "action": given.action,
-            "kind": given.kind,
-            "probability": given.probability,
-            "reason": given.reason,
-            "audited": any(one.verdict.action == "audit" for one in decisions),
-            "moment": decision.moment,
-            "step": decision.step,
-        }
+class _Measurement(TypedDict):
+    """A `trainer.contract.spec.Measurement` as the storage has it."""
+
+    value: float
+    num: int
+    input_tokens: int
+    seconds: float
+    groups: Mapping[str, float]
+
+
+def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
+    measurements = _measurements(study.facts.get("base_measurements"))
+    measured = measurements.get(metric)
+    return BaseReport(None if measured is None else measured.value, measurements, usage)
+
+
+def trial_summary(
+    row: TrialRow, decision: Decision | None, decisions: Sequence[Decision], usage: Usage
+) -> TrialSummary:
+    """`decision` is the decisive one of the trial's `decisions`."""
     at_window = next((one for one in decisions if one.moment == "window"), None)
-    error = None
-    if row.error is not None:
-        error = {name: row.error.get(name) for name in ("kind", "message")}
-    return {
-        "number": row.number,
-        "state": row.state,
-        "params": row.params,
-        "recipe": row.recipe,
-        "confirms": original_of(row.number) if is_repeat(row.number) else None,
-        "further_seed": seed_index(row.number),
-        "objective": row.objective,
-        "window": window,
-        "verdict": verdict,
-        "forecast": None if at_window is None else _forecast(at_window.verdict),
-        "compute": compute_part(usage),
-        "planned_flops": row.planned_flops,
-        "num_steps": row.num_steps,
-        "attempts": row.attempts,
-        "failures": row.failures,
-        "error": error,
-        "measurements": row.measurements or {},
-    }
+    return TrialSummary(
+        number=row.number,
+        state=State(row.state),
+        params=row.params,
+        recipe=row.recipe,
+        confirms=original_of(row.number) if is_repeat(row.number) else None,
+        further_seed=seed_index(row.number),
+        objective=_finite(row.objective),
+        window=_window(row),
+        verdict=None if decision is None else _verdict(decision, decisions),
+        forecast=None if at_window is None else _forecast(at_window.verdict),
+        compute=usage,
+        planned_flops=row.planned_flops,
+        num_steps=row.num_steps,
+        attempts=row.attempts,
+        failures=row.failures,
+        error=None if row.error is None else _failure(row.error),
+        measurements=_measurements(row.measurements),
+    )
 
 
-def _forecast(at_window: Verdict) -> dict[str, Any] | None:
-    """What was stated when the window closed: P, and P0 before the trial was looked at."""
+def best_report(
+    trials: Sequence[TrialRow], metric: str, paths: StudyPaths, plan: Plan
+) -> BestReport | None:
+    """None while no trial is completed."""
+    best = best_trial(trials, metric, plan)
+    if best is None or best.objective is None:
+        return None
+    model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
+    found = confirmed(trials, metric, plan)
+    seeds = found[0] if found else None
+    return BestReport(
+        number=best.number,
+        params=best.params,
+        objective=best.objective,
+        mean=best.objective if seeds is None else seeds.mean,
+        sd=None if seeds is None else seeds.sd,
+        num_seeds=1 if seeds is None else len(seeds.values),
+        confirms=None if seeds is None else seeds.original,
+        model_dir=str(model) if model.is_dir() else None,
+    )
+
+
+def decision_report(decision: Decision) -> DecisionReport:
+    verdict = decision.verdict
+    return DecisionReport(
+        moment=decision.moment,
+        step=decision.step,
+        action=verdict.action,
+        kind=verdict.kind,
+        probability=_finite(verdict.probability),
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+        predictor=decision.predictor,
+        settings=decision.settings,
+    )
+
+
+def failure_report(row: TrialRow) -> FailureReport | None:
+    """None of a trial without a failure."""
+    if row.error is None:
+        return None
+    last = _failure(row.error)
+    return FailureReport(
+        last.kind,
+        last.message,
+        traceback=row.error.get("traceback"),
+        earlier=tuple(_failure(one) for one in row.error.get("earlier", ())),
+        forgiven=row.error.get("forgiven", 0),
+    )
+
+
+def _failure(error: Mapping[str, str]) -> Failure:
+    return Failure(error["kind"], error["message"])
+
+
+def _window(row: TrialRow) -> Window | None:
+    if row.window is None:
+        return None
+    return Window(
+        samples=row.window["samples"],
+        loss=_finite(row.window.get("loss")),
+        grad_norm=_finite(row.window.get("grad_norm")),
+        grad_norm_noise_free=_finite(row.window.get("grad_norm_noise_free")),
+        early_eval=_finite(row.window.get("early_eval")),
+        phase=row.window.get("phase"),
+    )
+
+
+def _verdict(decision: Decision, decisions: Sequence[Decision]) -> VerdictReport:
+    verdict = decision.verdict
+    return VerdictReport(
+        action=verdict.action,
+        kind=verdict.kind,
+        probability=_finite(verdict.probability),
+        reason=verdict.reason,
+        audited=any(one.verdict.action == "audit" for one in decisions),
+        moment=decision.moment,
+        step=decision.step,
+    )
+
+
+def _forecast(at_window: Verdict) -> Forecast | None:
+    """None where no probability was stated."""
     if at_window.probability is None:
         return None
     evidence = at_window.evidence
+    return Forecast(
+        probability=_finite(at_window.probability),
+        before=_finite(evidence.get("before")),
+        incumbent=evidence.get("incumbent"),
+        best=_finite(evidence.get("best")),
+        spread=_finite(evidence.get("spread")),
+    )
+
+
+def _measurements(stored: Mapping[str, _Measurement] | None) -> dict[str, Measured]:
+    """By metric."""
     return {
-        "probability": at_window.probability,
-        **{name: evidence.get(name) for name in ("before", "incumbent", "best", "spread")},
+        metric: Measured(
+            value=_finite(one["value"]),
+            num=one["num"],
+            input_tokens=one["input_tokens"],
+            seconds=one["seconds"],
+            groups={name: _finite(value) for name, value in one["groups"].items()},
+        )
+        for metric, one in (stored or {}).items()
     }
 
 
-def compute_part(usage: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "seconds": usage.seconds,
-        "flops": usage.flops,
-        "early_eval_flops": usage.early_eval_flops,
-    }
-
-
-def best_part(
-    trials: list[TrialRow], metric: str, paths: StudyPaths, plan: Plan
-) -> dict[str, Any] | None:
-    """`number` is the run whose weights count; mean and sd are of its configuration's new
-    seeds."""
-    best = best_trial(trials, metric, plan)
-    if best is None:
-        return None
-    model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
-    return {
-        "number": best.number,
-        "params": best.params,
-        "objective": best.objective,
-        **_scatter(trials, metric, plan, best),
-        "model_dir": str(model) if model.is_dir() else None,
-    }
-
-
-def _scatter(trials: list[TrialRow], metric: str, plan: Plan, best: TrialRow) -> dict[str, Any]:
-    """Of a best that is not confirmed: of one seed, without an sd."""
-    found = confirmed(trials, metric, plan)
-    if not found:
-        return {"mean": best.objective, "sd": None, "num_seeds": 1, "confirms": None}
-    one = found[0]
-    return {
-        "mean": one.mean,
-        "sd": one.sd,
-        "num_seeds": len(one.values),
-        "confirms": one.original,
-    }
-
-
-def fields_of(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

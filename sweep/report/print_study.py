@@ -3,80 +3,85 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sweep import formats as f
+from sweep.account.compute import Usage
 from sweep.formats import duration
-from sweep.report import recipes_text, study_text, trial_text
-from sweep.report.console import Console, heading, make_console, plain, print_columns, print_lines
+from sweep.report import study_text
+from sweep.report.console import (
+    Console,
+    heading,
+    make_console,
+    plain,
+    print_columns,
+    print_lines,
+    print_rows,
+)
 from sweep.report.failures_text import failure_lines
 from sweep.report.text_table import Column, table_width
-from sweep.storage.paths import StudyPaths
+from sweep.report.types import StudyReport, TrialSummary
+from sweep.storage.states import State
 
 _REASON = 50  # columns that a reason needs beside its trial's numbers
-_SIGNALS = (
-    ("loss", "early loss", f.fixed),
-    ("grad_norm", "grad norm", f.number),
-    ("grad_norm_noise_free", "noise- free", f.number),
-    ("early_eval", "early eval", f.fixed),
-)
+_SIGNALS = ("early loss", "grad norm", "noise- free", "early eval")
 
 
-# --- a study
-
-
-def print_study(
-    document: Mapping[str, Any], paths: StudyPaths, console: Console | None = None
-) -> None:
-    """`document` as `study_document` gives it."""
+def print_study(report: StudyReport, console: Console | None = None) -> None:
+    """The whole report, section by section."""
     console = console or make_console()
-    names = f.varying(document)
-    console.print(plain(study_text.headline(document), "bold"))
-    print_lines(failure_lines(document), console)
-    console.print(plain(study_text.standing(document)))
-    if same := study_text.fixed_parameters(document):
+    names = study_text.varying(report)
+    console.print(plain(study_text.headline(report), "bold"))
+    print_lines(failure_lines(report), console)
+    console.print(plain(study_text.standing(report)))
+    if same := study_text.fixed_parameters(report):
         console.print(plain(f"the same in all trials: {same}", "dim"))
-    print_lines((f"note: {note}" for note in document["notes"]), console)
+    print_lines((f"note: {note}" for note in report.notes), console)
+    _print_ended(report, names, console)
+    _print_others(report, names, console)
+    if confirmed := study_text.confirm_lines(report):
+        heading(console, "Trained again with other seeds")
+        print_lines(confirmed, console)
+    heading(console, "Best")
+    print_lines(study_text.best_lines(report), console)
+    heading(console, "Compute")
+    print_rows(console, study_text.compute_rows(report))
+    if risk := study_text.risk_lines(report):
+        heading(console, "Risk")
+        print_lines(risk, console)
+    what = "all of it is" if report.best else "logs and records are"
+    console.print(plain(f"\n{what} in {report.out}", "dim"))
 
+
+def _print_ended(report: StudyReport, names: Sequence[str], console: Console) -> None:
     completed, pruned = (
-        [trial for trial in f.in_order(document, state) if trial["confirms"] is None]
-        for state in ("completed", "pruned")
+        [trial for trial in report.in_state(state) if not trial.is_replicate]
+        for state in (State.COMPLETED, State.PRUNED)
     )
     heading(console, "Completed, best first")
-    _print_trials(document, completed, names, console)
-    if audited := [trial for trial in completed if f.is_audited(trial)]:
+    _print_trials(report, completed, names, console)
+    if audited := [trial for trial in completed if trial.is_audited]:
         console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
         _print_reasons(console, audited)
     if pruned:
         heading(console, "Pruned")
-        _print_trials(document, pruned, names, console, with_reasons=True)
+        _print_trials(report, pruned, names, console, with_reasons=True)
 
-    failed = f.in_order(document, "failed")
-    if failed := failed + [t for t in document["trials"] if t["failures"] and t not in failed]:
+
+def _print_others(report: StudyReport, names: Sequence[str], console: Console) -> None:
+    """Failures, of trials that went well at last too, and what runs or waits."""
+    others = [t for t in report.trials if t.failures and t.state is not State.FAILED]
+    if failed := [*report.in_state(State.FAILED), *others]:
         heading(console, "Failures")
         print_lines((study_text.failure(trial, names) for trial in failed), console)
-    going = f.in_order(document, "running") + f.in_order(document, "waiting")
-    if going:
+    if going := [*report.in_state(State.RUNNING), *report.in_state(State.WAITING)]:
         heading(console, "Running and waiting")
         print_lines((_going(trial, names) for trial in going), console)
-    if confirmed := study_text.confirm_lines(document):
-        heading(console, "Trained again with other seeds")
-        print_lines(confirmed, console)
-    heading(console, "Best")
-    print_lines(study_text.best_lines(document), console)
-    heading(console, "Compute")
-    _print_rows(console, study_text.compute_rows(document))
-    if risk := study_text.risk_lines(document):
-        heading(console, "Risk")
-        print_lines(risk, console)
-    what = "all of it is" if document["best"] else "logs and records are"
-    console.print(plain(f"\n{what} in {paths.out}", "dim"))
 
 
 def _print_trials(
-    document: Mapping[str, Any],
-    trials: Sequence[Mapping[str, Any]],
+    report: StudyReport,
+    trials: Sequence[TrialSummary],
     names: Sequence[str],
     console: Console,
     *,
@@ -87,22 +92,22 @@ def _print_trials(
     Reasons stand beside the numbers where there is room, else below them; parameters have columns
     of their own where they fit, else one for all.
     """
-    base = document["base"]
-    best = f.best_original(document)
-    size, unit = f.flop_unit(max(one["compute"]["flops"] for one in (base, *trials)))
-    has_chance = any(one["forecast"] for one in document["trials"])
-    signals = [*(title for _, title, _ in _SIGNALS), *["P"] * has_chance]
-    head = ["trial", *names, *signals, document["metric"], unit, "time"]
+    base = report.base
+    size, unit = f.flop_unit(max(one.compute.flops for one in (base, *trials)))
+    has_chance = any(trial.forecast for trial in report.trials)
+    signals = [*_SIGNALS, *["P"] * has_chance]
+    head = ["trial", *names, *signals, report.metric, unit, "time"]
     # a title on as many lines as it has words: the numbers set the width
     columns = [Column("\n".join(re.split("[ _]", title))) for title in head]
-    rows = [["base", *[""] * (len(names) + len(signals)), *_end(base, size)]]
+    blank = [""] * (len(names) + len(signals))
+    rows = [["base", *blank, *_end(base.objective, base.compute, size)]]
     rows += [_trial_row(trial, names, size, has_chance) for trial in trials]
     room = console.width - table_width(columns, rows)
     together = room < 0 and len(names) > 1
     beside = with_reasons and room >= _REASON
     if together:
         columns = [columns[0], *columns[1 + len(names) :], Column("configuration", False, True)]
-        settings = ["", *(f.parameters(trial["params"], names) for trial in trials)]
+        settings = ["", *(f.parameters(trial.params, names) for trial in trials)]
         rows = [
             [row[0], *row[1 + len(names) :], setting]
             for row, setting in zip(rows, settings, strict=True)
@@ -111,98 +116,51 @@ def _print_trials(
         columns += [Column("by", False), Column("because", False, True)]
         reasons = [["", ""], *(_reason(trial) for trial in trials)]
         rows = [[*row, *reason] for row, reason in zip(rows, reasons, strict=True)]
-    shown = next((at for at, one in enumerate(trials, 1) if one["number"] == best), None)
+    best = report.best and report.best.original
+    shown = next((at for at, trial in enumerate(trials, 1) if trial.number == best), None)
     print_columns(console, columns, rows, highlight=shown)
     if with_reasons and trials and not beside:
         _print_reasons(console, trials)
 
 
 def _trial_row(
-    trial: Mapping[str, Any], names: Sequence[str], size: float, has_chance: bool
+    trial: TrialSummary, names: Sequence[str], size: float, has_chance: bool
 ) -> list[str]:
-    window: Mapping[str, Any] = trial["window"] or {}
-    forecast: Mapping[str, Any] = trial["forecast"] or {}
+    window, forecast = trial.window, trial.forecast
     return [
-        f"{trial['number']}" + ("*" if f.is_audited(trial) else ""),
-        *(f.parameter(trial["params"].get(name)) for name in names),
-        *(show(window.get(key)) for key, _, show in _SIGNALS),
-        *[f.chance(forecast.get("probability"))] * has_chance,
-        *_end(trial, size),
+        f"{trial.number}" + "*" * trial.is_audited,
+        *(f.parameter(trial.params.get(name)) for name in names),
+        f.fixed(window and window.loss),
+        f.number(window and window.grad_norm),
+        f.number(window and window.grad_norm_noise_free),
+        f.fixed(window and window.early_eval),
+        *[f.chance(forecast and forecast.probability)] * has_chance,
+        *_end(trial.objective, trial.compute, size),
     ]
 
 
-def _end(one: Mapping[str, Any], size: float) -> list[str]:
-    """The columns that trials share with the base model."""
-    compute = one["compute"]
-    flops = f.number(compute["flops"] / size)
-    return [f.fixed(one["objective"], 4), flops, _time(compute["seconds"])]
+def _end(objective: float | None, compute: Usage, size: float) -> list[str]:
+    """The columns that trials share with the base model; compute in units of `size` FLOPs."""
+    return [f.fixed(objective, 4), f.number(compute.flops / size), _time(compute.seconds)]
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
 
 
-def _print_reasons(console: Console, trials: Iterable[Mapping[str, Any]]) -> None:
+def _print_reasons(console: Console, trials: Iterable[TrialSummary]) -> None:
     columns = [Column(""), Column("", False), Column("", False, True)]
-    print_columns(console, columns, [[str(trial["number"]), *_reason(trial)] for trial in trials])
+    print_columns(console, columns, [[str(trial.number), *_reason(trial)] for trial in trials])
 
 
-def _reason(trial: Mapping[str, Any]) -> list[str]:
-    verdict = trial["verdict"] or {"kind": f.MISSING, "reason": "reason not recorded"}
-    return [verdict["kind"], verdict["reason"]]
+def _reason(trial: TrialSummary) -> list[str]:
+    """What a trial was pruned by, and why."""
+    if trial.verdict is None:
+        return [f.MISSING, "reason not recorded"]
+    return [trial.verdict.kind, trial.verdict.reason]
 
 
-def _print_rows(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """What and its value; or what, how much and remarks."""
-    amount = [Column("")] if rows and len(rows[0]) == 3 else []
-    print_columns(console, [Column("", False), *amount, Column("", False, True)], rows)
-
-
-def _going(trial: Mapping[str, Any], names: list[str]) -> str:
-    verdict = trial["verdict"]
-    said = f"; {verdict['action']}: {verdict['reason']}" if verdict else ""
-    return f"{study_text.settings(trial, names)}: {trial['state']}{said}"
-
-
-# --- one trial
-
-
-def print_trial(document: Mapping[str, Any], console: Console | None = None) -> None:
-    """`document` as `trial_document` gives it."""
-    console = console or make_console()
-    console.print(plain(trial_text.trial_headline(document), "bold"))
-    _print_rows(console, trial_text.trial_rows(document))
-    console.print()
-    for line in trial_text.trial_curves(document, min(console.width, 120)):
-        console.print(plain(line))
-    heading(console, "Decisions")
-    for decision in document["decisions"]:
-        print_lines(trial_text.decision_lines(decision), console)
-    heading(console, "Compute, by attempt")
-    _print_rows(console, trial_text.cost_rows(document["costs"]))
-    if error := document["error"]:
-        heading(console, "Last failure")
-        print_lines([f"{error['kind']}: {error['message']}"], console)
-        if error.get("traceback"):
-            console.print(plain(error["traceback"], "dim"))
-    console.print(plain(f"\nlog: {document['log'] or 'none'}", "dim"))
-
-
-# --- recipes
-
-
-def print_recipes(document: Mapping[str, Any], console: Console | None = None) -> None:
-    """`document` as `recipes_document` gives it."""
-    console = console or make_console()
-    recipes: list[dict[str, Any]] = document["recipes"]
-    key, names = Column("", False), [Column(one["name"]) for one in recipes]
-    console.print(plain("Recipes", "bold"))
-    print_lines([document["about"]], console)
-    columns = [key, *names, Column("source", False, True)]
-    print_columns(console, columns, recipes_text.source_rows(recipes))
-    if document["study"] is None:
-        return
-    heading(console, f"What {document['study']} would make of them")
-    columns = [key, *names, Column("in the\nstudy", False), Column("because", False, True)]
-    print_columns(console, columns, recipes_text.taken_rows(recipes))
-    print_lines(recipes_text.outcome_lines(recipes), console)
+def _going(trial: TrialSummary, names: Sequence[str]) -> str:
+    verdict = trial.verdict
+    said = f"; {verdict.action}: {verdict.reason}" if verdict else ""
+    return f"{study_text.settings(trial, names)}: {trial.state}{said}"

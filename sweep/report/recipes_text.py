@@ -3,94 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from sweep.config.recipes import ABOUT, RECIPES, fit_recipes, taken_for
 from sweep.config.study import Study
+from sweep.documents import Json
 from sweep.formats import MISSING, parameter
 
 
-def recipes_document(study: Study | None) -> dict[str, Any]:
-    """JSON values. `taken`, `searched`, `note` and `tried_as` are there only with a study."""
-    recipes: list[dict[str, Any]] = []
-    for name, settings in RECIPES.items():
-        shown: dict[str, dict[str, Any]] = {
-            key: {"value": one.value, "source": one.source} for key, one in settings.items()
-        }
-        recipe: dict[str, Any] = {"name": name, "settings": shown}
-        if study is not None:
-            for key, taken in taken_for(name, study).items():
-                shown[key] |= {
-                    "taken": taken.value,
-                    "searched": taken.is_searched,
-                    "note": taken.note,
-                }
-            recipe |= {"listed": name in study.search.recipes, "tried_as": _tried_as(name, study)}
-        recipes.append(recipe)
-    name = None if study is None else study.name
-    return {"study": name, "about": ABOUT, "recipes": recipes}
+@dataclass(frozen=True, slots=True)
+class RecipeSetting:
+    """One hyperparameter of a recipe."""
+
+    value: Json
+    """the published value"""
+    source: str
+    """the paper, and what it says beyond the value"""
 
 
-def _tried_as(name: str, study: Study) -> str | None:
+@dataclass(frozen=True, slots=True)
+class TakenSetting(RecipeSetting):
+    """The same, and what a study takes for it."""
+
+    taken: Json
+    """null where the study has no such hyperparameter"""
+    searched: bool
+    """whether the study searches it; else it is fixed"""
+    note: str
+    """why another value is taken; empty where none is"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A published configuration."""
+
+    name: str
+    """as search.recipes names it"""
+    settings: Mapping[str, RecipeSetting]
+    """by hyperparameter"""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRecipe(Recipe):
+    """The same, and what a study makes of it."""
+
+    settings: Mapping[str, TakenSetting]
+    """by hyperparameter"""
+    listed: bool
+    """search.recipes names it"""
+    tried_as: str | None
+    """the configuration that is tried for it, as lab or lab+tulu; null if none is"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipesReport:
+    """All recipes: `sweep recipes [STUDY] --json`."""
+
+    study: str | None
+    """the study that they are fitted to; null if none was named"""
+    about: str
+    """where the recipes come from"""
+    recipes: tuple[Recipe, ...]
+    """with a study `TakenRecipe`s"""
+
+    @property
+    def taken(self) -> Sequence[TakenRecipe]:
+        """With what the study makes of them; none without a study."""
+        return [recipe for recipe in self.recipes if isinstance(recipe, TakenRecipe)]
+
+
+def recipes_report(study: Study | None) -> RecipesReport:
+    if study is None:
+        recipes = (
+            Recipe(name, {key: RecipeSetting(one.value, one.source) for key, one in given.items()})
+            for name, given in RECIPES.items()
+        )
+        return RecipesReport(None, ABOUT, tuple(recipes))
+    return RecipesReport(study.name, ABOUT, tuple(_taken(name, study) for name in RECIPES))
+
+
+def _taken(name: str, study: Study) -> TakenRecipe:
+    given = RECIPES[name]
+    settings = {
+        key: TakenSetting(
+            given[key].value, given[key].source, taken.value, taken.is_searched, taken.note
+        )
+        for key, taken in taken_for(name, study).items()
+    }
     fitted = (recipe.name for recipe in fit_recipes(study))
-    return next((each for each in fitted if name in each.split("+")), None)
+    tried_as = next((each for each in fitted if name in each.split("+")), None)
+    return TakenRecipe(name, settings, name in study.search.recipes, tried_as)
 
 
-def source_rows(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def source_rows(recipes: Sequence[Recipe]) -> list[list[str]]:
     """(hyperparameter, the value of each recipe, sources)"""
-    return [
-        [
-            key,
-            *(parameter(one["settings"][key]["value"]) for one in recipes),
-            _each(recipes, key, "source"),
-        ]
-        for key in _keys(recipes)
-    ]
-
-
-def taken_rows(recipes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """(hyperparameter, what is taken for each recipe's, searched or fixed, notes)"""
     rows: list[list[str]] = []
     for key in _keys(recipes):
-        settings = [one["settings"][key] for one in recipes]
-        values = [
-            MISSING if setting["taken"] is None else parameter(setting["taken"])
-            for setting in settings
-        ]
-        kind = "searched" if settings[0]["searched"] else "fixed"
-        if settings[0]["taken"] is None:
-            kind = MISSING
-        rows.append([key, *values, kind, _each(recipes, key, "note")])
+        values = [parameter(recipe.settings[key].value) for recipe in recipes]
+        sources = {recipe.name: recipe.settings[key].source for recipe in recipes}
+        rows.append([key, *values, _each(sources)])
     return rows
 
 
-def outcome_lines(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
+def taken_rows(recipes: Sequence[TakenRecipe]) -> list[list[str]]:
+    """(hyperparameter, what is taken for each recipe's, searched or fixed, notes)"""
+    rows: list[list[str]] = []
+    for key in _keys(recipes):
+        settings = [recipe.settings[key] for recipe in recipes]
+        values = [MISSING if one.taken is None else parameter(one.taken) for one in settings]
+        kind = "searched" if settings[0].searched else "fixed"
+        if settings[0].taken is None:
+            kind = MISSING
+        notes = {recipe.name: recipe.settings[key].note for recipe in recipes}
+        rows.append([key, *values, kind, _each(notes)])
+    return rows
+
+
+def outcome_lines(recipes: Sequence[TakenRecipe]) -> list[str]:
     """What is tried of them."""
     lines: list[str] = []
-    for name in dict.fromkeys(one["tried_as"] for one in recipes if one["tried_as"]):
+    for name in dict.fromkeys(one.tried_as for one in recipes if one.tried_as):
         both = name.split("+")
         if len(both) > 1:
             lines.append(f"{' and '.join(both)} become one configuration: it is tried once, first")
         else:
             lines.append(f"{name} is tried before any configuration is drawn")
     for one in recipes:
-        if one["tried_as"] is None:
+        if one.tried_as is None:
             why = (
                 "it says nothing of what is searched"
-                if one["listed"]
+                if one.listed
                 else "search.recipes does not list it"
             )
-            lines.append(f"{one['name']} is not tried: {why}")
+            lines.append(f"{one.name} is not tried: {why}")
     return lines
 
 
-def _keys(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for one in recipes for key in one["settings"]))
+def _keys(recipes: Sequence[Recipe]) -> list[str]:
+    return list(dict.fromkeys(key for recipe in recipes for key in recipe.settings))
 
 
-def _each(recipes: Sequence[Mapping[str, Any]], key: str, part: str) -> str:
-    """What is the same of all once, else each with its recipe's name."""
-    texts = {one["name"]: one["settings"][key][part] for one in recipes}
+def _each(texts: Mapping[str, str]) -> str:
+    """What is the same of all recipes once, else each with its recipe's name."""
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)

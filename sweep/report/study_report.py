@@ -1,84 +1,82 @@
-"""A study as one document, read from its storage alone, while a driver writes or years after."""
+"""A study's report, read from its storage alone, while a driver writes or years after."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, cast
+from collections.abc import Collection, Mapping, Sequence
 
-from sweep.account.audits import audit_misses, expected_misses
-from sweep.account.compute import Usage, account, audit_cost, decisive, usage_by_trial
+from sweep.account.audits import audit_report, expected_misses
+from sweep.account.compute import (
+    NOTHING,
+    compute_report,
+    decisive,
+    usage_by_trial,
+)
 from sweep.account.odd_rows import odd_rows
-from sweep.account.outlook import stopping_part
-from sweep.account.replicates import Plan, confirm_part, is_repeat
+from sweep.account.outlook import stopping_report
+from sweep.account.replicates import confirm_report, is_repeat
 from sweep.account.standing import EXHAUSTED, standing
-from sweep.report.parts import base_part, best_part, compute_part, fields_of, trial_part
+from sweep.account.terms import Terms
+from sweep.report.parts import (
+    base_report,
+    best_report,
+    decision_report,
+    failure_report,
+    trial_summary,
+)
+from sweep.report.types import Direction, NoiseScale, StudyReport, TrialReport
 from sweep.storage.ledger import BASE, Decision, Ledger, StudyRow
 from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import HIGHER_IS_BETTER, UserError
-from trainer.contract.streams import finite
 
 
-def study_document(ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
-    """The whole study but its observations, as JSON values; what is not finite is None.
-
-    Losses are in nats per token, compute in FLOPs, times in seconds. README.md describes the keys.
-    """
+def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
+    """The whole study but its observations."""
     study = _study(ledger)
+    terms = Terms.of(study.document)
     # In this order: a decision or cost may be newer than its trial's row, never missing.
     trials = ledger.read_trials()
     decisions = _by_trial(ledger.read_decisions())
     usage = usage_by_trial(ledger.read_costs())
+    notes = ledger.read_notes()
     decided = {
         trial.number: decision
         for trial in trials
         if (decision := decisive(trial, decisions.get(trial.number, []))) is not None
     }
-    metric: str = study.document["objective"]["metric"]
-    base = base_part(study, metric)
-    stopping = stopping_part(study.document, trials, metric)
-    notes = ledger.read_notes()
-    no_new = stopping["stopped"] or EXHAUSTED in notes
-    plan = Plan.of(study.document)
-    base["compute"] = compute_part(usage.get(BASE, Usage()))
-    document = {
-        "study": study.name,
-        "metric": metric,
-        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
-        "out": str(paths.out),
-        "state": standing(study.document, trials, metric, no_new=no_new).value,
-        "total": study.document.get("run", {}).get("trials"),
-        "predictor": study.predictor,
-        "created_s": study.created_s,
-        "notes": [*notes, *odd_rows(trials, metric, [*decisions, *usage])],
-        "base": base,
-        "trials": [
-            trial_part(
+    stopping = stopping_report(trials, terms)
+    no_new = stopping.stopped or EXHAUSTED in notes
+    return StudyReport(
+        study=study.name,
+        metric=terms.metric,
+        direction=_direction(terms.metric),
+        out=str(paths.out),
+        state=standing(trials, terms, no_new=no_new),
+        total=terms.num_trials,
+        predictor=study.predictor,
+        created_s=study.created_s,
+        notes=(*notes, *odd_rows(trials, terms.metric, [*decisions, *usage])),
+        base=base_report(study, terms.metric, usage.get(BASE, NOTHING)),
+        trials=tuple(
+            trial_summary(
                 trial,
                 decided.get(trial.number),
-                decisions.get(trial.number, []),
-                usage.get(trial.number, Usage()),
+                decisions.get(trial.number, ()),
+                usage.get(trial.number, NOTHING),
             )
             for trial in trials
-        ],
-        "best": best_part(trials, metric, paths, plan),
-        "confirm": confirm_part(trials, metric, plan),
-        "compute": account(trials, usage, decided, stopping["num_not_started"]),
-        "stopping": stopping,
-        "audits": {
-            **audit_cost(trials, usage, decisions),
-            **audit_misses(trials, decisions, metric),
-        },
-        "expected_misses": {
-            **expected_misses(trials, decisions),
-            "most": study.document.get("pruning", {}).get("max_expected_misses"),
-        },
-        "resolved": study.document,
-    }
-    return cast(dict[str, Any], finite(document))
+        ),
+        best=best_report(trials, terms.metric, paths, terms.confirm),
+        confirm=confirm_report(trials, terms.metric, terms.confirm),
+        compute=compute_report(trials, usage, decided, stopping.num_not_started),
+        stopping=stopping,
+        audits=audit_report(trials, usage, decisions, terms.metric),
+        expected_misses=expected_misses(trials, decisions, terms.pruning.max_expected_misses),
+        resolved=study.document,
+    )
 
 
-def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, Any]:
+def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
     """Everything that is known of one trial: observations, decisions with evidence, every cost.
 
     UserError where the study has no such trial, or an earlier version made its tables.
@@ -92,40 +90,32 @@ def trial_document(ledger: Ledger, paths: StudyPaths, number: int) -> dict[str, 
         raise UserError(f"study {study.name!r} has no trial {number}; {_numbers(trials)}")
     trial = trials[number]
     decisions = _by_trial(ledger.read_decisions()).get(number, [])
-    costs = [cost for cost in ledger.read_costs() if cost.trial == number]
-    metric: str = study.document["objective"]["metric"]
-    usage = usage_by_trial(costs).get(number, Usage())
-    folder, log = paths.trial(number), paths.trial_log(number)
+    costs = ledger.read_costs()
+    usage = usage_by_trial(costs)
     observations = ledger.read_observations(number)
     noise = gradient_noise_scale(observations, trial.params["batch_size"])
-    document = {
-        "study": study.name,
-        "metric": metric,
-        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
-        "base": base_part(study, metric),
-        **trial_part(trial, decisive(trial, decisions), decisions, usage),
-        "error": trial.error,  # with its traceback
-        "decisions": [
-            {
-                "moment": decision.moment,
-                "step": decision.step,
-                "action": decision.verdict.action,
-                "kind": decision.verdict.kind,
-                "probability": decision.verdict.probability,
-                "reason": decision.verdict.reason,
-                "evidence": decision.verdict.evidence,
-                "predictor": decision.predictor,
-                "settings": fields_of(decision.settings),
-            }
-            for decision in decisions
-        ],
-        "costs": [fields_of(cost) for cost in costs],
-        "observations": [fields_of(seen) for seen in observations],
-        "noise_scale": None if noise is None else {"samples": noise[0], "standard_error": noise[1]},
-        "folder": str(folder) if folder.is_dir() else None,
-        "log": str(log) if log.is_file() else None,
-    }
-    return cast(dict[str, Any], finite(document))
+    metric = Terms.of(study.document).metric
+    folder, log = paths.trial(number), paths.trial_log(number)
+    return TrialReport(
+        study=study.name,
+        metric=metric,
+        direction=_direction(metric),
+        base=base_report(study, metric, usage.get(BASE, NOTHING)),
+        trial=trial_summary(
+            trial, decisive(trial, decisions), decisions, usage.get(number, NOTHING)
+        ),
+        error=failure_report(trial),
+        decisions=tuple(map(decision_report, decisions)),
+        costs=tuple(cost for cost in costs if cost.trial == number),
+        observations=tuple(observations),
+        noise_scale=None if noise is None else NoiseScale(*noise),
+        folder=str(folder) if folder.is_dir() else None,
+        log=str(log) if log.is_file() else None,
+    )
+
+
+def _direction(metric: str) -> Direction:
+    return "maximize" if HIGHER_IS_BETTER[metric] else "minimize"
 
 
 def _numbers(trials: Collection[int]) -> str:
@@ -141,7 +131,7 @@ def _study(ledger: Ledger) -> StudyRow:
     return study
 
 
-def _by_trial(decisions: list[Decision]) -> dict[int, list[Decision]]:
+def _by_trial(decisions: Sequence[Decision]) -> Mapping[int, Sequence[Decision]]:
     found: dict[int, list[Decision]] = {}
     for decision in decisions:
         found.setdefault(decision.trial, []).append(decision)

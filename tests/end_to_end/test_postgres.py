@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from sweep.driver.retry import retry_trials
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 from tests.end_to_end.test_faults import start_driver
 from tests.support.home import Home
@@ -30,9 +30,9 @@ def empty_database() -> None:
 
 def states(name: str) -> list[str]:
     ledger, paths = open_study(f"{URL}#{name}")
-    document = study_document(ledger, paths)
+    report = study_report(ledger, paths)
     ledger.engine.dispose()
-    return [trial["state"] for trial in document["trials"]]
+    return [trial.state for trial in report.trials]
 
 
 def test_several_studies_share_a_database(home: Home) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 from tests.support.home import Home
 
@@ -63,9 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def states(server: Server) -> list[tuple[str, object]]:
     ledger, paths = open_study(f"{server.url}#fake")
-    document = study_document(ledger, paths)
+    report = study_report(ledger, paths)
     ledger.engine.dispose()
-    return [(trial["state"], trial["error"]) for trial in document["trials"]]
+    return [(trial.state, trial.error) for trial in report.trials]
 
 
 @pytest.mark.slow

@@ -10,7 +10,9 @@ from typing import Any
 import optuna
 
 from sweep.config.load import load_study
-from sweep.report.study_report import study_document
+from sweep.documents import to_json
+from sweep.report.study_report import study_report
+from sweep.report.types import StudyReport
 from sweep.report.view import PlainView, Status
 from sweep.run_study import sweep
 from sweep.storage.find import open_study
@@ -70,8 +72,16 @@ class Home:
             load_study(str(self.file), overrides), StudyPaths(self.out), self.executor, View()
         )
 
+    def report(self) -> StudyReport:
+        ledger, paths = open_study(str(self.out))
+        try:
+            return study_report(ledger, paths)
+        finally:
+            ledger.engine.dispose()
+
     def document(self) -> dict[str, Any]:
-        return study_document(*open_study(str(self.out)))
+        """As `sweep inspect --json` prints it."""
+        return to_json(self.report())
 
     def states(self) -> list[str]:
         return [trial["state"] for trial in self.document()["trials"]]

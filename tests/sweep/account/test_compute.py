@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.account.compute import account, audit_cost, decisive, usage_by_trial
+from sweep.account.compute import compute_report, decisive, usage_by_trial
 from sweep.storage.ledger import BASE, Cost, Decision, TrialRow
 from tests.support.sweep_ledgers import cost, decision, trial
 
@@ -38,30 +39,30 @@ def test_planned_minus_used_is_the_savings_less_the_overhead(
         for attempt, parts in enumerate(spent):
             for what, one in zip(("train", "early_eval", "eval"), parts, strict=True):
                 costs.append(Cost(number, attempt, what, 0, 0.0, one))
-    found = account(rows, usage_by_trial(costs), decided, num_stopped)
-    saved = sum(found[f"saved_by_{cause}"] for cause in ("guards", "rank", "stopping"))
-    difference = found["planned_flops"] - found["used_flops"]
-    scale = max(1.0, found["planned_flops"], found["used_flops"])
-    assert difference == pytest.approx(saved - found["overhead_flops"], rel=0, abs=1e-12 * scale)
-    assert sum(found["overhead"].values()) == found["overhead_flops"]
-    everything = found["used_flops"] + found["unsettled_flops"]
+    found = compute_report(rows, usage_by_trial(costs), decided, num_stopped)
+    saved = found.saved_by_guards + found.saved_by_rank + found.saved_by_stopping
+    difference = found.planned_flops - found.used_flops
+    scale = max(1.0, found.planned_flops, found.used_flops)
+    assert difference == pytest.approx(saved - found.overhead_flops, rel=0, abs=1e-12 * scale)
+    assert sum(astuple(found.overhead)) == found.overhead_flops
+    everything = found.used_flops + found.unsettled_flops
     assert everything == pytest.approx(sum(one.flops for one in costs))
 
 
 def test_a_crash_is_no_saving() -> None:
     usage = usage_by_trial([cost(0, 10e12), cost(1, 1e12)])
-    found = account([trial(0, "completed"), trial(1, "failed")], usage, {})
-    assert found["planned_flops"] == 10e12
-    assert found["saved_share"] == pytest.approx(-0.1)
-    assert found["overhead"]["failed"] == 1e12
+    found = compute_report([trial(0, "completed"), trial(1, "failed")], usage, {})
+    assert found.planned_flops == 10e12
+    assert found.saved_share == pytest.approx(-0.1)
+    assert found.overhead.failed == 1e12
 
 
 def test_early_evaluations_and_lost_attempts_of_a_pruned_trial_lessen_its_saving() -> None:
     costs = [cost(0, 2e12), cost(0, 1e12, attempt=2), cost(0, 0.5e12, "early_eval", attempt=2)]
     pruned = {0: decision(0, "prune", "rank")}
-    found = account([trial(0, "pruned")], usage_by_trial(costs), pruned)
-    assert found["saved_by_rank"] == 10e12 - 3.5e12
-    assert found["overhead_flops"] == 0
+    found = compute_report([trial(0, "pruned")], usage_by_trial(costs), pruned)
+    assert found.saved_by_rank == 10e12 - 3.5e12
+    assert found.overhead_flops == 0
 
 
 def decisions(*verdicts: str) -> list[Decision]:
@@ -88,15 +89,3 @@ def test_the_decision_shown_is_the_one_that_decided(
 ) -> None:
     found = decisive(trial(0, state), taken)
     assert (found.moment if found else None) == shown
-
-
-def test_an_audited_trial_that_still_runs_is_not_yet_finished() -> None:
-    usage = usage_by_trial([cost(0, 8e12)])
-    asked = {0: [decision(0, "audit", "rank")]}
-    found = audit_cost([trial(0, "running")], usage, asked)
-    assert (found["num"], found["finished"], found["beyond_flops"]) == (1, 0, 0)
-
-
-def test_a_continued_trial_is_no_audit() -> None:
-    asked = {0: [decision(0, "continue", "rank")]}
-    assert audit_cost([trial(0, "completed")], {}, asked)["num"] == 0

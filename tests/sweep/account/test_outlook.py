@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sweep.account.outlook import Outlook, outlook
+from sweep.account.terms import Pruning
 from sweep.config.limits import STRIDE
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.storage.ledger import TrialRow
 from sweep.storage.paths import StudyPaths
 from tests.support.home import Home
@@ -19,7 +21,7 @@ from tests.support.sweep_ledgers import completed, cost, document, trial, writte
 STOP = ("run.trials=16", "run.workers=1", "pruning.risk=0.35", "pruning.max_expected_misses=100")
 
 
-PRUNING = {"risk": 0.1, "min_gain": 0.05, "startup": 3}
+PRUNING = Pruning(True, risk=0.1, min_gain=0.05, startup=3, stop=False, max_expected_misses=None)
 METRIC = "choice_accuracy"
 WINNABLE = (0.5, 0.6, 0.7)  # accuracies: three trials tell little
 SPENT = (0.7, *[0.5 + 0.002 * i for i in range(8)])  # one stands out, the others are alike
@@ -64,12 +66,12 @@ def test_every_phase_must_say_so_and_the_largest_chance_counts() -> None:
         ([], PRUNING),
         (finished(WINNABLE[:2]), PRUNING),
         (finished([0.5] * 5), PRUNING),  # a tie
-        (finished(SPENT), PRUNING | {"enabled": False}),
-        (finished(SPENT), {}),  # a study of an earlier version
+        (finished(SPENT), replace(PRUNING, enabled=False)),
+        (finished(SPENT), replace(PRUNING, risk=None)),  # a study of an earlier version
         (finished(SPENT, first=STRIDE), PRUNING),  # repeats
     ],
 )
-def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: dict[str, float]) -> None:
+def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: Pruning) -> None:
     assert outlook(rows, METRIC, pruning) is None
 
 
@@ -96,13 +98,13 @@ def test_stopping_is_offered_once_and_not_done_unasked(home: Home) -> None:
     assert offer.endswith("`pruning.stop: true` would end the study here.")
     home.run(*STOP, "run.trials=18")
     assert said(home) == [offer]
-    assert offer in home.document()["notes"]
+    assert offer in home.report().notes
 
 
 def test_an_offer_is_withdrawn_where_it_no_longer_holds(home: Home) -> None:
     home.run(*STOP)
     home.run(*STOP, "run.trials=18", "pruning.risk=0.01")
-    notes = [note.split(":")[0] for note in home.document()["notes"]]
+    notes = [note.split(":")[0] for note in home.report().notes]
     unlikely, withdrawn = "Further trials are unlikely to help", "Further trials may help after all"
     assert [note for note in notes if note in (unlikely, withdrawn)] == [unlikely, withdrawn]
 
@@ -111,8 +113,8 @@ def test_a_study_that_says_so_ends_and_stays_ended(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert home.run(*STOP, "pruning.stop=true") == 0
-    ended = home.document()
-    num = len(ended["trials"])
+    ended = home.report()
+    num = len(ended.trials)
     assert 3 <= num < 16
     assert said(home)[0].endswith("`pruning.stop: true` ends the study here.")
     shown = " ".join(capsys.readouterr().out.split())
@@ -120,7 +122,7 @@ def test_a_study_that_says_so_ends_and_stays_ended(
     assert f"{16 - num} of 16 trials were not started. To go on: --set pruning.stop=false" in shown
 
     assert home.run(*STOP, "pruning.stop=true") == 0
-    assert home.document() == ended
+    assert home.report() == ended
     assert "The study has been stopped." in capsys.readouterr().out
     assert len(said(home)) == 1
 
@@ -136,21 +138,21 @@ def test_trials_that_run_are_not_cut_off(home: Home) -> None:
 
 def test_what_was_not_started_is_saved_by_stopping(home: Home) -> None:
     home.run(*STOP, "pruning.stop=true")
-    found = home.document()
-    assert found["stopping"]["stopped"]
-    left = found["stopping"]["num_not_started"]
-    planned = [trial["planned_flops"] for trial in found["trials"]]
+    found = home.report()
+    assert found.stopping.stopped
+    left = found.stopping.num_not_started
+    planned = [trial.planned_flops for trial in found.trials]
     assert left == 16 - len(planned)
-    saved = found["compute"]["saved_by_stopping"]
+    saved = found.compute.saved_by_stopping
     assert saved == pytest.approx(left * sum(planned) / len(planned))
-    assert found["compute"]["planned_flops"] > sum(planned) + saved
+    assert found.compute.planned_flops > sum(planned) + saved
 
 
 def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
     rates = {"learning_rate": {"choices": [1e-6 * (1 + i) for i in range(len(SPENT) + 2)]}}
     stopped = document() | {
         "search": {"sampler": "grid", "space": rates | {"batch_size": 16}},
-        "pruning": PRUNING | {"stop": True},
+        "pruning": {"risk": 0.1, "min_gain": 0.05, "startup": 3, "stop": True},
         "run": {"trials": 40},
     }
     with written(tmp_path) as ledger:
@@ -158,12 +160,12 @@ def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
         for row in finished(SPENT):
             ledger.save_trial(row)
         ledger.book(cost(0, 1e12))
-        found = study_document(ledger, StudyPaths(tmp_path))["stopping"]
-        assert found["stopped"] and found["num_not_started"] == 2
+        found = study_report(ledger, StudyPaths(tmp_path)).stopping
+        assert found.stopped and found.num_not_started == 2
 
         ledger.save_trial(trial(30, "running"))  # may change it
-        found = study_document(ledger, StudyPaths(tmp_path))["stopping"]
-    assert found["unlikely"] and not found["stopped"] and found["num_not_started"] == 0
+        found = study_report(ledger, StudyPaths(tmp_path)).stopping
+    assert found.unlikely and not found.stopped and found.num_not_started == 0
 
 
 def test_a_grid_that_is_through_was_not_stopped(
@@ -175,7 +177,7 @@ def test_a_grid_that_is_through_was_not_stopped(
     assert len(home.states()) == 4
     shown = " ".join(capsys.readouterr().out.split())
     assert "has been stopped" not in shown and not said(home)
-    assert not home.document()["stopping"]["stopped"]
+    assert not home.report().stopping.stopped
 
 
 def test_of_a_stopped_grid_the_points_left_are_told(
@@ -187,4 +189,4 @@ def test_of_a_stopped_grid_the_points_left_are_told(
     left = 8 - len(home.states())
     assert left > 0
     assert f"{left} of 8 trials were not started" in " ".join(capsys.readouterr().out.split())
-    assert home.document()["stopping"]["num_not_started"] == left
+    assert home.report().stopping.num_not_started == left

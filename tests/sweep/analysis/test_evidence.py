@@ -19,8 +19,8 @@ from sweep.analysis.evidence_report import EvidenceReport
 from sweep.analysis.evidence_text import print_evidence
 from sweep.analysis.sources import read_sources
 from sweep.cli import main
-from sweep.report.study_report import study_document
-from sweep.report.to_json import to_json
+from sweep.documents import to_json
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision
 from tests.support.evidence_studies import grid, study_of
@@ -229,12 +229,12 @@ class TestAudits:
 
     def test_are_counted_as_inspect_counts_them(self, audited: str) -> None:
         ledger, paths = open_study(audited)
-        counted = study_document(ledger, paths)["audits"]
+        counted = study_report(ledger, paths).audits
         ledger.engine.dispose()
         audits = evidence_of(read_sources([audited])).audits
         assert audits is not None
         rate = audits["rank"]
-        assert (rate.num_finished, rate.rate) == (counted["told"], counted["rate"])
+        assert (rate.num_finished, rate.rate) == (counted.told, counted.rate)
 
     def test_weigh_in_an_export_as_well(
         self, audited: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

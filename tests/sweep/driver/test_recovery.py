@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sweep.analysis.tables import study_tables
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Cost
 from sweep.storage.paths import StudyPaths
@@ -26,8 +26,8 @@ def test_odd_rows_are_said_and_break_nothing(tmp_path: Path) -> None:
         ledger.save_trial(trial(5, "pruned"))  # no decision
         ledger.book(Cost(77, 1, "train", 10, 1.0, 1e12))
     with going_on(out) as ledger:
-        document = study_document(ledger, StudyPaths(out))
-    lost, gone = document["notes"]
+        report = study_report(ledger, StudyPaths(out))
+    lost, gone = report.notes
     assert lost.startswith(f"Completed without a measured {METRIC} in the storage: trial 4.")
     assert gone.startswith("Decisions, costs or observations without a row in sweep_trials: trial")
     runs = study_tables([str(out)]).runs

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from predictor.types import Verdict
-from sweep.account.compute import account, usage_by_trial
+from sweep.account.compute import compute_report, usage_by_trial
 from sweep.account.outlook import outlook, outlook_of
 from sweep.account.replicates import Plan, best_trial, confirmed, wanted_numbers
+from sweep.account.terms import Pruning
 from sweep.driver.roster import Roster
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import Cost, TrialRow
@@ -52,16 +53,16 @@ def test_what_is_counted_as_trials_move_is_what_going_through_all_of_them_gives(
         }
     for ask in (best_trial, confirmed, wanted_numbers):
         assert ask(roster.contenders, METRIC, plan) == ask(rows, METRIC, plan)
-    pruning = {"enabled": True, "risk": 0.1, "min_gain": 0.05, "startup": 3}
+    pruning = Pruning(True, 0.1, 0.05, startup=3, stop=False, max_expected_misses=None)
     assert outlook_of(roster.phases, pruning) == outlook(rows, METRIC, pruning) is not None
     settled = [one for one in trials if one.state in SETTLED]
     costs = [cost for one in settled for cost in one.costs.values()]
-    whole = account([one.row for one in settled], usage_by_trial(costs), {})
+    whole = compute_report([one.row for one in settled], usage_by_trial(costs), {})
     assert roster.totals.num == len(settled)
     assert roster.totals.audited == sum(one.is_audited for one in settled)
-    assert roster.totals.used_flops == pytest.approx(whole["used_flops"])
-    assert roster.totals.planned_flops == pytest.approx(whole["planned_flops"])
-    assert roster.totals.seconds == pytest.approx(whole["seconds"])
+    assert roster.totals.used_flops == pytest.approx(whole.used_flops)
+    assert roster.totals.planned_flops == pytest.approx(whole.planned_flops)
+    assert roster.totals.seconds == pytest.approx(whole.seconds)
 
 
 def test_a_trial_is_compared_with_those_whose_windows_were_looked_at_alike() -> None:

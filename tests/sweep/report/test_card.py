@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sweep.report.card import model_card
-from sweep.report.study_report import study_document
+from sweep.report.study_report import study_report
 from sweep.storage.paths import StudyPaths
 from tests.support.sweep_ledgers import completed, document, fill, trial, written
 
@@ -25,7 +25,7 @@ def confirmed_card(folder: Path, number: int, repeats: dict[int, float]) -> str:
             value = repeats.get(repeat)
             row = trial(repeat, "failed") if value is None else completed(repeat, value)
             ledger.save_trial(row)
-        study = study_document(ledger, StudyPaths(folder))
+        study = study_report(ledger, StudyPaths(folder))
     return model_card(study, number, "org/tiny-base", {}, has_chats=False)
 
 
@@ -34,7 +34,7 @@ def card(folder: Path, base: str = "org/tiny-base", number: int = 2, **model: An
         fill(ledger)
         resolved = document()
         ledger.continue_as({**resolved, "model": {**resolved["model"], **model}}, "rank-1", [])
-        study = study_document(ledger, StudyPaths(folder))
+        study = study_report(ledger, StudyPaths(folder))
     sources = {"train": "train|all.jsonl", "eval": "eval.jsonl"}
     return model_card(study, number, base, sources, has_chats=False)
 

@@ -18,14 +18,17 @@ from sweep.config.load import load_study
 from sweep.report.console import print_lines
 from sweep.report.curves import curve, labelled_curve
 from sweep.report.live import LiveView
-from sweep.report.print_study import print_recipes, print_study, print_trial
-from sweep.report.recipes_text import recipes_document
-from sweep.report.study_report import study_document, trial_document
+from sweep.report.print_recipes import print_recipes
+from sweep.report.print_study import print_study
+from sweep.report.print_trial import print_trial
+from sweep.report.recipes_text import recipes_report
+from sweep.report.study_report import study_report, trial_report
 from sweep.report.study_text import compute_rows
 from sweep.report.text_table import Column, table_lines, table_width
 from sweep.report.view import PlainView, RunningTrial, Status
+from sweep.storage.ledger import BASE
 from sweep.storage.paths import StudyPaths
-from tests.support.sweep_ledgers import completed, document, fill, trial, written
+from tests.support.sweep_ledgers import completed, cost, document, fill, trial, written
 
 WIDTHS = pytest.mark.parametrize("width", [80, 140])
 
@@ -40,9 +43,8 @@ def shown(draw: Callable[[Console], None], width: int = 80) -> str:
 def study(folder: Path, width: int, change: Callable[[Any], None] = fill) -> str:
     with written(folder) as ledger:
         change(ledger)
-        paths = StudyPaths(folder)
-        document = study_document(ledger, paths)
-    return shown(lambda console: print_study(document, paths, console), width)
+        report = study_report(ledger, StudyPaths(folder))
+    return shown(lambda console: print_study(report, console), width)
 
 
 def one_line(text: str) -> str:
@@ -190,8 +192,8 @@ def test_a_best_trial_below_the_base_model_is_not_praised(tmp_path: Path) -> Non
 def one_trial(folder: Path, number: int, width: int) -> str:
     with written(folder) as ledger:
         fill(ledger)
-        document = trial_document(ledger, StudyPaths(folder), number)
-    return shown(lambda console: print_trial(document, console), width)
+        report = trial_report(ledger, StudyPaths(folder), number)
+    return shown(lambda console: print_trial(report, console), width)
 
 
 @WIDTHS
@@ -376,8 +378,8 @@ def test_a_view_is_due_now_and_then() -> None:
 
 @WIDTHS
 def test_recipes_keep_to_the_width(width: int) -> None:
-    document = recipes_document(load_study("quickstart").study)
-    text = shown(lambda console: print_recipes(document, console), width)
+    report = recipes_report(load_study("quickstart").study)
+    text = shown(lambda console: print_recipes(report, console), width)
     assert max(map(len, text.splitlines())) <= width
     assert re.search(r"epochs +13 +3 +lab: arXiv 2412.13337", text)
     assert re.search(r"batch_size +64 +64 +searched +lab: 3840 is outside", text)
@@ -403,14 +405,19 @@ def test_a_best_that_was_confirmed_when_its_weights_were_gone_says_so(tmp_path: 
         ledger.continue_as(document() | {"run": run}, "learned-5", [])
         for number in (0, 10_000):
             ledger.save_trial(completed(number, 0.5))
-        confirmed = study_document(ledger, StudyPaths(tmp_path))
-    text = shown(lambda console: print_study(confirmed, StudyPaths(tmp_path), console))
+        confirmed = study_report(ledger, StudyPaths(tmp_path))
+    text = shown(lambda console: print_study(confirmed, console))
     assert "not kept: run.confirm was asked for when it had been removed" in one_line(text)
 
 
-def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything() -> None:
-    compute = {"planned_flops": 1e9, "used_flops": 33e9, "unsettled_flops": 0.0, "seconds": 3.0}
-    document = {"trials": [{"state": "failed"}], "audits": {"num": 0}, "compute": compute}
-    rows = compute_rows(document)
+def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything(
+    tmp_path: Path,
+) -> None:
+    with written(tmp_path) as ledger:
+        ledger.save_trial(trial(0, "failed"))
+        ledger.book(cost(BASE, 3e9, "eval"))
+        ledger.book(cost(0, 30e9))
+        ledger.flush()
+        rows = compute_rows(study_report(ledger, StudyPaths(tmp_path)))
     assert [name for name, *_ in rows] == ["used", "time"]
     assert rows[0][1:] == ("33.0 GFLOP", "no trial to compare it with yet")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweep.cli import main
-from sweep.report.study_report import study_document, trial_document
+from sweep.documents import to_json
+from sweep.report.study_report import study_report, trial_report
 from sweep.report.study_text import best_lines
 from sweep.report.trial_text import trial_rows
+from sweep.report.types import Failure
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
@@ -46,12 +46,8 @@ def full(tmp_path: Path) -> Iterator[tuple[Ledger, StudyPaths]]:
     reader.engine.dispose()
 
 
-def as_json(document: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(document, allow_nan=False))
-
-
 def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> None:
-    found = as_json(study_document(*full))
+    found = to_json(study_report(*full))
     assert found["study"] == "demo"
     assert found["base"]["objective"] == 0.30
     assert [one["number"] for one in found["trials"]] == list(range(8))
@@ -101,52 +97,52 @@ def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> 
 def test_a_trial_shows_its_state_and_the_verdict_on_it(
     full: tuple[Ledger, StudyPaths], number: int, state: str, action: str, kind: str, audited: bool
 ) -> None:
-    one = study_document(*full)["trials"][number]
-    verdict = one["verdict"]
-    assert (one["state"], verdict["action"], verdict["kind"]) == (state, action, kind)
-    assert verdict["audited"] is audited
+    one = study_report(*full).trials[number]
+    verdict = one.verdict
+    assert verdict is not None
+    assert (one.state, verdict.action, verdict.kind) == (state, action, kind)
+    assert verdict.audited is audited
 
 
 def test_what_a_trial_does_not_have_is_null(full: tuple[Ledger, StudyPaths]) -> None:
-    trials = study_document(*full)["trials"]
-    assert trials[3]["verdict"]["probability"] == 0.03
-    assert trials[0]["verdict"]["probability"] is None
-    assert trials[0]["error"] is None
+    trials = study_report(*full).trials
+    stated = [one.verdict and one.verdict.probability for one in trials]
+    assert stated == [None, None, 0.08, 0.03, None, None, None, None]
+    assert trials[0].error is None
     for number in (5, 6, 7):
-        assert trials[number]["verdict"] is None
-        assert trials[number]["window"] is None
-        assert trials[number]["objective"] is None
+        assert trials[number].verdict is None
+        assert trials[number].window is None
+        assert trials[number].objective is None
 
 
 def test_failures_are_told_with_their_cause_also_of_a_trial_that_went_well_at_last(
     full: tuple[Ledger, StudyPaths],
 ) -> None:
-    trials = study_document(*full)["trials"]
-    assert trials[5]["state"] == "failed"
-    assert trials[5]["error"]["kind"] == "out of memory"
-    assert trials[1]["state"] == "completed"
-    assert trials[1]["attempts"] == 2
-    assert trials[1]["error"]["kind"] == "killed"
+    trials = study_report(*full).trials
+    said = "it was [red]said[/red] by the machine"
+    assert (trials[5].state, trials[5].error) == ("failed", Failure("out of memory", said))
+    assert (trials[1].state, trials[1].error) == ("completed", Failure("killed", said))
+    assert trials[1].attempts == 2
 
 
 def test_compute_is_told_apart_by_cause(full: tuple[Ledger, StudyPaths]) -> None:
-    compute = study_document(*full)["compute"]
+    compute = study_report(*full).compute
     early, base = 0.1e12, 1e12
-    assert compute["planned_flops"] == 5 * PLANNED + base  # not the failed, nor those under way
-    assert compute["saved_by_guards"] == pytest.approx(PLANNED - 1e12)
-    assert compute["saved_by_rank"] == pytest.approx(PLANNED - 2.5e12 - early)
-    assert compute["saved_by_stopping"] == 0
+    assert compute.planned_flops == 5 * PLANNED + base  # not the failed, nor those under way
+    assert compute.saved_by_guards == pytest.approx(PLANNED - 1e12)
+    assert compute.saved_by_rank == pytest.approx(PLANNED - 2.5e12 - early)
+    assert compute.saved_by_stopping == 0
     lost, failed = 4e12, 3e12
-    assert compute["overhead_flops"] == pytest.approx(3 * early + lost + failed)
-    assert compute["unsettled_flops"] == 5.5e12
+    assert compute.overhead_flops == pytest.approx(3 * early + lost + failed)
+    assert compute.unsettled_flops == 5.5e12
 
 
 def test_an_audit_is_told_with_its_cost_and_what_it_turned_up(
     full: tuple[Ledger, StudyPaths],
 ) -> None:
-    audits = study_document(*full)["audits"]
-    assert (audits["num"], audits["finished"], audits["misses"]) == (1, 1, 1)
-    assert audits["beyond_flops"] == pytest.approx(PLANNED * 12 / 16)
+    audits = study_report(*full).audits
+    assert (audits.num, audits.finished, audits.misses) == (1, 1, 1)
+    assert audits.beyond_flops == pytest.approx(PLANNED * 12 / 16)
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
@@ -157,7 +153,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
             decision=decision(0, "prune", "guard", probability=math.nan),
         )
         ledger.save_trial(completed(1, math.nan))
-        found = as_json(study_document(ledger, StudyPaths(tmp_path)))
+        found = to_json(study_report(ledger, StudyPaths(tmp_path)))
     assert found["trials"][0]["window"]["loss"] is None
     assert found["trials"][0]["window"]["grad_norm"] is None
     assert found["trials"][0]["verdict"]["probability"] is None
@@ -167,11 +163,11 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
 
 def test_a_study_without_trials_is_a_document_too(tmp_path: Path) -> None:
     with written(tmp_path, base_measurements=None) as ledger:
-        found = as_json(study_document(ledger, StudyPaths(tmp_path)))
-    assert found["trials"] == []
-    assert found["best"] is None
-    assert found["base"]["objective"] is None
-    assert found["compute"]["saved_share"] is None
+        found = study_report(ledger, StudyPaths(tmp_path))
+    assert found.trials == ()
+    assert found.best is None
+    assert found.base.objective is None
+    assert found.compute.saved_share is None
 
 
 def test_the_best_is_the_lowest_where_lower_is_better(tmp_path: Path) -> None:
@@ -181,9 +177,9 @@ def test_the_best_is_the_lowest_where_lower_is_better(tmp_path: Path) -> None:
         for number, loss in enumerate((1.3, 1.1, 1.2)):
             measured = {"eval_loss": measurement(loss)}
             ledger.save_trial(trial(number, "completed", objective=loss, measurements=measured))
-        found = study_document(ledger, StudyPaths(tmp_path))
-    assert found["best"]["number"] == 1
-    assert found["notes"] == ["trials: 8 -> 16"]
+        found = study_report(ledger, StudyPaths(tmp_path))
+    assert found.best is not None and found.best.number == 1
+    assert found.notes == ("trials: 8 -> 16",)
 
 
 def best_of(folder: Path, repeats: dict[int, float | None], seeds: int = 0) -> list[str]:
@@ -195,7 +191,7 @@ def best_of(folder: Path, repeats: dict[int, float | None], seeds: int = 0) -> l
         for number, value in {0: 0.5, 1: 0.7, **repeats}.items():
             row = trial(number, "failed") if value is None else completed(number, value)
             ledger.save_trial(row)
-        return best_lines(study_document(ledger, StudyPaths(folder)))
+        return best_lines(study_report(ledger, StudyPaths(folder)))
 
 
 @pytest.mark.parametrize(
@@ -227,12 +223,18 @@ def test_the_best_model_is_named_where_it_is_kept(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
     with written(tmp_path) as ledger:
         ledger.save_trial(completed(0, 0.5))
-        assert study_document(ledger, paths)["best"]["model_dir"] is None
+
+        def model_dir() -> str | None:
+            best = study_report(ledger, paths).best
+            assert best is not None
+            return best.model_dir
+
+        assert model_dir() is None
         paths.best.mkdir()
         (paths.best / "sweep.json").write_text('{"trial": 7}')  # another's, not yet replaced
-        assert study_document(ledger, paths)["best"]["model_dir"] is None
+        assert model_dir() is None
         (paths.best / "sweep.json").write_text('{"trial": 0}')
-        assert study_document(ledger, paths)["best"]["model_dir"] == str(paths.best)
+        assert model_dir() == str(paths.best)
 
 
 def test_a_trial_pruned_after_its_audit_shows_what_pruned_it(tmp_path: Path) -> None:
@@ -240,31 +242,32 @@ def test_a_trial_pruned_after_its_audit_shows_what_pruned_it(tmp_path: Path) -> 
         ledger.save_trial(trial(0, "running"), decision=decision(0, "audit", "rank"))
         guard = decision(0, "prune", "guard", reason=GUARD_REASON, moment="training", step=9)
         ledger.save_trial(trial(0, "pruned"), decision=guard)
-        found = study_document(ledger, StudyPaths(tmp_path))
-    verdict = found["trials"][0]["verdict"]
-    assert (verdict["kind"], verdict["action"], verdict["audited"]) == ("guard", "prune", True)
-    assert found["audits"]["finished"] == 1
-    assert found["compute"]["saved_by_rank"] == 0
+        found = study_report(ledger, StudyPaths(tmp_path))
+    verdict = found.trials[0].verdict
+    assert verdict is not None
+    assert (verdict.kind, verdict.action, verdict.audited) == ("guard", "prune", True)
+    assert found.audits.finished == 1
+    assert found.compute.saved_by_rank == 0
 
 
 def test_the_document_of_one_trial_has_everything(full: tuple[Ledger, StudyPaths]) -> None:
     ledger, paths = full
     paths.trial(1).mkdir(parents=True)
     paths.trial_log(1).write_text("said")
-    one = as_json(trial_document(ledger, paths, 1))
+    one = to_json(trial_report(ledger, paths, 1))
     assert [seen["step"] for seen in one["observations"]] == list(range(1, 17))
     assert one["decisions"][0]["evidence"] == {"sd": 1.9}
     assert {(c["attempt"], c["what"]) for c in one["costs"]} >= {(1, "train"), (2, "train")}
     assert one["error"]["traceback"] == "at line 1"
     assert one["log"] == str(paths.trial_log(1))
-    blown = as_json(trial_document(ledger, paths, 4))
+    blown = to_json(trial_report(ledger, paths, 4))
     assert [seen["loss"] for seen in blown["observations"]] == [2.0, None, None]
     assert blown["log"] is None
 
 
 def test_a_trial_that_is_not_there_is_refused(full: tuple[Ledger, StudyPaths]) -> None:
     with pytest.raises(UserError, match=r"no trial 8; its trials are 0 to 7"):
-        trial_document(*full, 8)
+        trial_report(*full, 8)
 
 
 # --- finding a study
@@ -354,11 +357,11 @@ def test_a_trial_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
         for number in (0, 1):
             ledger.save_trial(completed(number, 0.5))
         with pytest.raises(UserError, match=r"no trial 7; its trials are 0 to 1$"):
-            trial_document(ledger, StudyPaths(tmp_path), 7)
+            trial_report(ledger, StudyPaths(tmp_path), 7)
         for number in (20_000, 10_000):
             ledger.save_trial(completed(number, 0.5))
         with pytest.raises(UserError, match=r"trials are 0 to 1; repeats: 10000, 20000$"):
-            trial_document(ledger, StudyPaths(tmp_path), 7)
+            trial_report(ledger, StudyPaths(tmp_path), 7)
 
 
 def test_the_phases_of_steps_and_windows_are_kept(tmp_path: Path) -> None:
@@ -370,9 +373,9 @@ def test_the_phases_of_steps_and_windows_are_kept(tmp_path: Path) -> None:
         for step, phase in ((1, 1), (2, 1), (3, 2)):
             ledger.add_observation(0, observation(step, phase=phase))
         ledger.flush()
-        one = trial_document(ledger, StudyPaths(tmp_path), 0)
-    assert [seen["phase"] for seen in one["observations"]] == [1, 1, 2]
-    assert one["window"]["phase"] == 2
+        one = trial_report(ledger, StudyPaths(tmp_path), 0)
+    assert [seen.phase for seen in one.observations] == [1, 1, 2]
+    assert one.trial.window is not None and one.trial.window.phase == 2
     assert any("in phase 2" in value for _, value in trial_rows(one))
 
 
@@ -385,8 +388,8 @@ def test_a_trial_in_tables_of_an_earlier_version_is_refused_and_the_study_still_
             connection.exec_driver_sql("ALTER TABLE sweep_observations DROP COLUMN phase")
             connection.exec_driver_sql("DROP TABLE sweep_version")
         with pytest.raises(UserError, match=r"earlier version.*`sweep run` .*up to date"):
-            trial_document(ledger, StudyPaths(tmp_path), 1)
-        assert len(study_document(ledger, StudyPaths(tmp_path))["trials"]) == 8
+            trial_report(ledger, StudyPaths(tmp_path), 1)
+        assert len(study_report(ledger, StudyPaths(tmp_path)).trials) == 8
 
 
 def test_a_storage_of_several_studies_needs_a_name(tmp_path: Path) -> None:
@@ -421,11 +424,11 @@ def test_a_study_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     with written(tmp_path) as ledger:
         ledger.save_trial(trial(0, "running"))
         reader, paths = open_study(str(tmp_path))
-        assert study_document(reader, paths)["trials"][0]["state"] == "running"
+        assert study_report(reader, paths).trials[0].state == "running"
         with ledger.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE sweep_trials SET state = 'pruned'")
-            assert study_document(reader, paths)["trials"][0]["state"] == "running"
-        assert study_document(reader, paths)["trials"][0]["state"] == "pruned"
+            assert study_report(reader, paths).trials[0].state == "running"
+        assert study_report(reader, paths).trials[0].state == "pruned"
         reader.engine.dispose()
 
 
@@ -439,7 +442,8 @@ def test_a_study_whose_driver_was_killed_can_be_read(tmp_path: Path) -> None:
     assert subprocess.run(command, check=False, cwd=root).returncode == 9
     assert (tmp_path / "study.db-wal").stat().st_size > 0
     ledger, paths = open_study(str(tmp_path))
-    assert study_document(ledger, paths)["trials"][3]["verdict"]["reason"] == RANK_REASON
+    verdict = study_report(ledger, paths).trials[3].verdict
+    assert verdict is not None and verdict.reason == RANK_REASON
     ledger.engine.dispose()
 
 

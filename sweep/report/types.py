@@ -1,0 +1,338 @@
+"""What is known of a study and of a trial, as types: `--json` prints their fields as they are here.
+
+Losses are in nats per token, compute in FLOPs, times in seconds. What is not finite is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from predictor.types import Action, Kind, Observation, Settings
+from sweep.account.audits import AuditReport, ExpectedMisses
+from sweep.account.compute import ComputeReport, Usage
+from sweep.account.outcome import Standing
+from sweep.account.outlook import StoppingReport
+from sweep.account.replicates import ConfirmReport
+from sweep.documents import INLINE, Json
+from sweep.storage.ledger import Cost
+from sweep.storage.states import State
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of a model."""
+
+    value: float | None
+    """the mean over `num`; of eval_loss in nats per token"""
+    num: int
+    """what it is a mean over: loss-bearing tokens, or questions"""
+    input_tokens: int
+    """tokens that were read for it"""
+    seconds: float
+    """wall time that it took"""
+    groups: Mapping[str, float | None]
+    """the value of each group of questions; empty where they have none"""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A trial's early dynamics, when its window closed."""
+
+    samples: int
+    """samples seen by then"""
+    loss: float | None
+    """training loss, nats per loss-bearing token"""
+    grad_norm: float | None
+    """global gradient norm before clipping"""
+    grad_norm_noise_free: float | None
+    """the same with the noise of the batch taken out; null where it could not be told apart"""
+    early_eval: float | None
+    """the objective on the few early samples; null where it was not measured"""
+    phase: int | None
+    """of the data, counted from 1; 0: all together"""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReport:
+    """The decision that counts for a trial: what pruned it, else its audit, else its look at the
+    window."""
+
+    action: Action
+    """continue, prune, or audit: to be pruned, but taken to the end as a check"""
+    kind: Kind
+    """what it was decided by: guard, rank, or none"""
+    probability: float | None
+    """stated probability of beating the incumbent; null where the rule states none"""
+    reason: str
+    """a sentence"""
+    audited: bool
+    """whether any decision on the trial was an audit"""
+    moment: str
+    """when it was taken: window, divergence, not finite, end"""
+    step: int
+    """the optimizer step after which it was taken"""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What was stated of a trial when its window closed."""
+
+    probability: float | None
+    """P: of beating the incumbent by min_gain x spread"""
+    before: float | None
+    """P0: the same before the trial was looked at"""
+    incumbent: int | None
+    """the best finished trial of that moment"""
+    best: float | None
+    """its objective, turned so that lower is better"""
+    spread: float | None
+    """median - best of the trials finished by then"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed."""
+
+    kind: str
+    """as in: out of memory, killed, bad input, error"""
+    message: str
+    """a sentence"""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReport(Failure):
+    """The last failure of a trial, with those before it."""
+
+    traceback: str | None
+    """where in the code"""
+    earlier: tuple[Failure, ...]
+    """the failures before it, oldest first"""
+    forgiven: int
+    """how many of them count no more, as the trial was asked for again"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSummary:
+    """One trial, without its observations."""
+
+    number: int
+    """from 0; a replicate's is 10,000 times its seed's index plus its original's"""
+    state: State
+    """waiting, running, completed, pruned or failed"""
+    params: Mapping[str, Json]
+    """the hyperparameters, searched and fixed"""
+    recipe: str | None
+    """the published configuration that it is, if it is one"""
+    confirms: int | None
+    """of a replicate, the trial that it repeats with another seed"""
+    further_seed: int
+    """what is added to run.seed: 0 of an original, else the index of the new seed"""
+    objective: float | None
+    """the metric at the end; null of a trial that is not completed"""
+    window: Window | None
+    """null before the window has closed"""
+    verdict: VerdictReport | None
+    """null before any decision"""
+    forecast: Forecast | None
+    """null where no probability was stated at the window"""
+    compute: Usage
+    """what it cost so far, all attempts"""
+    planned_flops: float
+    """FLOPs of training it once to its end and measuring it"""
+    num_steps: int
+    """optimizer steps of the whole training"""
+    attempts: int
+    """how often it was started"""
+    failures: int
+    """how often it failed"""
+    error: Failure | None
+    """its last failure; null if it has none"""
+    measurements: Mapping[str, Measured]
+    """each metric at the end, by its name"""
+
+    @property
+    def is_audited(self) -> bool:
+        return self.verdict is not None and self.verdict.audited
+
+    @property
+    def is_replicate(self) -> bool:
+        return self.confirms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseReport:
+    """The base model, untrained."""
+
+    objective: float | None
+    """the metric; null where it was not measured"""
+    measurements: Mapping[str, Measured]
+    """each metric, by its name"""
+    compute: Usage
+    """what measuring it cost"""
+
+
+@dataclass(frozen=True, slots=True)
+class BestReport:
+    """The best configuration, and the run of it whose weights count."""
+
+    number: int
+    """the trial whose weights count"""
+    params: Mapping[str, Json]
+    """its hyperparameters"""
+    objective: float | None
+    """its own objective, which it was picked by: too good on average"""
+    mean: float
+    """the estimate: mean objective of the configuration's new seeds, once it is confirmed; else the
+    one value"""
+    sd: float | None
+    """standard deviation of the new seeds (n - 1); null of fewer than two"""
+    num_seeds: int
+    """new seeds in the mean once it is confirmed; else 1"""
+    confirms: int | None
+    """once confirmed, the original trial of the configuration; else null"""
+    model_dir: str | None
+    """folder of the weights; null where they are not kept"""
+
+    @property
+    def original(self) -> int:
+        """The trial whose configuration it is."""
+        return self.number if self.confirms is None else self.confirms
+
+    @property
+    def num_new_seeds(self) -> int:
+        """How many replicates the estimate is of: 0 before the best is confirmed."""
+        return 0 if self.confirms is None else self.num_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """A whole study but its observations: `sweep inspect STUDY --json`."""
+
+    study: str
+    """its name"""
+    metric: str
+    """what is optimized (objective.metric)"""
+    direction: Direction
+    """maximize or minimize"""
+    out: str
+    """the study's folder"""
+    state: Standing
+    """unfinished, done, no completed trial, or some trials failed"""
+    total: int | None
+    """run.trials"""
+    predictor: str
+    """version of the predictor that the study was last run with"""
+    created_s: float
+    """when it was made, in seconds since 1970"""
+    notes: tuple[str, ...]
+    """sentences on what happened to it, oldest first, and on what is odd in its storage"""
+    base: BaseReport
+    """the base model"""
+    trials: tuple[TrialSummary, ...]
+    """by number, replicates included"""
+    best: BestReport | None
+    """null while no trial is completed"""
+    confirm: ConfirmReport
+    """the best configurations trained again with new seeds"""
+    compute: ComputeReport
+    """what was planned, used and saved"""
+    stopping: StoppingReport
+    """whether further trials are unlikely to help"""
+    audits: AuditReport
+    """what audits found of the predictor's misses"""
+    expected_misses: ExpectedMisses
+    """what the predictor states of its misses"""
+    resolved: Mapping[str, Json]
+    """the study file as resolved, defaults filled in"""
+
+    @property
+    def originals(self) -> Sequence[TrialSummary]:
+        """The trials that are no replicates, by number."""
+        return [trial for trial in self.trials if not trial.is_replicate]
+
+    def trial(self, number: int) -> TrialSummary:
+        """LookupError where there is none."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise LookupError(f"no trial {number}")
+
+    def in_state(self, state: State) -> Sequence[TrialSummary]:
+        """Best objective first, those without one last, then by number."""
+        sign = -1.0 if self.direction == "maximize" else 1.0
+
+        def key(trial: TrialSummary) -> tuple[bool, float, int]:
+            return trial.objective is None, sign * (trial.objective or 0.0), trial.number
+
+        return sorted((trial for trial in self.trials if trial.state is state), key=key)
+
+    def is_better(self, value: float, than: float) -> bool:
+        return value > than if self.direction == "maximize" else value < than
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionReport:
+    """A decision on a trial."""
+
+    moment: str
+    """when it was taken: window, divergence, not finite, end"""
+    step: int
+    """the optimizer step after which it was taken"""
+    action: Action
+    """continue, prune or audit"""
+    kind: Kind
+    """what it was decided by: guard, rank, or none"""
+    probability: float | None
+    """stated probability of beating the incumbent; null where the rule states none"""
+    reason: str
+    """a sentence"""
+    evidence: Mapping[str, Json]
+    """what it rests on; the keys are those of the predictor's version"""
+    predictor: str
+    """the predictor's version"""
+    settings: Settings
+    """what the predictor was set to"""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseScale:
+    """The batch size at which the noise of a gradient is as large as the gradient."""
+
+    samples: float
+    """in samples"""
+    standard_error: float
+    """of `samples`"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """Everything that is known of one trial: `sweep inspect STUDY --trial N --json`."""
+
+    study: str
+    """the study's name"""
+    metric: str
+    """what is optimized (objective.metric)"""
+    direction: Direction
+    """maximize or minimize"""
+    base: BaseReport
+    """the base model"""
+    trial: TrialSummary = field(metadata=INLINE)
+    """the trial, as the study's report has it; its keys stand beside the others"""
+    error: FailureReport | None
+    """its last failure with its traceback, in place of the short one; null if it has none"""
+    decisions: tuple[DecisionReport, ...]
+    """in the order they were taken"""
+    costs: tuple[Cost, ...]
+    """by attempt and kind"""
+    observations: tuple[Observation, ...]
+    """every optimizer step"""
+    noise_scale: NoiseScale | None
+    """null where it could not be told"""
+    folder: str | None
+    """the trial's folder; null if it is gone"""
+    log: str | None
+    """the trial's log file; null if it is gone"""
