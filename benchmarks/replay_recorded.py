@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from predictor.recorded.runs import RecordedStudy, regrouped
+from benchmarks.model_m import ModelM
+from benchmarks.regrouped import regrouped
+from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import group_values, replay_all, summarised
-from predictor.replay.policies import Window, ours
+from predictor.replay.policies import OneLook, Window, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
@@ -55,6 +57,9 @@ def main() -> None:
     studies = [replayable(study) for study in read_sources(arguments.stem)]
     window = Window() if arguments.window == "recorded" else Window(float(arguments.window))
     policies = policies_of(Settings(), window, POINTS)
+    policies.append(
+        OneLook(MODEL_M, ModelM(), window, {"risk": 0.1, "min_gain": 0.05, "startup": 3})
+    )
     if arguments.baselines == "none":
         policies = [policy for policy in policies if not isinstance(policy, OptunaPolicy)]
     sets = {"as given": (studies, arguments.orders)}

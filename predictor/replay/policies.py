@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.features import tabulate
 from predictor.judge import judge
-from predictor.model import OURS, SIGNALS, regress
+from predictor.model import OURS
 from predictor.prior import Prior
 from predictor.rank import rank_rule
 from predictor.recorded.runs import RecordedStudy
 from predictor.regression import Family
 from predictor.replay.replay import GO_ON, Answer, Policy, Session
 from predictor.replay.sessions import FirstRuns, Looks, Rule, Scouts
-from predictor.target import scale_of
 from predictor.types import CohortTrial, Settings
 
 Floats = NDArray[np.float64]
@@ -29,15 +27,6 @@ NO_DIRECTION = Prior(0.0)
 FIXED = ("enabled", "guards", "seed")
 REPLAYED = tuple(one.name for one in fields(Settings) if one.name not in FIXED)
 
-# All signals, the configuration averaged over how far to trust it, no inflation.
-MODEL_M = Family(
-    signal_sets=(frozenset(SIGNALS),),
-    set_weights=(1.0,),
-    config_scales=(4.0, 1.0, 0.25, 0.001),
-    point_scales=(10.0, 1.0),
-    noise_b0=(0.3,),
-    inflate=False,
-)
 CONFIG_ONLY = replace(OURS, signal_sets=(frozenset(),), set_weights=(1.0,))
 EARLY_EVAL_ONLY = replace(
     OURS,
@@ -145,7 +134,6 @@ def baselines(window: Window = Window()) -> list[Policy]:
         *(TopByEarlyEval(top, window) for top in (3, 5)),
         OneLook("configuration only", Control(CONFIG_ONLY, settings), window, learned),
         OneLook("early eval only", Control(EARLY_EVAL_ONLY, settings), window, learned),
-        OneLook("model M", ModelM(), window, learned),
         OneLook("paper's sign", PaperSign(), window, {"startup": 5}),
     ]
 
@@ -171,39 +159,6 @@ class Control:
         verdict = rank_rule(trial, seen, self.settings, NO_DIRECTION, self.family)
         action = "stop" if verdict.action == "prune" else "go on"
         return Answer(action, verdict.probability, verdict.evidence.get("before"))
-
-
-@dataclass(frozen=True, slots=True)
-class ModelM:
-    """Model M of the feasibility study: it prunes where P < risk, and asks for nothing else.
-
-    Its target is u = (log y - best) / (median - best), and 1 + log u above 1.
-    """
-
-    risk: float = 0.1
-    min_gain: float = 0.05
-    startup: int = 3
-
-    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
-        cohort = [trial, *seen]
-        finished = [i for i, t in enumerate(cohort) if i and t.is_finished]
-        objectives = np.array([cohort[i].objective for i in finished], dtype=np.float64)
-        targets = self._targets(objectives) if len(finished) >= self.startup else None
-        if targets is None:
-            return GO_ON
-        table = tabulate(cohort, self.startup)
-        found = regress(table, finished, targets, NO_DIRECTION, MODEL_M)[1]
-        p = found.below(-self.min_gain)
-        return Answer("stop" if p < self.risk else "go on", p)
-
-    def _targets(self, objectives: Floats) -> Floats | None:
-        """Of the finished runs; None for ties."""
-        values = np.log(objectives) if (objectives > 0).all() else objectives
-        scale = scale_of([float(y) for y in values])
-        if scale is None:
-            return None
-        u = (values - scale.best) / scale.spread
-        return np.where(u < 1, u, 1 + np.log(np.maximum(u, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ _LEAST_NEEDED = ("wall", "config regret", "p90", "lost best", *_INTERVALS)  # le
 _NAMES = {
     "sft-sweep, audit 0": "audit 0: no pruned run goes on to its end as a check.",
     "random 75 %": "random 75 %: that share of the runs, drawn at random, to their end.",
-    "model M": "model M: a plain regression on all early signals and the configuration.",
 }
 
 

@@ -15,7 +15,6 @@ from predictor.replay.policies import (
     EARLY_EVAL_ONLY,
     Control,
     Fewer,
-    ModelM,
     OneLook,
     PaperSign,
     TopByEarlyEval,
@@ -126,18 +125,6 @@ class TestBaselines:
         telling = study_of(ends, configs=grid(20), early_eval=ends, loss=ends, grad_norm=ends)
         blind = OneLook("configuration", Control(CONFIG_ONLY, SETTINGS))
         assert outcome(telling, blind) == outcome(study_of(ends, configs=grid(20)), blind)
-
-    def test_model_m_goes_on_until_enough_are_finished_and_where_all_tie(self) -> None:
-        trials = telling_study().trials(WINDOW)
-        unfinished = [replace(t, objective=None) for t in trials]
-        for seen in (trials[1:3], unfinished[1:], [replace(t, objective=2.0) for t in trials[1:]]):
-            assert ModelM()(unfinished[0], seen, 0).action == "go on"
-
-    def test_model_m_takes_objectives_that_have_no_logarithm(self) -> None:
-        study = telling_study()
-        runs = [replace(r, objective=r.objective and r.objective - 7) for r in study.runs]
-        negative = replace(study, runs=tuple(runs))
-        assert replay(negative, OneLook("M", ModelM()), seed=0).prunes
 
     def test_the_papers_sign_keeps_low_norms_and_high_losses(self) -> None:
         good = np.arange(12) % 2 == 0
