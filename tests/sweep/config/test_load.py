@@ -2,37 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from sweep.config.changes import differences
 from sweep.config.load import load_study
-from sweep.config.sources import resolve_source, shipped_studies
 from sweep.config.study import Study
 from trainer.contract.spec import UserError
-
-STUDY = """
-# a study for the tests
-name: try
-model: {base: some-org/some-model}
-data: {train: train.jsonl, eval: eval.jsonl}
-budget: {samples: 4096}
-search:
-  space:
-    learning_rate: {low: 1e-6, high: 1e-3, log: true}
-    batch_size: {choices: [16, 64, 128]}
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    for name in ("train.jsonl", "eval.jsonl", "choices.jsonl"):
-        (tmp_path / name).write_text("{}\n")
-    path = tmp_path / "try.yaml"
-    path.write_text(STUDY)
-    return path
 
 
 def problems(file: Path, *overrides: str) -> list[str]:
@@ -322,131 +298,6 @@ def test_a_file_that_is_no_text(file: Path) -> None:
     assert "UTF-8" in problems(file)[0]
 
 
-def test_a_study_is_found_by_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.config.sources._shipped_folder", lambda: file.parent)
-    assert shipped_studies() == [("try", "a study for the tests")]
-    assert load_study("try").folder == file.parent
-    with pytest.raises(UserError, match=r"tri: no such study file.*did you mean try.*shipped: try"):
-        load_study("tri")
-
-
-@pytest.mark.parametrize("name", [name for name, _ in shipped_studies()])
-def test_shipped_studies_load(name: str) -> None:
-    loaded = load_study(name)
-    assert loaded.study.name == name and dict(shipped_studies())[name]
-
-
-def test_sources(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    assert resolve_source("model", tmp_path) == str(tmp_path / "model")
-    assert resolve_source("./model", tmp_path) == str(tmp_path / "model")
-    assert resolve_source(str(tmp_path), Path("/")) == str(tmp_path)
-    for hub_id in ("gpt2", "org/name-1.5B", "openai/gsm8k:test", "openai/gsm8k:main:test"):
-        assert resolve_source(hub_id, tmp_path) == hub_id
-    for missing in (
-        "~nobody-here/a",
-        "x" * 300 + ".csv",
-        "a\0b.csv",
-        "./gpt2",
-        "../gpt2",
-        "/gpt2",
-        "~/gpt2",
-        "rows.jsonl",
-        "org/rows.csv",
-        "a/b/c",
-    ):
-        with pytest.raises(UserError, match=r"^data.train: no such file"):
-            resolve_source(missing, tmp_path, "data.train")
-
-
-CHANGES = [
-    ("run.trials=3", "allowed", "run.trials: was 16, is 3"),
-    ("run.workers=2", "allowed", "run.workers: was auto, is 2"),
-    ("run.retries=0", "allowed", "run.retries: was 1, is 0"),
-    ("run.max_hours=2", "allowed", "run.max_hours: was null, is 2.0"),
-    ("run.keep=all", "allowed", "run.keep: was best, is all"),
-    ("run.silence_minutes=1", "allowed", "run.silence_minutes: was 30.0, is 1.0"),
-    ("run.wait_minutes=0", "allowed", "run.wait_minutes: was 10.0, is 0.0"),
-    ("run.storage=sqlite:///x.db", "allowed", "run.storage: was auto, is sqlite:///x.db"),
-    ("run.checkpoints=3", "allowed", "run.checkpoints: was 2, is 3"),
-    ("data.system=Be brief.", "refused", "data.system: was null, is Be brief."),
-    ("data.loss_on=assistant", "refused", "data.loss_on: was completion, is assistant"),
-    ("model.liger=true", "refused", "model.liger: was false, is true"),
-    ("pruning.audit=0.5", "allowed", "pruning.audit: was 0.1, is 0.5"),
-    ("run.seed=1", "refused", "run.seed: was 0, is 1"),
-    ("name=other", "refused", "name: was try, is other"),
-    ("model.tuning=lora", "refused", "model.tuning: was full, is lora"),
-    ("data.max_length=9", "refused", "data.max_length: was 1024, is 9"),
-    ("budget.samples=5000", "refused", "budget.samples: was 4096, is 5000"),
-    ("budget={epochs: 1}", "refused", "budget: was {samples: 4096}, is {epochs: 1.0}"),
-    ("objective.also=[eval_loss]", "refused", "objective.also: was [], is [eval_loss]"),
-    ("search.sampler=qmc", "refused", "search.sampler: was tpe, is qmc"),
-    ("search.recipes=[]", "refused", "search.recipes: was [lab, tulu], is []"),
-    (
-        "search.space.learning_rate.high=0.03",
-        "refused",
-        "search.space.learning_rate.high: was 0.001, is 0.03",
-    ),
-    (
-        "search.space.batch_size={low: 16, high: 128}",
-        "refused",
-        "search.space.batch_size: was {choices: [16, 64, 128]}, "
-        "is {low: 16, high: 128, log: false}",
-    ),
-    (
-        "search.space.clip={choices: [1, 2]}",
-        "refused",
-        "search.space.clip: was 1.0, is {choices: [1.0, 2.0]}",
-    ),
-]
-
-
-@pytest.mark.parametrize(("change", "side", "sentence"), CHANGES)
-def test_differences(file: Path, change: str, side: str, sentence: str) -> None:
-    stored = json.loads(json.dumps(load_study(file).study.to_document()))
-    refused, allowed = differences(stored, load_study(file, [change]).study.to_document())
-    assert (refused, allowed) == (([sentence], []) if side == "refused" else ([], [sentence]))
-    assert differences(stored, load_study(file).study.to_document()) == ([], [])
-
-
-def test_a_key_that_only_one_version_has() -> None:
-    stored: dict[str, Any] = {"run": {"trials": 3}, "pruning": {"risk": 0.1, "audit": 0.1}}
-    new: dict[str, Any] = {"run": {"trials": 3, "keep": "best"}, "pruning": {"audit": 0.1}}
-    assert differences(stored, new) == (
-        [],
-        ["run.keep: was not given, is best", "pruning.risk: was 0.1, is not given"],
-    )
-
-
-def test_a_key_that_a_study_was_made_without_had_its_default(file: Path) -> None:
-    """So that a study goes on under a version that knows more."""
-    stored = json.loads(json.dumps(load_study(file).study.to_document()))
-    del stored["objective"]["shape"]
-    assert differences(stored, load_study(file).study.to_document()) == ([], [])
-    other = load_study(file, ["objective.shape=chat"]).study.to_document()
-    assert differences(stored, other) == (["objective.shape: was auto, is chat"], [])
-
-
-def test_the_resolved_study_is_a_study_file(file: Path) -> None:
-    copy = file.with_name("copy.yaml")
-    copy.write_text(yaml.safe_dump(load_study(file).study.to_document()))
-    assert load_study(copy).study == load_study(file).study
-
-
-def test_a_study_may_go_on_with_other_processes(file: Path) -> None:
-    stored = load_study(file).study.to_document()
-    more = ["run.processes_per_trial=2", "model.parallel=ddp"]
-    refused, allowed = differences(stored, load_study(file, more).study.to_document())
-    assert refused == []
-    assert allowed == [
-        "model.parallel: was none, is ddp",
-        "run.processes_per_trial: was 1, is 2",
-    ]
-    sharded = ["run.processes_per_trial=2", "model.parallel=fsdp"]  # its checkpoints are its own
-    refused, _ = differences(stored, load_study(file, sharded).study.to_document())
-    assert refused == ["model.parallel: was none, is fsdp"]
-
-
 PHASES = ("data.train=null", "data.phases=[train.jsonl, choices.jsonl]")
 
 
@@ -465,11 +316,6 @@ def test_phases_stand_in_place_of_one_file(file: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(here)  # what is typed starts at the working directory where it is there
     typed = load_study(file, PHASES).study.data.phases
     assert typed == (str(here / "train.jsonl"), "choices.jsonl")
-
-
-def test_a_chat_template_file_is_found_beside_the_study(file: Path) -> None:
-    (file.parent / "chat.jinja").touch()
-    assert load_study(file, ["data.template=chat.jinja"]).study.data.template == "chat.jinja"
 
 
 def test_what_phased_trials_do_at_a_border_is_a_setting(file: Path) -> None:
