@@ -1,0 +1,37 @@
+"""Who is judged anew, and who hears what was decided before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from predictor.types import Verdict
+from sweep.driver.judging import known_verdict
+from sweep.driver.trial import State, Trial
+from sweep.storage.ledger import TrialRow
+from trainer.contract.spec import VerdictWanted
+
+GO_ON = Verdict("continue", "rank", "a test", 0.4)
+AUDIT = Verdict("audit", "guard", "a test")
+PRUNE = Verdict("prune", "guard", "a test")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "why", "known"),
+    [
+        ({}, "window", None),
+        ({"window": GO_ON}, "window", GO_ON),  # one look, also after a restart
+        ({"divergence": PRUNE}, "window", PRUNE),  # on its way while the window closed
+        ({"divergence": AUDIT}, "window", None),
+        ({"divergence": AUDIT, "window": GO_ON}, "window", GO_ON),
+        ({}, "not finite", None),
+        ({"window": GO_ON}, "not finite", None),  # whatever was decided, this ends it
+        ({"divergence": AUDIT}, "not finite", None),
+    ],
+)
+def test_a_verdict_stands(verdicts: dict[str, Verdict], why: Any, known: Verdict | None) -> None:
+    spec: Any = None
+    row = TrialRow(3, State.RUNNING.value, {}, 10, 1.0)
+    trial = Trial(row, spec, verdicts=verdicts)
+    assert known_verdict(trial, VerdictWanted(4, why)) is known
