@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from trainer.contract.fingerprint import file_sha256
 from trainer.contract.outside import cause_of
 from trainer.contract.safe_text import clipped
 from trainer.contract.sources import ROW_SUFFIXES, hub_revision, may_be_hub_id
@@ -81,8 +81,7 @@ def _read_file(path: Path) -> Source:
         raise UserError(f"{name}: unknown kind of file; one of {', '.join(ROW_SUFFIXES)} is read")
     try:
         numbered = readers[path.suffix](path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(path)
     except UnicodeDecodeError:
         raise UserError(f"{name}, {not_utf8(path)}") from None
     except PermissionError:
