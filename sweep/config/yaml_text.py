@@ -28,7 +28,7 @@ class _Loader(_Fast):  # pyright: ignore[reportUntypedBaseClass]
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
             if key.tag != "tag:yaml.org,2002:str":
-                raise _refusal(f"key {_text(key)} is no text; put it in quotes", key)
+                raise _refusal(f"key {_text(key)} is not text; put it in quotes", key)
             if key.value in seen:
                 raise _refusal(f"key {_text(key)} is given twice", key)
             seen.add(key.value)

@@ -75,7 +75,7 @@ def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None
         case Cause.FOLDER_GONE:
             what, then = f"{_sentence(trouble.text)}.", f"put it back {again}"
         case Cause.NOT_WRITABLE | Cause.MACHINE_LIMIT:
-            what, then = f"{_sentence(trouble.text)}.", f"mend that {again}"
+            what, then = f"{_sentence(trouble.text)}.", f"fix that {again}"
         case Cause.STORAGE_LOCKED:
             what = f"{_sentence(trouble.text)}."
             then = f"end the other program, or wait for it, {again}"

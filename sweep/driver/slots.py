@@ -60,12 +60,11 @@ def _check_gpus(study: Study, num_gpus: int) -> None:
     processes = study.run.processes_per_trial
     if num_gpus == 0 and study.model.parallel == "fsdp":
         raise UserError(
-            "model.parallel: FSDP needs accelerators, and none is to be seen here; on the CPU use "
-            "ddp"
+            "model.parallel: FSDP needs accelerators, and none is visible here; on the CPU use ddp"
         )
     if 0 < num_gpus < processes:
         there = "1 GPU is" if num_gpus == 1 else f"{num_gpus} GPUs are"
         raise UserError(
-            f"run.processes_per_trial: {processes} processes need {processes} GPUs, and {there} to "
-            f"be seen here; at most {num_gpus} would do"
+            f"run.processes_per_trial: {processes} processes need {processes} GPUs, and {there} "
+            f"visible here; at most {num_gpus} would do"
         )

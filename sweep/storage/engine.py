@@ -90,12 +90,12 @@ def _parsed(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except ValueError:
-        raise _bad_url(url, "its port is no number") from None
+        raise _bad_url(url, "its port is not a number") from None
     except exc.ArgumentError:
-        raise _bad_url(url, "it is no URL of a database") from None
+        raise _bad_url(url, "it is not a database URL") from None
     if parsed.get_backend_name() == "sqlite":
         if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-            raise _bad_url(url, f"{parsed.drivername} is no driver that is used here")
+            raise _bad_url(url, f"{parsed.drivername} is not a supported driver")
         if parsed.database in (None, "", ":memory:"):
             raise _bad_url(url, "it names no file")
         if parsed.query:

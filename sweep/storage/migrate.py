@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from sweep.storage import tables as t
 from sweep.storage.readable import check_tables
@@ -86,10 +87,13 @@ def _add_version(connection: sa.Connection) -> None:
 
 
 def _write_number(engine: sa.Engine) -> None:
-    with engine.begin() as connection:
-        if connection.scalar(sa.select(sa.func.max(t.version.c.version))) != VERSION:
-            connection.execute(t.version.delete())
-            connection.execute(t.version.insert().values(version=VERSION))
+    try:
+        with engine.begin() as connection:
+            if connection.scalar(sa.select(sa.func.max(t.version.c.version))) != VERSION:
+                connection.execute(t.version.delete())
+                connection.execute(t.version.insert().values(version=VERSION))
+    except exc.IntegrityError:  # the driver of another study in this storage was first
+        pass
 
 
 _STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_phase, 2: _add_version}

@@ -47,7 +47,7 @@ def check_tables(engine: sa.Engine) -> None:
                 continue
             kind, sql = found
             if kind != "table" or str(sql).upper().split()[:2] != ["CREATE", "TABLE"]:
-                raise _odd(table.name, "is no plain table")
+                raise _odd(table.name, "is not a plain table")
             hidden = connection.execute(sa.text(f"PRAGMA table_xinfo('{table.name}')")).all()
             if any(column.hidden for column in hidden):
                 raise _odd(table.name, "has columns that are computed")

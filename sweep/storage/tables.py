@@ -26,8 +26,8 @@ class Json(sa.TypeDecorator[Any]):
             return None if value is None else json.loads(value)
         except (ValueError, TypeError, RecursionError):
             raise UserError(
-                "the storage is damaged, or was not made by sweep: JSON is expected and "
-                f"{clipped(str(value))!r} stands there"
+                "the storage is damaged, or was not made by sweep: JSON is expected, "
+                f"not {clipped(str(value))!r}"
             ) from None
 
 

@@ -446,7 +446,7 @@ GOOD = '{"prompt": "a", "completion": "b"}\n'
     ("content", "said"),
     [
         (GOOD + '{"prompt": "a", \n', r"own.jsonl, line 2: malformed JSON"),
-        (GOOD + "[1, 2]\n", r"own.jsonl, line 2: \[1, 2\] is no object"),
+        (GOOD + "[1, 2]\n", r"own.jsonl, line 2: \[1, 2\] is not an object"),
         (GOOD + "\n" + '{"prompt": "a"}\n', r"line 3: no column 'completion' \(it has prompt\)"),
         (GOOD + '{"prompt": "a", "completion": " "}\n', "line 2: completion is empty"),
         (GOOD + '{"prompt": "a", "completion": 3}\n', "line 2: completion is int '3', not text"),
@@ -533,7 +533,7 @@ def strange(folder: Path) -> None:
         (without("tokenizer.json", "tokenizer_config.json"), "has no tokenizer"),
         (no_eos, "has no end-of-text token"),
         (small_vocabulary, "the model embeds only 100"),
-        (strange, "is no causal language model"),
+        (strange, "is not a causal language model"),
     ],
 )
 def test_bad_models(
@@ -652,6 +652,6 @@ def test_an_unreachable_hub_is_told_with_its_remedy(tmp_path: Path, sums: dict[s
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 60  # imports, and no endless retries
     model, rows = done.stdout.strip().splitlines()
-    assert model.startswith("bad input model.base: someone/model is no local folder")
+    assert model.startswith("bad input model.base: someone/model is not a local folder")
     assert "hf download someone/model --local-dir DIR" in model and "HF_ENDPOINT" in model
     assert rows.startswith("someone/rows: no such file") and ".jsonl" in rows

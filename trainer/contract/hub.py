@@ -49,8 +49,8 @@ def _download(name: str, revision: str | None, code: bool, offline: bool) -> Pat
         reason = " ".join(str(error).split())
         at = f" --revision {revision}" if revision else ""
         raise UserError(
-            f"model.base: {name}{at} is no local folder and cannot be downloaded from the "
+            f"model.base: {name}{at} is not a local folder and cannot be downloaded from the "
             f"Hugging Face Hub ({type(error).__name__}: {reason[:160]}); where there is access run "
-            f"`hf download {name}{at} --local-dir DIR` and give that folder, or mend HF_ENDPOINT, "
+            f"`hf download {name}{at} --local-dir DIR` and give that folder, or fix HF_ENDPOINT, "
             "HF_HUB_OFFLINE and HF_TOKEN"
         ) from None

@@ -120,11 +120,11 @@ def _variables(row: Mapping[str, Any]) -> dict[str, Any]:
     variables: dict[str, Any] = {}
     if tools := _value(row, "tools"):
         if not isinstance(tools, list) or not all(isinstance(each, dict) for each in tools):
-            raise BadRow("tools is no list of objects")
+            raise BadRow("tools is not a list of objects")
         variables["tools"] = tools
     if others := _value(row, "chat_template_kwargs"):
         if not isinstance(others, dict):
-            raise BadRow("chat_template_kwargs is no object")
+            raise BadRow("chat_template_kwargs is not an object")
         for key in others:
             if not key.isidentifier() or key in _RESERVED:
                 raise BadRow(f"chat_template_kwargs: {key[:40]!a} cannot be given there")

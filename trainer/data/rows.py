@@ -97,7 +97,7 @@ def _read_file(path: Path) -> Source:
     mistakes = Mistakes(path, unit)
     for number, row in numbered:
         if not isinstance(row, dict):
-            mistakes.add(number, f"{clipped(repr(row))} is no object of named columns")
+            mistakes.add(number, f"{clipped(repr(row))} is not an object of named columns")
     mistakes.raise_any()
     rows = [row for _, row in numbered]
     return Source(name, rows, unit, [number for number, _ in numbered], digest)

@@ -57,7 +57,7 @@ def check_model(model: ModelSpec) -> CheckedModel:
         hint = (
             "it holds a LoRA adapter, which must be merged into its base first"
             if adapter
-            else ("it is no model folder")
+            else ("it is not a model folder")
         )
         raise UserError(f"model.base: {folder} has no config.json; {hint}")
     _check_config(folder / "config.json")
@@ -82,7 +82,7 @@ def check_model(model: ModelSpec) -> CheckedModel:
             raise
         reason = " ".join(str(error).split())
         raise UserError(
-            f"model.base: {folder} is no causal language model: {reason[:300]}"
+            f"model.base: {folder} is not a causal language model: {reason[:300]}"
         ) from None
     _check_tokenizer(folder, tokenizer, skeleton.get_input_embeddings().weight.shape[0])
     if tokenizer.pad_token is None:  # as TRL does; a new token would need a row of its own

@@ -54,8 +54,8 @@ def test_each_trial_gets_its_gpus_and_its_share_of_the_cores(
 @pytest.mark.parametrize(
     ("gpus", "parallel", "processes", "says"),
     [
-        (["0"], "ddp", 2, "2 processes need 2 GPUs, and 1 GPU is to be seen here; at most 1 would"),
-        (FOUR, "fsdp", 8, "8 processes need 8 GPUs, and 4 GPUs are to be seen"),
+        (["0"], "ddp", 2, "2 processes need 2 GPUs, and 1 GPU is visible here; at most 1 would"),
+        (FOUR, "fsdp", 8, "8 processes need 8 GPUs, and 4 GPUs are visible"),
         ([], "fsdp", 2, "FSDP needs accelerators, .*; on the CPU use ddp"),
     ],
 )

@@ -188,10 +188,10 @@ def test_rows_of_other_layouts_get_the_way_out(row: dict[str, Any], said: str) -
         ({"messages": [TURNS[0], TURNS[1] | {"content": [{"text": "a"}]}]}, "a list of parts"),
         ({"messages": [TURNS[0], {"role": "assistant", "function_call": {}}]}, "write tool_calls"),
         (CHAT | {"tools": "[{"}, "tools: malformed JSON"),
-        (CHAT | {"tools": {"name": "f"}}, "tools is no list of objects"),
+        (CHAT | {"tools": {"name": "f"}}, "tools is not a list of objects"),
         (CHAT | {"tools": [{"name": "f"}]}, "the chat template leaves tools out"),
         (CHAT | {"chat_template_kwargs": {"messages": []}}, "'messages' cannot be given"),
-        (CHAT | {"chat_template_kwargs": [1]}, "chat_template_kwargs is no object"),
+        (CHAT | {"chat_template_kwargs": [1]}, "chat_template_kwargs is not an object"),
         (CHAT | {"system": 7}, "system is int"),
         (
             {"messages": [{"role": "system", "content": "a"}, *TURNS], "system": "b"},

@@ -68,8 +68,12 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".jsonl", b"[\n" + LINE + b"\n]", "line 1: it begins with a list, .* name .* .json"),
         (".jsonl", b'{\n"prompt": "a"\n}', "line 1: malformed JSON .*one object on each line"),
         (".jsonl", LINE + LINE, r"line 1: malformed JSON \(more follows behind the value"),
-        (".jsonl", LINE + b"\n7", "line 2: 7 is no object"),
-        (".jsonl", b"7\n" + LINE + b"\n8", "line 1: 7 is no object .*; line 3: 8 is no object"),
+        (".jsonl", LINE + b"\n7", "line 2: 7 is not an object"),
+        (
+            ".jsonl",
+            b"7\n" + LINE + b"\n8",
+            "line 1: 7 is not an object .*; line 3: 8 is not an object",
+        ),
         (".jsonl", b"{\n" + LINE + b"\n}}\n", "line 1: malformed .*; line 3: malformed [^;]*$"),
         (
             ".jsonl",
@@ -84,7 +88,7 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".json", LINE + b"\n" + LINE, "own.json: .* one object per line .jsonl"),
         (".json", LINE, "own.json: .* one list of objects, and this one an object with the keys"),
         (".json", b"7", "own.json: a .json file holds one list of objects"),
-        (".json", b"[" + LINE + b",\n7]", "own.json, row 2: 7 is no object"),
+        (".json", b"[" + LINE + b",\n7]", "own.json, row 2: 7 is not an object"),
         (".json", b"[" + LINE + b"\n" + LINE + b"]", "own.json, line 2: .*Expecting ','"),
         (".json", b"[" + LINE + b",\n]", "own.json, line 2: malformed JSON"),
         (".json", b"[" + LINE + b",", "own.json, line 1: malformed JSON"),
