@@ -31,7 +31,8 @@ from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
 from sweep.analysis.optuna_policies import OptunaPolicy
-from sweep.analysis.replay import OURS, UNAUDITED, policies_of
+from sweep.analysis.replay import policies_of
+from sweep.analysis.replay_report import OURS, UNAUDITED
 from sweep.analysis.sources import read_sources
 
 POINTS = 20

@@ -236,20 +236,27 @@ def replay(
     json_
         Print one JSON document.
     """
-    from sweep.analysis.replay import show_replay
+    from sweep.analysis.figures import check_figure, draw_replay
+    from sweep.analysis.replay import replay as compare
+    from sweep.analysis.replay_settings import settings_given
+    from sweep.analysis.replay_text import print_replay
 
-    return show_replay(
-        _some(studies),
-        set_ or (),
-        against_all=against == "all",
-        num_workers=workers,
-        num_orders=orders,
-        num_points=points,
+    if figure is not None:
+        check_figure(figure)
+    report = compare(
+        *_some(studies),
+        settings=settings_given(set_ or ()),
+        against=against,
+        workers=workers,
+        orders=orders,
+        points=points,
         seed=seed,
         max_runs=max_runs,
-        figure=figure,
-        as_json=json_,
     )
+    _show(report, print_replay, as_json=json_)
+    if figure is not None:
+        draw_replay(report, figure)
+    return 0
 
 
 @app.command

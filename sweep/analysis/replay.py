@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import (
@@ -19,97 +18,88 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import REPLAYED, Fewer, Window, baselines, ours
+from predictor.replay.policies import Fewer, Window, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
-from sweep.analysis.figures import check_figure, draw_replay
-from sweep.analysis.replay_text import cautions, print_replay, verdict
-from sweep.analysis.sample import sample, sample_part
+from sweep.analysis.options import check_at_least
+from sweep.analysis.replay_report import (
+    OURS,
+    UNAUDITED,
+    Gain,
+    Group,
+    GroupResult,
+    Measures,
+    PolicyResult,
+    ReplayReport,
+)
+from sweep.analysis.replay_settings import read_settings
+from sweep.analysis.replay_verdict import cautions, verdict
+from sweep.analysis.sample import sample
 from sweep.analysis.sources import read_sources
-from sweep.config.edit import SECTION
-from sweep.config.errors import complaints
-from sweep.config.study import Pruning
-from sweep.config.yaml_text import override
 from sweep.report.console import progress_bar
 from trainer.contract.spec import UserError
-from trainer.contract.streams import finite, print_json
 
-OURS = "sft-sweep"
-UNAUDITED = f"{OURS}, audit 0"
 LEAST_POINTS = 4
-WINDOW_KEYS = ("window", "min_steps")
 
 
-def show_replay(
-    texts: Sequence[str],
-    settings: Sequence[str],
-    *,
-    against_all: bool,
-    num_workers: int,
-    num_orders: int,
-    num_points: int,
-    seed: int,
-    max_runs: int,
-    figure: Path | None,
-    as_json: bool,
-) -> int:
-    """Print the comparison; UserError for a source that cannot be read or an option out of range.
+def replay(
+    *sources: str | Path,
+    settings: Mapping[str, object] | None = None,
+    against: Literal["none", "all"] = "none",
+    workers: int = 1,
+    orders: int = 5,
+    points: int = 20,
+    seed: int = 0,
+    max_runs: int = 500,
+) -> ReplayReport:
+    """What our policy, and others, would have trained and lost on the runs in `sources`.
 
-    `settings`: KEY=VALUE of `pruning`'s keys. `max_runs`: of each group.
+    `sources`: studies (a name below ./runs, a folder, URL#NAME), exports and recorded sets.
+    `settings`: other values of the study file's `pruning` keys, as {"risk": 0.2}; the window is as
+    recorded unless it is named. `against`: "all" adds every baseline, Optuna's pruners among them,
+    which look at `points` points of each curve. Each group is replayed in `orders` shuffled orders
+    with `workers` trials side by side; of one with more than `max_runs` runs a sample of so many.
+    Takes seconds to minutes, with a progress bar where standard error is a terminal.
+
+    UserError where a source cannot be read, an option or a setting is out of range, or no run was
+    trained to its end.
     """
-    least = {"workers": (num_workers, 1), "orders": (num_orders, 1), "seed": (seed, 0)}
-    least["points"] = (num_points, LEAST_POINTS)
-    for name, (value, smallest) in least.items():
-        if value < smallest:
-            raise UserError(f"--{name}: is {value}; must be at least {smallest}")
-    if figure is not None:
-        check_figure(figure)
-    pruning, window = read_settings(settings)
-    policies = policies_of(pruning, window, num_points if against_all else None)
-    studies, samples = sample(read_sources(texts), max_runs, seed)
+    check_at_least(1, workers=workers, orders=orders)
+    check_at_least(0, seed=seed)
+    check_at_least(LEAST_POINTS, points=points)
+    pruning, window = read_settings(settings or {})
+    num_points = points if against == "all" else None
+    policies = policies_of(pruning, window, num_points)
+    whole = read_sources([str(source) for source in sources])
+    studies, samples = sample(whole, max_runs, seed)
     studies, without_end = _replayable(studies)
-    replays = _with_progress(studies, policies, pruning, num_orders, num_workers, seed)
-    document = replay_document(studies, policies, replays, pruning, window)
-    document |= {
-        "orders": num_orders,
-        "workers": num_workers,
-        "points": num_points if against_all else None,
-        "seed": seed,
-        "groups_without_end": without_end,
-        "samples": sample_part(samples),
-    }
-    document["verdict"] = verdict(document)
-    document["cautions"] = [*(one.text for one in samples), *cautions(document)]
-    if as_json:
-        print_json(document)
-    else:
-        print_replay(document)
-    if figure is not None:
-        draw_replay(document, figure)
-    return 0
-
-
-def read_settings(texts: Sequence[str]) -> tuple[Settings, Window]:
-    """What `--set` makes of the defaults, `texts` being KEY=VALUE; UserError names what is wrong.
-
-    The window is as recorded where neither of its keys is given.
-    """
-    given: dict[str, Any] = {}
-    for text in texts:
-        key = override(given, text.removeprefix(f"{SECTION}."))
-        if key not in (*WINDOW_KEYS, *REPLAYED):
-            allowed = ", ".join((*WINDOW_KEYS, *REPLAYED))
-            raise UserError(f"--set {key}: no setting of a replay; there are {allowed}")
-    try:
-        pruning = Pruning.model_validate(given)
-    except ValidationError as error:
-        path, problem = complaints(error, Pruning)[0]
-        raise UserError(f"--set {path}: {problem}") from None
-    window = Window(
-        pruning.window if "window" in given else None,
-        pruning.min_steps if "min_steps" in given else None,
+    replays = _with_progress(studies, policies, pruning, orders, workers, seed)
+    shown = {policy.name: policy.settings for policy in policies}
+    groups = [_group(study, pruning, window) for study in studies]
+    report = ReplayReport(
+        policies=tuple(
+            PolicyResult(
+                **_measures(row), name=row.policy, settings=shown[row.policy], groups=row.groups
+            )
+            for row in summarised(replays)
+        ),
+        per_group=tuple(_per_group(studies, replays)),
+        groups=tuple(groups),
+        groups_without_end=tuple(without_end),
+        gains=tuple(_gains(replays)),
+        floor=float(np.mean([group.floor for group in groups])),
+        settings=shown[OURS],
+        orders=orders,
+        workers=workers,
+        points=num_points,
+        seed=seed,
+        samples=tuple(samples),
     )
-    return pruning.settings(), window
+    return replace(
+        report,
+        verdict=tuple(verdict(report)),
+        cautions=(*(one.text for one in samples), *cautions(groups)),
+    )
 
 
 def policies_of(settings: Settings, window: Window, num_points: int | None) -> list[Policy]:
@@ -125,72 +115,50 @@ def policies_of(settings: Settings, window: Window, num_points: int | None) -> l
     return [*own, *baselines(window), *optuna_policies(num_points)]
 
 
-def replay_document(
-    studies: Sequence[RecordedStudy],
-    policies: Sequence[Policy],
-    replays: Sequence[Replay],
-    settings: Settings,
-    window: Window,
-) -> dict[str, Any]:
-    """JSON values. Compute is a share of running everything to its end; regrets are shares of
-    median - best."""
-    rows = summarised(replays)
-    shown = {policy.name: policy.settings for policy in policies}
-    groups = [_group(study, settings, window) for study in studies]
-    document: dict[str, Any] = {
-        "policies": [
-            {"name": row.policy, "settings": dict(shown[row.policy]), **_row(row)} for row in rows
-        ],
-        "per_group": _per_group(studies, replays),
-        "groups": groups,
-        "floor": float(np.mean([group["floor"] for group in groups])),
-        "gains": _gains(replays),
-        "settings": dict(shown[OURS]),
-    }
-    return cast(dict[str, Any], finite(document))
+def _measures(row: Row) -> dict[str, Any]:
+    """The row by the fields of Measures."""
+    compute_low, compute_high = row.compute_interval or (None, None)
+    regret_low, regret_high = row.regret_interval or (None, None)
+    ends = {"compute_low": compute_low, "compute_high": compute_high}
+    ends |= {"regret_low": regret_low, "regret_high": regret_high}
+    names = (field.name for field in fields(Measures))
+    return {name: ends[name] if name in ends else getattr(row, name) for name in names}
 
 
-def _row(row: Row) -> dict[str, Any]:
-    values = asdict(row)
-    del values["policy"]
-    for name in ("compute", "regret"):
-        interval = values.pop(f"{name}_interval") or (None, None)
-        values |= dict(zip((f"{name}_low", f"{name}_high"), interval, strict=True))
-    return values
-
-
-def _group(study: RecordedStudy, settings: Settings, window: Window) -> dict[str, Any]:
+def _group(study: RecordedStudy, settings: Settings, window: Window) -> Group:
     kept = replayable(study)
     close, horizon = window.close(study), min(run.horizon for run in kept.runs)
-    return {
-        "group": study.name,
-        "workload": study.workload,
-        "runs": len(kept.runs),
-        "finished": sum(run.is_finished for run in kept.runs),
-        "guarded": sum(not run.is_finished for run in kept.runs),
-        "left_out": len(study.runs) - len(kept.runs),
-        "window": close,
-        "windows": sum(trial.window is not None for trial in kept.trials(close)),  # of the runs
-        "evaluations": float(np.median([len(run.evals) for run in kept.runs])),  # of a run
-        "floor": floor(len(kept.runs), settings.startup, min(1.0, close / horizon)),
-    }
+    return Group(
+        group=study.name,
+        workload=study.workload,
+        runs=len(kept.runs),
+        finished=sum(run.is_finished for run in kept.runs),
+        guarded=sum(not run.is_finished for run in kept.runs),
+        left_out=len(study.runs) - len(kept.runs),
+        window=close,
+        windows=sum(trial.window is not None for trial in kept.trials(close)),
+        evaluations=float(np.median([len(run.evals) for run in kept.runs])),
+        floor=floor(len(kept.runs), settings.startup, min(1.0, close / horizon)),
+    )
 
 
-def _per_group(studies: Sequence[RecordedStudy], replays: Sequence[Replay]) -> list[dict[str, Any]]:
+def _per_group(studies: Sequence[RecordedStudy], replays: Sequence[Replay]) -> list[GroupResult]:
     workloads = {study.name: study.workload for study in studies}
     parts: dict[tuple[str, str], list[Replay]] = {}
     for one in replays:
         parts.setdefault((one.study, one.policy), []).append(one)
-    found: list[dict[str, Any]] = []
-    for (group, _), own in parts.items():
-        values = _row(summarised(own)[0])
-        del values["groups"]
-        policy = own[0].policy
-        found.append({"group": group, "workload": workloads[group], "policy": policy, **values})
-    return found
+    return [
+        GroupResult(
+            **_measures(summarised(own)[0]),
+            group=group,
+            workload=workloads[group],
+            policy=policy,
+        )
+        for (group, policy), own in parts.items()
+    ]
 
 
-def _gains(replays: Sequence[Replay]) -> list[dict[str, Any]]:
+def _gains(replays: Sequence[Replay]) -> list[Gain]:
     """Of each other policy what it takes more than ours, paired, with 95 % intervals."""
     names = list(dict.fromkeys(one.policy for one in replays))
     compute = group_values(replays, lambda one: one.compute)
@@ -199,15 +167,15 @@ def _gains(replays: Sequence[Replay]) -> list[dict[str, Any]]:
     saved, gained = compute - compute[own], regret - regret[own]
     (saved_low, saved_high), (gained_low, gained_high) = _intervals(saved), _intervals(gained)
     return [
-        {
-            "over": name,
-            "compute": float(saved[i].mean()),
-            "compute_low": saved_low[i],
-            "compute_high": saved_high[i],
-            "regret": float(gained[i].mean()),
-            "regret_low": gained_low[i],
-            "regret_high": gained_high[i],
-        }
+        Gain(
+            over=name,
+            compute=float(saved[i].mean()),
+            compute_low=saved_low[i],
+            compute_high=saved_high[i],
+            regret=float(gained[i].mean()),
+            regret_low=gained_low[i],
+            regret_high=gained_high[i],
+        )
         for i, name in enumerate(names)
         if i != own
     ]

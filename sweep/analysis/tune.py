@@ -17,7 +17,7 @@ from predictor.tuning.report import Interval
 from predictor.tuning.search import Tuning, too_few, tune
 from predictor.tuning.steps import REGRET_LIMIT, NothingToHoldOut
 from predictor.types import Settings
-from sweep.analysis.sample import sample, sample_part
+from sweep.analysis.sample import sample
 from sweep.analysis.sources import names_study, read_sources
 from sweep.analysis.tune_text import print_changes, print_tuning, verdict
 from sweep.config.edit import SECTION, check_file, write_pruning
@@ -79,7 +79,7 @@ def show_tuning(
         raise
     document = tuning_document(found, studies, present, num_workers, seed)
     document["limits"] = [*(one.text for one in samples), *document["limits"]]
-    document["samples"] = sample_part(samples)
+    document["samples"] = [asdict(one) for one in samples]
     if not as_json:
         print_tuning(document)
     failure = None if file is None else _write(file, document)

@@ -1,0 +1,47 @@
+"""The pruning settings that a replay is made with: those of a study file, where others are asked
+for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from predictor.replay.policies import REPLAYED, Window
+from predictor.types import Settings
+from sweep.config.edit import SECTION
+from sweep.config.errors import complaints
+from sweep.config.study import Pruning
+from sweep.config.yaml_text import override
+from trainer.contract.spec import UserError
+
+KEYS = ("window", "min_steps", *REPLAYED)
+
+
+def settings_given(texts: Sequence[str]) -> dict[str, Any]:
+    """The settings in `texts`, each KEY=VALUE as after `--set`, by their keys."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        override(given, text.removeprefix(f"{SECTION}."))
+    return given
+
+
+def read_settings(given: Mapping[str, object]) -> tuple[Settings, Window]:
+    """Defaults but for those `given`; the window is as recorded where neither of its keys is.
+
+    UserError for a key that no replay has, and for a value out of range.
+    """
+    for key in given:
+        if key not in KEYS:
+            raise UserError(f"--set {key}: no setting of a replay; there are {', '.join(KEYS)}")
+    try:
+        pruning = Pruning.model_validate(dict(given))
+    except ValidationError as error:
+        path, problem = complaints(error, Pruning)[0]
+        raise UserError(f"--set {path}: {problem}") from None
+    window = Window(
+        pruning.window if "window" in given else None,
+        pruning.min_steps if "min_steps" in given else None,
+    )
+    return pruning.settings(), window
