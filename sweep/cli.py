@@ -294,15 +294,15 @@ def tune(
     json_
         Print one JSON document.
     """
-    from sweep.analysis.tune import show_tuning
+    from sweep.analysis.tune_command import show_tuning
 
     return show_tuning(
         _some(studies),
         risk=risk,
         write=write,
         to=to,
-        num_workers=workers,
-        num_orders=orders,
+        workers=workers,
+        orders=orders,
         seed=seed,
         max_runs=max_runs,
         as_json=json_,

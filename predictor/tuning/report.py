@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from predictor.tuning.steps import FoldsOver, Search
 Floats = NDArray[np.float64]
 
 
-class Interval(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with the ends of its interval."""
+
     mean: float
     low: float | None  # None of fewer than three units, and where all are equal
     high: float | None
@@ -51,7 +54,7 @@ class Loss:
     probability: float | None  # mean, stated when it was stopped
     before: float | None  # P0, mean
     reason: str | None  # why it was stopped, in the first of these replays
-    config: Mapping[str, Any]  # what of it other runs of the study do not have
+    config: Mapping[str, object]  # what of it other runs of the study do not have
 
 
 class Report:
@@ -144,7 +147,7 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _differing(study: RecordedStudy, name: str) -> dict[str, Any]:
+def _differing(study: RecordedStudy, name: str) -> dict[str, object]:
     """Of the run's configuration the keys in which another of the study's differs."""
     own = next(run.config for run in study.runs if run.name == name)
     return {

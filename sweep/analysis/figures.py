@@ -113,7 +113,8 @@ def _draw_point(axes: Any, number: int, policy: PolicyResult) -> None:
         y,
         linestyle="none",
         marker=f"${number}$",
-        markersize=7 if number < 10 else 11,  # both digits as high as one
+        markersize=7 if number < 10 else 11,  # two digits as high as one
+        markeredgewidth=0.2,
         color=color,
         label=policy.name,
         clip_on=False,
@@ -133,8 +134,8 @@ def _title(report: ReplayReport) -> str:
     num_runs = sum(group.runs for group in groups)
     bars = " (bars: 95 %)" if report.policies[0].compute_low is not None else ""
     return (
-        f"{names}, {num_runs} runs, {in_orders(report.orders)}: lower and further left is better"
-        f"{bars}; none is better in both than those on the grey line"
+        f"{names}, {num_runs} runs, {in_orders(report.orders)}{bars}\n"
+        "lower and further left is better; none is better in both than those on the grey line"
     )
 
 

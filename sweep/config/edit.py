@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -21,12 +22,13 @@ from trainer.contract.spec import UserError
 SECTION = "pruning"
 
 
-class Change(NamedTuple):
-    """What became of one key of a study file."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key of a study file that was given another value."""
 
     key: str  # as pruning.risk
-    was: Any
-    now: Any
+    was: object
+    now: object
     is_new: bool  # the file did not have it, and the default held
 
 
