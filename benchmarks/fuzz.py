@@ -169,7 +169,7 @@ def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
     import pandas as pd
 
     from predictor.recorded.files import write_frames
-    from sweep.analysis.export import export_studies
+    from sweep.analysis.export import export
     from sweep.analysis.sources import read_sources
 
     tally, prefix = Tally("recorded sets"), folder / "set"
@@ -203,7 +203,7 @@ def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
 
         def read() -> str:
             said = str([(one.name, len(one.runs)) for one in read_sources([str(prefix)])])
-            export_studies([str(prefix)], f"{folder / 'out'}/")
+            export(prefix, to=f"{folder / 'out'}/")
             return said
 
         tally.try_one(read)

@@ -57,8 +57,14 @@ def choose_norm(trials: Sequence[CohortTrial], num_needed: int) -> str:
     has = [_window(t).grad_norm_noise_free is not None for t in trials if t.objective is not None]
     if trials[0].objective is not None:
         has = has[1:]
-    enough = sum(has) >= max(1, num_needed, len(has) / 2)
+    enough = enough_noise_free(sum(has), len(has), num_needed)
     return NOISE_FREE if enough and _window(trials[0]).grad_norm_noise_free is not None else RAW
+
+
+def enough_noise_free(num_with: int, num_finished: int, num_needed: int = 1) -> bool:
+    """Whether finished trials are compared by their noise-free norm: at least half have it, and
+    `num_needed`. If not, by the raw one."""
+    return num_with >= max(1, num_needed, num_finished / 2)
 
 
 def signal_column(values: Sequence[float | None]) -> Floats:

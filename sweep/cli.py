@@ -328,9 +328,14 @@ def export(
     json_
         Print one JSON document: the files, and the runs of each group.
     """
-    from sweep.analysis.export import export_studies
+    from sweep.analysis.export import ExportReport, export_sentence
+    from sweep.analysis.export import export as write
 
-    return export_studies(_some(studies), to, as_json=json_)
+    def print_sentence(report: ExportReport) -> None:
+        sys.stdout.write(export_sentence(report) + "\n")
+
+    _show(write(*_some(studies), to=to), print_sentence, as_json=json_)
+    return 0
 
 
 def _show(report: Report, print_text: Callable[[Report], None], *, as_json: bool) -> None:

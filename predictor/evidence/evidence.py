@@ -28,7 +28,7 @@ from predictor.evidence.nested import (
     set_family,
     worth,
 )
-from predictor.features import config_columns, standardise
+from predictor.features import NOISE_FREE, RAW, config_columns, enough_noise_free, standardise
 from predictor.recorded.runs import RecordedStudy
 from predictor.types import CohortTrial, WindowSignals
 
@@ -238,9 +238,9 @@ def _nested(signals: Sequence[SignalEvidence], norm: str) -> list[str]:
 
 
 def _norm(signals: Sequence[SignalEvidence], num_finished: int) -> str:
-    """As predictor.features.choose_norm: noise-free where half of the finished runs have it."""
-    missing = next(s.num_missing for s in signals if s.name == "grad_norm_noise_free")
-    return "grad_norm_noise_free" if 2 * missing <= num_finished and num_finished else "grad_norm"
+    """The norm that the study is judged by. A run that a sweep judges must have it as well."""
+    missing = next(signal.num_missing for signal in signals if signal.name == NOISE_FREE)
+    return NOISE_FREE if enough_noise_free(num_finished - missing, num_finished) else RAW
 
 
 def _controls(configs: Sequence[Mapping[str, object]], clusters: Codes) -> dict[str, Floats]:

@@ -14,20 +14,8 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from predictor.recorded.columns import RUNS, STEPS, needed
 from predictor.recorded.runs import Curve, Floats, RecordedRun, RecordedStudy
-
-RUN_COLUMNS = ("group", "workload", "study", "run", "params", "horizon_step", "final_eval_loss")
-STEP_COLUMNS = ("run", "step", "loss", "grad_norm", "eval_loss")
-ALLOWED = {
-    "state": ("completed", "pruned", "failed"),
-    "pruned_by": ("guard", "rank"),
-    "audit_kind": ("guard", "rank"),
-    "direction": ("minimize", "maximize"),
-}
-NUMBERS = (
-    *("run", "horizon_step", "horizon_samples", "window_samples", "tokens", "final_eval_loss"),
-    *("audit", "audit_p", "audit_miss", "created_s"),
-)
 
 Row = Mapping[str, Any]  # of runs; what is missing is None
 
@@ -55,18 +43,19 @@ class _Steps:
 
 
 def studies_from_frames(runs: pd.DataFrame, steps: pd.DataFrame) -> list[RecordedStudy]:
-    """One study for each `group`, in the order of the rows. README.md describes the columns.
+    """One study for each `group`, in the order of the rows.
 
-    A row of `steps` with an eval_loss, a loss or both is an evaluation, a training step or both.
-    Positions are samples where `steps` has `samples`, else steps. Runs without any step are left
-    out unless they have an objective or a guard ended them, and repeats of others (`confirms`)
-    always: they were chosen by how those ended. Of a run whose `state` is not there,
-    an objective says that it was completed, a last loss that is not finite that a guard ended it.
+    The columns are those of predictor.recorded.columns; others are not read. A row of `steps` with
+    an eval_loss, a loss or both is an evaluation, a training step or both. Positions are samples
+    where `steps` has `samples`, else steps. Runs without any step are left out unless they have an
+    objective or a guard ended them, and repeats of others (`confirms`) always: they were chosen by
+    how those ended. Of a run whose `state` is not there, an objective says that it was completed, a
+    last loss that is not finite that a guard ended it.
     Raises ValueError for a column that is missing or of the wrong kind, params that are no JSON
     object, two runs of one name in a group, and where nothing is left.
     """
-    _require(runs, RUN_COLUMNS, "runs")
-    _require(steps, STEP_COLUMNS, "steps")
+    _require(runs, needed(RUNS), "runs")
+    _require(steps, needed(STEPS), "steps")
     table = _sorted(steps)
     if table.in_samples:
         _require(runs, ("horizon_samples",), "runs (as steps has samples)")
@@ -197,7 +186,7 @@ def _require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
 
 
 def _sorted(frame: pd.DataFrame) -> _Steps:
-    columns = {name: _numbers(frame, name, "steps") for name in STEP_COLUMNS}
+    columns = {name: _numbers(frame, name, "steps") for name in needed(STEPS)}
     for name in ("samples", "tokens", "grad_sq_noise_free", "phase"):
         if name in frame.columns:
             columns[name] = _numbers(frame, name, "steps")
@@ -216,7 +205,7 @@ def _sorted(frame: pd.DataFrame) -> _Steps:
 def _rows(frame: Any) -> list[Row]:
     columns: dict[str, list[Any]] = {}
     for name in frame.columns:
-        if name in NUMBERS:
+        if name in RUNS and RUNS[name].is_number:
             found = _numbers(frame, name, "runs").tolist()
             columns[name] = [value if math.isfinite(value) else None for value in found]
         else:
@@ -225,10 +214,11 @@ def _rows(frame: Any) -> list[Row]:
     for name in ("group", "workload", "study", "run", "horizon_step", "horizon_samples"):
         if None in columns.get(name, ()):
             raise ValueError(f"runs: {name} is missing in a row")
-    for name, allowed in ALLOWED.items():
-        for value in columns.get(name, ()):
-            if value is not None and value not in allowed:
-                raise ValueError(f"runs: {name} {value!r} is none of {', '.join(allowed)}")
+    for name, column in RUNS.items():
+        for value in columns.get(name, ()) if column.allowed else ():
+            if value is not None and value not in column.allowed:
+                allowed = ", ".join(column.allowed)
+                raise ValueError(f"runs: {name} {value!r} is none of {allowed}")
     columns["run"] = [int(value) for value in columns["run"]]
     if len(set(columns["run"])) < len(frame):
         raise ValueError("runs: two rows have the same run; it is the key into steps")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.features import NOISE_FREE, RAW, signal_column, standardise
+from predictor.features import NOISE_FREE, RAW, enough_noise_free, signal_column, standardise
 from predictor.prior import Prior, pooled_prior
 from predictor.recorded.runs import RecordedStudy
 from predictor.target import scale_of
@@ -110,10 +110,10 @@ def _standardised(
     if scale is None:
         return None
     windows = [window for window, _ in seen]
-    free = [windows[i].grad_norm_noise_free is not None for i in finished]
+    num_free = sum(windows[i].grad_norm_noise_free is not None for i in finished)
     columns = [[getattr(w, name) for w in windows] for name in NAMES]
     table = standardise(np.array([signal_column(values) for values in columns]).T)
-    if 2 * sum(free) < len(free):
+    if not enough_noise_free(num_free, len(finished)):
         table[:, NAMES.index(NOISE_FREE)] = 0.0
     targets = scale.squash(np.array(objectives))
     return table[finished], targets - targets.mean()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,43 @@ from sweep.analysis.tables import study_tables
 from sweep.storage.find import look_for_study
 from trainer.contract.safe_text import file_name
 from trainer.contract.spec import UserError
-from trainer.contract.streams import print_json
 
 
-def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = False) -> int:
-    """Write what `texts` name to the two files of `to`, in place of older ones: the settled trials
-    of studies, and recorded sets as they are.
+@dataclass(frozen=True, slots=True)
+class ExportedFiles:
+    runs: str  # DIR/X_runs.parquet
+    steps: str  # DIR/X_steps.parquet
 
-    Where `to` is a folder, or ends in /, they are named after the study. UserError for what cannot
-    be read or merged, and where the files cannot be written.
+
+@dataclass(frozen=True, slots=True)
+class ExportedGroup:
+    group: str
+    runs: int
+    ends: Mapping[str, int]  # runs by how they ended: completed, pruned by rank, failed, ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written, and what it was made from."""
+
+    files: ExportedFiles
+    studies: int  # that it was made from
+    sets: int  # recorded sets that it was made from
+    runs: int  # rows of the one table
+    steps: int  # rows of the other
+    unsettled: int  # trials that run or wait: left out
+    groups: tuple[ExportedGroup, ...]
+
+
+def export(*sources: str | Path, to: str | Path) -> ExportReport:
+    """Write the runs in `sources` to the two files of `to`, in place of older ones.
+
+    `sources`: studies, of which the settled trials are written, exports and recorded sets, as they
+    are. `to`: DIR/X of DIR/X_runs.parquet; where it is a folder, or ends in /, the files are named
+    after the study. UserError for what cannot be read or merged, and where the files cannot be
+    written.
     """
+    texts = [str(source) for source in sources]
     studies = [text for text in texts if _is_study(text)]
     sets = dict.fromkeys(p for text in texts if text not in studies for p in sets_named(text))
     parts: list[Part] = []
@@ -37,26 +64,40 @@ def export_studies(texts: Sequence[str], to: str | Path, *, as_json: bool = Fals
     parts += [Part(str(prefix), *read_set(prefix)[:2]) for prefix in sets]
     whole = merged(parts)
     groups = _groups(whole.runs)
-    prefix = _prefix(to, [group["group"] for group in groups])
+    prefix = _prefix(to, [group.group for group in groups])
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         write_frames(prefix, whole.runs, whole.steps)
     except OSError as error:
         raise UserError(f"--to: {runs_file(prefix)} cannot be written: {error}") from None
-    document: dict[str, Any] = {
-        "files": {"runs": str(runs_file(prefix)), "steps": str(steps_file(prefix))},
-        "studies": len(studies),
-        "sets": len(sets),
-        "runs": len(whole.runs),
-        "steps": len(whole.steps),
-        "unsettled": num_unsettled,
-        "groups": groups,
-    }
-    if as_json:
-        print_json(document)
-    else:
-        sys.stdout.write(_said(document) + "\n")
-    return 0
+    return ExportReport(
+        files=ExportedFiles(str(runs_file(prefix)), str(steps_file(prefix))),
+        studies=len(studies),
+        sets=len(sets),
+        runs=len(whole.runs),
+        steps=len(whole.steps),
+        unsettled=num_unsettled,
+        groups=groups,
+    )
+
+
+def export_sentence(report: ExportReport) -> str:
+    """What was written, in words."""
+    ends: Counter[str] = Counter()
+    for group in report.groups:
+        ends.update(group.ends)
+    named = (("study", report.studies), ("recorded set", report.sets))
+    of = " and ".join(_number(count, thing) for thing, count in named if count)
+    text = (
+        f"{report.files.runs} has {_number(report.runs, 'run')} of {of} in "
+        f"{_number(len(report.groups), 'group')} "
+        f"({', '.join(f'{num} {end}' for end, num in ends.items())}), "
+        f"{report.files.steps} {_number(report.steps, 'row')}."
+    )
+    if report.unsettled:
+        are = "is" if report.unsettled == 1 else "are"
+        text += f" {_number(report.unsettled, 'trial')} not yet settled {are} left out."
+    return text
 
 
 def _is_study(text: str) -> bool:
@@ -79,14 +120,11 @@ def _prefix(to: str | Path, names: Sequence[str]) -> Path:
     return to / file_name(names[0])
 
 
-def _groups(runs: Any) -> list[dict[str, Any]]:
-    """How many runs each has, and how they ended."""
+def _groups(runs: Any) -> tuple[ExportedGroup, ...]:
     found: dict[str, Counter[str]] = {}
     for row in runs.to_dict("records"):
         found.setdefault(str(row["group"]), Counter())[_end(row)] += 1
-    return [
-        {"group": group, "runs": ends.total(), "ends": dict(ends)} for group, ends in found.items()
-    ]
+    return tuple(ExportedGroup(name, ends.total(), dict(ends)) for name, ends in found.items())
 
 
 def _end(row: Mapping[str, Any]) -> str:
@@ -95,27 +133,6 @@ def _end(row: Mapping[str, Any]) -> str:
     if isinstance(state, str):
         return f"pruned by {by}" if isinstance(by, str) else state
     return "without an objective" if math.isnan(row["final_eval_loss"]) else "completed"
-
-
-def _said(document: Mapping[str, Any]) -> str:
-    ends: Counter[str] = Counter()
-    for group in document["groups"]:
-        ends.update(group["ends"])
-    of = [
-        _number(document[name], thing)
-        for name, thing in (("studies", "study"), ("sets", "recorded set"))
-        if document[name]
-    ]
-    text = (
-        f"{document['files']['runs']} has {_number(document['runs'], 'run')} of "
-        f"{' and '.join(of)} in {_number(len(document['groups']), 'group')} "
-        f"({', '.join(f'{n} {end}' for end, n in ends.items())}), "
-        f"{document['files']['steps']} {_number(document['steps'], 'row')}."
-    )
-    if unsettled := document["unsettled"]:
-        are = "is" if unsettled == 1 else "are"
-        text += f" {_number(unsettled, 'trial')} not yet settled {are} left out."
-    return text
 
 
 def _number(count: int, thing: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
-from sweep.analysis.tables import RUN_TYPES
+from predictor.recorded.columns import RUNS
 from trainer.contract.spec import UserError
 
 SLACK = 1.25  # of where runs end: a budget in samples is rounded up to whole batches
@@ -76,7 +76,7 @@ def _named(runs: _Frame) -> _Frame:
         runs["name"] = None
     runs["name"] = runs["name"].astype(object).where(runs["name"].notna(), runs["run"].astype(str))
     for name in runs.columns:
-        if RUN_TYPES.get(name) == "str":
+        if name in RUNS and RUNS[name].type == "str":
             runs[name] = runs[name].astype("str")
     return runs
 

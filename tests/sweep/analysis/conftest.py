@@ -13,6 +13,7 @@ from sweep.analysis.replay_report import ReplayReport
 from sweep.config.load import load_study
 from sweep.storage.paths import StudyPaths
 from sweep.storage.study_source import source_line
+from tests.support.exports import fill
 from tests.support.replay_reports import replayed
 from tests.support.sweep_ledgers import written
 from tests.support.tune_reports import offer, study_file
@@ -45,3 +46,11 @@ def made(tmp_path: Path) -> Path:
     line = source_line(load_study(study_file(tmp_path)))
     StudyPaths(folder).study_file.write_text(line + "name: demo\n")
     return folder
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """The folder of a study `demo` with a trial of every kind."""
+    with written(tmp_path / "demo") as ledger:
+        fill(ledger)
+    return tmp_path / "demo"

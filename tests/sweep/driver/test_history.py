@@ -8,7 +8,7 @@ import pytest
 
 from predictor.prior import paper_prior
 from predictor.recorded.history import NAMES, History
-from sweep.analysis.export import export_studies
+from sweep.analysis.export import export
 from sweep.driver.history import described
 from sweep.storage.find import open_study
 from tests.support.home import Home
@@ -47,7 +47,7 @@ def test_a_past_study_with_another_objective_is_named_as_such() -> None:
 
 
 def test_an_export_gives_the_same_prior_as_the_study(home: Home, past: str) -> None:
-    export_studies([str(home.folder / past)], home.folder / "old")
+    export(home.folder / past, to=home.folder / "old")
     for source in (past, "./old", "./old_runs.parquet"):
         home.run(f"pruning.history=[{source}]", "run.trials=1")
     said = [line for line in home.lines if line.startswith("prior from past studies")]
@@ -82,7 +82,7 @@ def test_a_history_that_is_missing_broken_or_the_study_itself_is_one_sentence(
 @pytest.mark.parametrize("by", ["folder", "url", "export"])
 def test_the_study_itself_is_known_by_whichever_name(home: Home, by: str) -> None:
     home.run("run.trials=2", "pruning.enabled=false")
-    export_studies([str(home.out)], home.folder / "mine")
+    export(home.out, to=home.folder / "mine")
     sources = {"folder": "./runs/fake", "url": f"sqlite:///{home.out}/study.db", "export": "./mine"}
     with pytest.raises(UserError, match=r"^pruning.history: fake is this study itself"):
         home.run(f"pruning.history=[{sources[by]}]")

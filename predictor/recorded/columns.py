@@ -1,0 +1,73 @@
+"""The columns of a recorded set, for whoever writes, reads or joins one.
+
+A row of RUNS is a run, a row of STEPS a training step or an evaluation of it. What each column
+means is in studies/recorded/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    type: str  # that an export has it in
+    is_needed: bool = False  # a set without it is refused
+    is_number: bool = False  # of a run: refused where it is none
+    allowed: tuple[str, ...] = ()  # texts; any where empty
+
+
+RUNS: Mapping[str, Column] = {
+    "group": Column("str", is_needed=True),
+    "workload": Column("str", is_needed=True),
+    "study": Column("str", is_needed=True),
+    "created_s": Column("float64", is_number=True),
+    "run": Column("int64", is_needed=True, is_number=True),
+    "name": Column("str"),
+    "params": Column("str", is_needed=True),
+    "seed": Column("int64"),
+    "horizon_step": Column("int64", is_needed=True, is_number=True),
+    "horizon_samples": Column("int64", is_number=True),
+    "window_samples": Column("float64", is_number=True),
+    "warmup_steps": Column("int64"),
+    "state": Column("str", allowed=("completed", "pruned", "failed")),
+    "pruned_by": Column("str", allowed=("guard", "rank")),
+    "audit": Column("float64", is_number=True),
+    "audit_kind": Column("str", allowed=("guard", "rank")),
+    "audit_p": Column("float64", is_number=True),
+    "audit_miss": Column("float64", is_number=True),
+    "confirms": Column("str"),
+    "final_eval_loss": Column("float64", is_needed=True, is_number=True),
+    "objective": Column("float64"),
+    "metric": Column("str"),
+    "direction": Column("str", allowed=("minimize", "maximize")),
+    "early_eval": Column("float64"),
+    "grad_norm_noise_free": Column("float64"),
+    "tokens": Column("int64", is_number=True),
+}
+STEPS: Mapping[str, Column] = {
+    "run": Column("int64", is_needed=True),
+    "step": Column("int64", is_needed=True),
+    "fraction": Column("float64"),
+    "samples": Column("int64"),
+    "tokens": Column("int64"),
+    "input_tokens": Column("int64"),
+    "loss": Column("float64", is_needed=True),
+    "grad_norm": Column("float64", is_needed=True),
+    "eval_loss": Column("float64", is_needed=True),
+    "lr": Column("float64"),
+    "grad_sq_noise_free": Column("float64"),
+    "grad_sq_noise": Column("float64"),
+    "phase": Column("int64"),
+    "seconds": Column("float64"),
+}
+
+
+def needed(columns: Mapping[str, Column]) -> list[str]:
+    """The names of the columns that every set has."""
+    return [name for name, column in columns.items() if column.is_needed]
+
+
+def types(columns: Mapping[str, Column]) -> dict[str, str]:
+    """The columns' types by their names, as pandas takes them."""
+    return {name: column.type for name, column in columns.items()}
