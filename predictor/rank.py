@@ -138,7 +138,7 @@ def _reason(found: Forecast, hindrance: str, settings: Settings) -> str:
 
 
 def _place(name: str, sd: float) -> str:
-    """An early evaluation is turned, so that of an accuracy above would mean below."""
+    """An early evaluation is said by its worth: minimized, an accuracy above would be below."""
     words = ("better", "worse") if name == "early_eval" else ("below", "above")
     return f"{abs(sd):.1f} sd {words[sd >= 0]}"
 

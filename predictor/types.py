@@ -44,13 +44,13 @@ class WindowSignals:
     loss: float  # nats per loss-bearing token
     grad_norm: float | None  # raw: it reads out the batch size as well
     grad_norm_noise_free: float | None
-    early_eval: float | None  # the objective on the early samples, turned so that LOWER IS BETTER
+    early_eval: float | None  # the objective on the early samples, minimized: LOWER IS BETTER
     phase: int = 0  # that the window closed in; training losses compare only within one
 
 
 @dataclass(frozen=True, slots=True)
 class CohortTrial:
-    """A trial as the predictor sees it. `objective` is turned so that lower is better."""
+    """A trial as the predictor sees it. `objective` is minimized: lower is better."""
 
     number: int
     config: Mapping[str, Any]

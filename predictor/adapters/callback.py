@@ -75,7 +75,7 @@ class EarlyDynamicsCallback(TrainerCallback):
         self._pruned, self._is_guarded = "", True
         self._pace = pace_of(args, state, train_dataloader)
         planned = self._pace.samples_after(state.max_steps)
-        self._plan = from_process_zero(args, lambda: self._make_plan(planned))
+        self._plan = broadcast_from_main(args, lambda: self._make_plan(planned))
         self._close_step = self._pace.step_at(self._plan.samples)
         self._warmup_steps = args.get_warmup_steps(state.max_steps)
         self._observations = self._read(args, state.log_history)
@@ -162,7 +162,7 @@ class EarlyDynamicsCallback(TrainerCallback):
         if state.is_world_process_zero:
             for remark in logged.remarks:
                 warnings.warn(remark, stacklevel=2)
-        reason = from_process_zero(args, lambda: self._ask_pruner(logged))
+        reason = broadcast_from_main(args, lambda: self._ask_pruner(logged))
         if reason:
             self._stop(control, reason)
 
@@ -186,7 +186,7 @@ class EarlyDynamicsCallback(TrainerCallback):
         if verdict is None:
             return
         self._is_guarded = False  # once: an audited trial that stays diverged goes on
-        from_process_zero(args, lambda: self._store_guard(verdict_json(verdict, plan.settings)))
+        broadcast_from_main(args, lambda: self._store_guard(verdict_json(verdict, plan.settings)))
         if verdict.action == "prune":
             self._stop(control, verdict.reason)
 
@@ -222,7 +222,7 @@ def processes(args: TrainingArguments) -> tuple[int, int]:
     return int(rank), int(size)  # pyright: ignore
 
 
-def from_process_zero(args: TrainingArguments, ask: Callable[[], T]) -> T:
+def broadcast_from_main(args: TrainingArguments, ask: Callable[[], T]) -> T:
     """What `ask` returns on process 0, on every process of the training; likewise if it raises.
 
     All processes call it at the same event. Elsewhere an exception of process 0 is a RuntimeError.

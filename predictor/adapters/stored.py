@@ -38,7 +38,7 @@ def verdict_json(verdict: Verdict, settings: Settings) -> dict[str, Any]:
 def cohort_trial(
     number: int, config: Mapping[str, Any], attributes: Mapping[str, Any], objective: float | None
 ) -> CohortTrial:
-    """`objective` is turned so that lower is better, and None of a trial that is not complete."""
+    """`objective` is minimized, lower being better, and None of a trial that is not complete."""
     verdict = attributes.get(VERDICT, {})
     return CohortTrial(
         number,

@@ -1,8 +1,8 @@
 """What the early dynamics of finished runs were worth: alone, and beyond the configuration.
 
-Everything is said of the SCORE, the objective turned so that higher is better, and of the early
-evaluation turned alike: Pareja et al. (arXiv 2412.13337) expect a negative correlation of the
-gradient norm with it and a positive one of the training loss.
+Everything is said of the SCORE, minus the minimized objective, so that higher is better, and of
+the early evaluation with the same sign: Pareja et al. (arXiv 2412.13337) expect a negative
+correlation of the gradient norm with it and a positive one of the training loss.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Recorded sweeps in memory: what evidence, replay and tuning read, wherever it came from.
 
 A position is the number of samples seen, or of steps where samples are not known; the curves, the
-horizons and the window of one study are all in the same one. Objectives and evaluations are turned
-so that lower is better.
+horizons and the window of one study are all in the same one. Objectives and evaluations are
+as minimized: lower is better.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RecordedStudy:
     runs: tuple[RecordedRun, ...]
     in_samples: bool = False  # positions are samples seen, not steps
     recorded_window: float | None = None  # the position where its early evaluations were taken
-    metric: str = "eval_loss"  # what the objective was before it was turned
+    metric: str = "eval_loss"  # what the objective is of, by its own direction
     direction: str = "minimize"  # of the metric: minimize | maximize
     num_repeats: int = 0  # runs that repeat others as they were the best; they are left out
     created_s: tuple[float, ...] = ()  # when the studies were made that the runs are of

@@ -26,7 +26,7 @@ class LostRun(NamedTuple):
     """A run that was stopped, and would have been better than any kept by more than LOST."""
 
     run: str
-    objective: float  # turned so that lower is better, as the next
+    objective: float  # as minimized, like the next
     best_kept: float
     regret: float  # the difference, as a share of median - best
     probability: float | None  # stated when it was stopped, as the two below

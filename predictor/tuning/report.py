@@ -46,7 +46,7 @@ class Loss:
 
     study: str
     run: str
-    objective: float  # turned so that lower is better, as the next
+    objective: float  # as minimized, like the next
     best_kept: float  # mean
     regret: float  # mean, share of median - best
     num_replays: int

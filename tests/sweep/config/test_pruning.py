@@ -1,0 +1,61 @@
+"""The predictor's settings: defined once, and known by that to everything that takes them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from predictor.adapters import EarlyDynamicsPruner
+from predictor.replay.policies import FIXED, REPLAYED
+from predictor.types import Settings
+from sweep.analysis.replay import read_settings
+from sweep.config.study import Pruning
+
+KEYS = [one for one in fields(Settings) if one.name != "seed"]  # that one is run.seed
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_the_study_file_has_each_with_its_default_sentence_and_unit(key: Any) -> None:
+    found = Pruning.model_fields[key.name]
+    assert found.default == key.default
+    assert found.description == key.metadata["description"]
+    assert found.json_schema_extra == key.metadata["json_schema_extra"]
+
+
+def test_a_study_files_section_gives_them_back() -> None:
+    assert Pruning().settings() == Settings()
+    section = Pruning.model_validate({"risk": 0.2, "startup": 5.0, "guards": False})
+    assert section.settings(seed=3) == Settings(risk=0.2, startup=5, guards=False, seed=3)
+
+
+@pytest.mark.parametrize("name", REPLAYED)
+def test_a_replay_takes_each_that_acts_in_it(name: str) -> None:
+    default = getattr(Settings(), name)
+    other = default + 1 if isinstance(default, int) else default / 2
+    assert getattr(read_settings([f"{name}={other}"])[0], name) == other
+    assert set(REPLAYED) | set(FIXED) == {one.name for one in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"risk": 1.0}, "risk is 1.0; must be less than 1"),
+        ({"risk": 0}, "risk is 0; must be greater than 0"),
+        ({"startup": 0}, "startup is 0; must be at least 1"),
+        ({"audit": 1.5}, "audit is 1.5; must be at most 1"),
+        ({"min_gain": math.inf}, "min_gain is inf; must be at most 1e+06"),
+        ({"prior_strength": math.nan}, "prior_strength is nan; must be at"),
+        ({"rsik": 0.1}, "rsik is not a setting; there are enabled, startup, risk"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_in_a_sentence(
+    values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError) as refused:
+        Settings.checked(values)
+    assert str(refused.value).startswith(sentence)
+    with pytest.raises(ValueError, match=next(iter(values))):
+        EarlyDynamicsPruner(**values)
