@@ -68,8 +68,9 @@ def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
     """What the study would do, and nothing is left behind."""
-    from sweep.driver.plan import plan_document, plan_lines
+    from sweep.driver.plan import study_plan
     from sweep.report.console import print_lines
+    from sweep.report.plan_text import plan_lines
 
     slots, _ = _slots(loaded)
     history = read_history(loaded, paths)
@@ -78,7 +79,7 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
         silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
         facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
     past = None if history is None else described(history, loaded.study.objective.metric)
-    lines = plan_lines(plan_document(loaded, facts, len(slots), past))
+    lines = plan_lines(study_plan(loaded, facts, len(slots), past))
     if sys.stdout.isatty():
         print_lines(lines)
     else:  # whole lines for whatever reads the pipe

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from sweep.report.plan import NeededDisk, NeededMemory
+
 GB = 1e9
 Tuning = Literal["full", "lora"]
 Dtype = Literal["float32", "bfloat16"]
@@ -28,8 +30,8 @@ def lora_params(num_params: int, rank: int) -> int:
 
 def memory_gb(
     num_params: int, tuning: Tuning, weights: Dtype, num_adapter: int = 0
-) -> dict[str, float]:
-    """`weights`, `gradients`, `moments` and `total` of one process.
+) -> NeededMemory:
+    """Of one process.
 
     AdamW keeps two moments in the type of what it trains: 16 bytes a parameter in float32, so a
     model of 7e9 parameters takes 112 GB, and 8 in bfloat16. Adapters are trained in float32; the
@@ -37,13 +39,8 @@ def memory_gb(
     """
     held = _BYTES[weights] * num_params
     trained = held if tuning == "full" else 4 * num_adapter
-    parts = {
-        "weights": held if tuning == "full" else held + trained,
-        "gradients": trained,
-        "moments": 2 * trained,
-    }
-    sizes = {name: size / GB for name, size in parts.items()}
-    return {**sizes, "total": sum(sizes.values())}
+    weighs = held if tuning == "full" else held + trained
+    return NeededMemory(weighs / GB, gradients=trained / GB, moments=2 * trained / GB)
 
 
 def disk_gb(
@@ -54,18 +51,15 @@ def disk_gb(
     workers: int,
     kept_models: int,
     kept_checkpoints: int = 2,
-) -> dict[str, float]:
-    """`checkpoints`, `models` and `total`, at the most full moment.
-
-    Each running trial has `kept_checkpoints` (the one being written counted) of weights and both
+) -> NeededDisk:
+    """Each running trial has `kept_checkpoints` (the one being written counted) of weights and both
     moments; models are the kept ones and one for each trial that is about to end.
     """
     saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
-    sizes = {
-        "checkpoints": workers * kept_checkpoints * 3 * saved,
-        "models": (kept_models + workers) * saved,
-    }
-    return {**sizes, "total": sum(sizes.values())}
+    return NeededDisk(
+        checkpoints=workers * kept_checkpoints * 3 * saved,
+        models=(kept_models + workers) * saved,
+    )
 
 
 def what_fits(num_params: int, available_bytes: float, lora_rank: int = 16) -> str:
@@ -78,7 +72,7 @@ def what_fits(num_params: int, available_bytes: float, lora_rank: int = 16) -> s
         ("both", "lora", "bfloat16"),
     )
     sizes = {
-        name: memory_gb(num_params, tuning, weights, num_adapter)["total"]
+        name: memory_gb(num_params, tuning, weights, num_adapter).total
         for name, tuning, weights in ways
     }
     available = available_bytes / GB

@@ -15,94 +15,91 @@ from sweep.config.study import Study
 from sweep.driver.memory import GB, disk_gb, memory_gb, what_fits
 from sweep.driver.numerics import cautions
 from sweep.report.data_text import DATA_FACTS
-from sweep.report.plan_text import plan_lines
+from sweep.report.plan import (
+    NeededDisk,
+    PlannedFlops,
+    PlannedMemory,
+    Setting,
+    StepsOfBatch,
+    StudyPlan,
+)
 from trainer.contract.spec import MEASURED_ON
-
-__all__ = ["disk_gb", "memory_gb", "plan_document", "plan_lines", "what_fits"]
 
 GIB = 2**30
 
 
-def plan_document(
+def study_plan(
     loaded: LoadedStudy,
     facts: Mapping[str, Any],
     num_workers: int | None = None,
     history: str | None = None,
-) -> dict[str, Any]:
-    """JSON values; `facts` as trainer/prepare.py writes them, on a machine with all its GPUs to be
-    seen; `history` in words. UserError as `check_rows`."""
-    study = loaded.study
-    machine = facts["machine"]
-    workers = num_workers or _workers(study, machine)
+) -> StudyPlan:
+    """`facts` as trainer/prepare.py writes them, on a machine with all its GPUs to be seen;
+    `history` in words. UserError as `check_rows`."""
+    study, rows = loaded.study, facts["train"]["rows"]
+    check_rows(study, rows)
+    workers = num_workers or _workers(study, facts["machine"])
     points = num_points(study.search.space)
     trials = study.run.trials
     if points is not None:  # none is tried twice
         trials = min(trials, points)
-    repeats = min(study.run.confirm.top, trials) * study.run.confirm.seeds
-    return {
-        "study": study.name,
-        "source": loaded.source,
-        "values": [
-            {"path": path, "value": value, "origin": loaded.origins[path]}
+    replicates = min(study.run.confirm.top, trials) * study.run.confirm.seeds
+    runs = trials + replicates
+    smallest, largest = budget_extremes(study, rows)
+    window = window_samples(study, rows)
+    tokens = _expected_budget(study, rows) * facts["train"]["input_tokens"] / rows
+    return StudyPlan(
+        study=study.name,
+        source=loaded.source,
+        values=[
+            Setting(path, value, loaded.origins[path])
             for path, value in leaves(study.to_document())
         ],
-        "num_params": facts["num_params"],
-        "data": {name: facts[name] for name in DATA_FACTS},
-        "trials": trials,
-        "repeats": repeats,
-        "history": history,
-        "stop": study.pruning.stop,
-        "workers": workers,
-        "space": {"searched": searched_names(study.search.space), "points": points},
-        "recipes": [
-            {"name": each.name, "params": each.params, "moved": each.moved}
-            for each in fit_recipes(study)
+        data={name: facts[name] for name in DATA_FACTS},
+        trials=trials,
+        replicates=replicates,
+        history=history,
+        stop=study.pruning.stop,
+        workers=workers,
+        searched=searched_names(study.search.space),
+        points=points,
+        recipes=fit_recipes(study),
+        smallest_samples=smallest,
+        largest_samples=largest,
+        window_samples=window,
+        steps=[
+            StepsOfBatch(
+                batch,
+                fewest=math.ceil(smallest / batch),
+                most=math.ceil(largest / batch),
+                window=math.ceil(window / batch),
+            )
+            for batch in _batch_sizes(study)
         ],
-        **_training(study, facts, trials + repeats),
-        "memory": _memory(study, facts, workers),
-        "cautions": cautions(study),
-        "disk_gb": _disk(study, facts, workers, trials + repeats),
-        "machine": dict(machine),
-    }
+        tokens_per_trial=round(tokens),
+        total_tokens=round(runs * tokens),
+        flops=_flops(study, facts, runs, tokens),
+        memory=_memory(study, facts, workers),
+        cautions=cautions(study),
+        disk_gb=_disk(study, facts, workers, runs),
+    )
+
+
+def _flops(study: Study, facts: Mapping[str, Any], runs: int, tokens: float) -> PlannedFlops:
+    """`tokens` of each run's training."""
+    num_params = facts["num_params"]
+    measured, early = _evaluation_tokens(study, facts)
+    return PlannedFlops(
+        training=runs * train_flops(study.model.tuning, num_params, tokens),
+        evaluations=(runs + 1) * eval_flops(num_params, measured),  # the base model's too
+        early_evaluations=runs * eval_flops(num_params, early),
+    )
 
 
 def _workers(study: Study, machine: Mapping[str, Any]) -> int:
     if study.run.workers != "auto":
         return study.run.workers
     return max(1, machine["num_devices"] // study.run.processes_per_trial)
-
-
-def _training(study: Study, facts: Mapping[str, Any], runs: int) -> dict[str, Any]:
-    """Budget, window, steps, tokens and FLOPs."""
-    train, num_params = facts["train"], facts["num_params"]
-    rows = train["rows"]
-    check_rows(study, rows)
-    smallest, largest = budget_extremes(study, rows)
-    window = window_samples(study, rows)
-    batches = _batch_sizes(study)
-    expected = _expected_budget(study, rows)
-    tokens = expected * train["input_tokens"] / rows
-    measured, early = _evaluation_tokens(study, facts)
-    flops = {
-        "training": runs * train_flops(study.model.tuning, num_params, tokens),
-        "evaluations": (runs + 1) * eval_flops(num_params, measured),  # the base model's too
-        "early_evaluations": runs * eval_flops(num_params, early),
-    }
-    return {
-        "budget": {"smallest_samples": smallest, "largest_samples": largest},
-        "window": {"samples": window, "share": window / smallest},
-        "steps": [
-            {
-                "batch_size": batch,
-                "fewest": math.ceil(smallest / batch),
-                "most": math.ceil(largest / batch),
-                "window": math.ceil(window / batch),
-            }
-            for batch in batches
-        ],
-        "tokens": {"per_trial": round(tokens), "total": round(runs * tokens)},
-        "flops": {**flops, "total": sum(flops.values())},
-    }
 
 
 def _batch_sizes(study: Study) -> list[int]:
@@ -147,32 +144,32 @@ def _adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
     return facts["num_adapter"] * largest // rank + facts["num_saved"]
 
 
-def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> dict[str, Any]:
+def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> PlannedMemory:
     """Of each process of a trial; under FSDP they have a part each."""
     model, machine, num_params = study.model, facts["machine"], facts["num_params"]
     processes = study.run.processes_per_trial
     needed = memory_gb(num_params, model.tuning, model.weights, _adapter_params(study, facts))
     if model.parallel == "fsdp":
-        needed = {name: size / processes for name, size in needed.items()}
+        needed = needed.shared_by(processes)
     has_device = machine["device_gib"] is not None
     sharing = workers * processes
     if has_device:
         sharing = math.ceil(sharing / max(1, machine["num_devices"]))
     gib = machine["device_gib"] if has_device else machine["memory_gib"]
     available = gib * GIB / sharing
-    fits = needed["total"] * GB <= available
-    return {
-        "needed_gb": needed,
-        "available_gb": available / GB,
-        "of": "one GPU" if has_device else "this machine",
-        "sharing": sharing,
-        "processes": processes,
-        "fits": fits,
-        "advice": None if fits else what_fits(num_params, available, model.lora.rank),
-    }
+    fits = needed.total * GB <= available
+    return PlannedMemory(
+        needed_gb=needed,
+        available_gb=available / GB,
+        of="one GPU" if has_device else "this machine",
+        sharing=sharing,
+        processes=processes,
+        fits=fits,
+        advice=None if fits else what_fits(num_params, available, model.lora.rank),
+    )
 
 
-def _disk(study: Study, facts: Mapping[str, Any], workers: int, runs: int) -> dict[str, float]:
+def _disk(study: Study, facts: Mapping[str, Any], workers: int, runs: int) -> NeededDisk:
     model = study.model
     kept = {"best": 1 + study.run.confirm.top, "all": runs, "none": 0}[study.run.keep]
     adapter = _adapter_params(study, facts)

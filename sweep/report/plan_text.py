@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from sweep.config.errors import show
 from sweep.formats import flops, parameters
 from sweep.report.data_text import data_lines
+from sweep.report.plan import StudyPlan
 
 
-def plan_lines(document: Mapping[str, Any]) -> list[str]:
-    """`document` as `plan_document` gives it; most lines keep within 90 columns."""
+def plan_lines(plan: StudyPlan) -> list[str]:
+    """Most lines keep within 90 columns."""
     return [
-        f"Plan of study {document['study']} ({document['source']}); nothing is made yet.",
-        *_section("Settings", _settings(document)),
-        *_section("Data", data_lines(document["data"])),
-        *_section("Trials", _trials(document)),
-        *_section("Cost", _cost(document)),
+        f"Plan of study {plan.study} ({plan.source}); nothing is made yet.",
+        *_section("Settings", _settings(plan)),
+        *_section("Data", data_lines(plan.data)),
+        *_section("Trials", _trials(plan)),
+        *_section("Cost", _cost(plan)),
     ]
 
 
@@ -26,80 +26,77 @@ def _section(title: str, lines: Iterator[str]) -> list[str]:
     return ["", title, *(f"  {line}" for line in lines)]
 
 
-def _settings(document: Mapping[str, Any]) -> Iterator[str]:
-    values = document["values"]
-    wide = max(len(each["path"]) for each in values)
-    shown = [show(each["value"]) for each in values]
+def _settings(plan: StudyPlan) -> Iterator[str]:
+    wide = max(len(each.path) for each in plan.values)
+    shown = [show(each.value) for each in plan.values]
     value_wide = min(32, max(len(text) for text in shown))
-    for each, text in zip(values, shown, strict=True):
-        yield f"{each['path']:<{wide}}  {text:<{value_wide}}  {each['origin']}"
+    for each, text in zip(plan.values, shown, strict=True):
+        yield f"{each.path:<{wide}}  {text:<{value_wide}}  {each.origin}"
 
 
-def _trials(document: Mapping[str, Any]) -> Iterator[str]:
-    budget, window, space = document["budget"], document["window"], document["space"]
-    fewest, most = budget["smallest_samples"], budget["largest_samples"]
-    samples = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    workers, processes = document["workers"], document["memory"]["processes"]
+def _trials(plan: StudyPlan) -> Iterator[str]:
+    samples = _from_to(plan.smallest_samples, plan.largest_samples)
+    processes = plan.memory.processes
     each = f" on {processes} processes each" if processes > 1 else ""
     yield (
-        f"{document['trials']} trials of {samples} samples, {workers} at a time{each}, "
-        f"over {', '.join(space['searched'])}"
+        f"{plan.trials} trials of {samples} samples, {plan.workers} at a time{each}, "
+        f"over {', '.join(plan.searched)}"
     )
-    if document["repeats"]:
-        yield f"then {document['repeats']} repeats of the best with other seeds, never pruned"
-    if (points := space["points"]) is not None:
-        yield f"the space holds {points:,} configurations"
+    if plan.replicates:
+        yield f"then {plan.replicates} replicates: the best with other seeds, never pruned"
+    if plan.points is not None:
+        yield f"the space holds {plan.points:,} configurations"
     yield (
-        f"early window: {window['samples']:,} samples, {window['share']:.1%} of the smallest budget"
+        f"early window: {plan.window_samples:,} samples, {plan.window_share:.1%} of the smallest "
+        "budget"
     )
-    if document["history"] is not None:
-        yield f"prior from past studies: {document['history']}"
-    if document["stop"]:
+    if plan.history is not None:
+        yield f"prior from past studies: {plan.history}"
+    if plan.stop:
         yield "it ends earlier when further trials are unlikely to help"
-    for each in document["steps"]:
-        steps = (
-            f"{each['fewest']:,}"
-            if each["fewest"] == each["most"]
-            else f"{each['fewest']:,} to {each['most']:,}"
-        )
-        yield f"batch {each['batch_size']:>5,}: {steps} steps, the window after {each['window']:,}"
-    for recipe in document["recipes"]:
-        yield f"first, recipe {recipe['name']}: {parameters(recipe['params'])}"
-        for sentence in recipe["moved"]:
+    for each in plan.steps:
+        steps = _from_to(each.fewest, each.most)
+        yield f"batch {each.batch_size:>5,}: {steps} steps, the window after {each.window:,}"
+    for recipe in plan.recipes:
+        yield f"first, recipe {recipe.name}: {parameters(recipe.params)}"
+        for sentence in recipe.moved:
             yield f"  {sentence}"
 
 
-def _cost(document: Mapping[str, Any]) -> Iterator[str]:
-    tokens, compute, disk = document["tokens"], document["flops"], document["disk_gb"]
-    memory = document["memory"]
-    needed = memory["needed_gb"]
-    one = "trial" if memory["processes"] == 1 else "process"
-    sharing = f" for each of {memory['sharing']} {one}{'s' if one == 'trial' else 'es'}"
-    shared = sharing if memory["sharing"] > 1 else ""
+def _from_to(fewest: int, most: int) -> str:
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+
+
+def _cost(plan: StudyPlan) -> Iterator[str]:
+    compute, disk, memory = plan.flops, plan.disk_gb, plan.memory
+    needed = memory.needed_gb
+    one = "trial" if memory.processes == 1 else "process"
+    sharing = f" for each of {memory.sharing} {one}{'s' if one == 'trial' else 'es'}"
+    shared = sharing if memory.sharing > 1 else ""
     yield from _wrapped(
         "tokens",
-        f"{tokens['per_trial']:,} a trial, {tokens['total']:,} in all, "
-        f"{'repeats included, ' if document['repeats'] else ''}if none is pruned",
+        f"{plan.tokens_per_trial:,} a trial, {plan.total_tokens:,} in all, "
+        f"{'replicates included, ' if plan.replicates else ''}if none is pruned",
     )
     yield from _wrapped(
         "compute",
-        f"{flops(compute['total'])}: training {flops(compute['training'])}, evaluations "
-        f"{flops(compute['evaluations'])}, early evaluations {flops(compute['early_evaluations'])}",
+        f"{flops(compute.total)}: training {flops(compute.training)}, evaluations "
+        f"{flops(compute.evaluations)}, early evaluations {flops(compute.early_evaluations)}",
     )
     yield from _wrapped(
         "memory",
-        f"{_gb(needed['total'])} a {one} before activations: weights {_gb(needed['weights'])}, "
-        f"gradients {_gb(needed['gradients'])}, AdamW moments {_gb(needed['moments'])}",
+        f"{_gb(needed.total)} a {one} before activations: weights {_gb(needed.weights)}, "
+        f"gradients {_gb(needed.gradients)}, AdamW moments {_gb(needed.moments)}",
     )
-    verdict = "it fits" if memory["fits"] else "it does NOT fit"
-    yield from _wrapped("", f"{memory['of']} has {_gb(memory['available_gb'])}{shared}: {verdict}")
-    yield from _wrapped("", memory["advice"] or "")
-    for caution in document["cautions"]:
+    verdict = "it fits" if memory.fits else "it does NOT fit"
+    yield from _wrapped("", f"{memory.of} has {_gb(memory.available_gb)}{shared}: {verdict}")
+    yield from _wrapped("", memory.advice or "")
+    for caution in plan.cautions:
         yield from _wrapped("rounding", caution)
     yield from _wrapped(
         "disk",
-        f"{_gb(disk['total'])} at most: checkpoints {_gb(disk['checkpoints'])}, models "
-        f"{_gb(disk['models'])} (GB: 10^9 bytes)",
+        f"{_gb(disk.total)} at most: checkpoints {_gb(disk.checkpoints)}, models "
+        f"{_gb(disk.models)} (GB: 10^9 bytes)",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +33,24 @@ def finished(accuracies: Sequence[float], phase: int = 0, first: int = 0) -> lis
     return rows
 
 
-def test_p0_counts_the_finished_trials() -> None:
+@pytest.mark.parametrize(
+    ("accuracies", "min_gain", "p0"),
+    [
+        (WINNABLE, 0.0, 1 / 4),  # of four trials drawn alike each is as likely the best
+        (SPENT, 0.0, 1 / 10),
+        (WINNABLE, 0.05, 0.2408),  # worked out by hand
+    ],
+)
+def test_p0_is_one_in_the_trials_with_it_less_what_the_gain_asks_for(
+    accuracies: Sequence[float], min_gain: float, p0: float
+) -> None:
+    found = outlook(finished(accuracies), METRIC, replace(PRUNING, min_gain=min_gain))
+    assert found is not None and found.before == pytest.approx(p0, abs=5e-5)
+
+
+def test_the_incumbent_is_the_best_finished_trial() -> None:
     found = outlook(finished(WINNABLE), METRIC, PRUNING)
-    assert found is not None and found.incumbent == 2
-    spread, spacings = 0.1, (0.1, 2 * 0.1)  # of the error rates 0.3, 0.4, 0.5
-    typical = (sum(spacings) + spread) / 3
-    assert found.before == pytest.approx(math.exp(-0.05 * spread / typical) / 4)
-    assert not found.is_unlikely
+    assert found is not None and found.incumbent == 2 and not found.is_unlikely
 
 
 def test_it_changes_with_every_trial_that_ends_whether_a_window_closed_since_or_not() -> None:

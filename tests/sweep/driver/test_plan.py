@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from sweep.config.load import LoadedStudy, load_study
 from sweep.config.recipes import RECIPES, FittedRecipe, Taken, fit_recipes, taken_for
 from sweep.driver import sampling
-from sweep.driver.memory import disk_gb, lora_params
-from sweep.driver.plan import memory_gb, plan_document, plan_lines, what_fits
+from sweep.driver.memory import disk_gb, lora_params, memory_gb, what_fits
+from sweep.driver.plan import study_plan
+from sweep.report.plan import NeededDisk, StepsOfBatch, StudyPlan
+from sweep.report.plan_text import plan_lines
 from sweep.report.recipes_text import outcome_lines, recipes_report, source_rows, taken_rows
 from tests.sweep.driver.test_sampling import make_study
 from trainer.contract.spec import UserError
@@ -260,8 +262,8 @@ def test_a_recipe_can_be_queued(load: Load) -> None:
 )
 def test_memory_of_7_billion(tuning: Any, weights: Any, total: float) -> None:
     parts = memory_gb(7_000_000_000, tuning, weights, num_adapter=40_000_000)
-    assert parts["total"] == pytest.approx(total)
-    assert sum(parts.values()) == pytest.approx(2 * total)
+    assert parts.total == pytest.approx(total)
+    assert parts.shared_by(2).total == pytest.approx(total / 2)
 
 
 @pytest.mark.parametrize(
@@ -283,44 +285,44 @@ def test_what_fits() -> None:
 
 def test_disk() -> None:
     sizes = disk_gb(1_000_000_000, "full", "float32", 0, workers=2, kept_models=1)
-    assert sizes == {"checkpoints": 48, "models": 12, "total": 60}
+    assert sizes == NeededDisk(checkpoints=48, models=12) and sizes.total == 60
     lora = disk_gb(1_000_000_000, "lora", "float32", 10_000_000, workers=1, kept_models=1)
-    assert lora["total"] == pytest.approx(0.32)
+    assert lora.total == pytest.approx(0.32)
 
 
 # --- the plan
 
 
 def test_the_plan_counts(load: Load) -> None:
-    document = plan_document(load("run.trials=10"), make_facts())
-    assert document["workers"] == 2 and document["trials"] == 10
-    assert document["budget"] == {"smallest_samples": 40000, "largest_samples": 40000}
-    assert document["window"] == {"samples": 4000, "share": 0.1}
-    assert document["steps"][2] == {"batch_size": 128, "fewest": 313, "most": 313, "window": 32}
+    plan = study_plan(load("run.trials=10"), make_facts())
+    assert plan.workers == 2 and plan.trials == 10
+    assert (plan.smallest_samples, plan.largest_samples) == (40000, 40000)
+    assert (plan.window_samples, plan.window_share) == (4000, 0.1)
+    assert plan.steps[2] == StepsOfBatch(128, fewest=313, most=313, window=32)
     mean_samples = (40000 + 40000 + 313 * 128) / 3  # whole steps
-    assert document["tokens"]["per_trial"] == round(mean_samples * 200)
-    flops = document["flops"]
-    assert flops["training"] == pytest.approx(6 * 7e9 * 10 * mean_samples * 200)
-    assert flops["evaluations"] == 2 * 7e9 * 11 * 20_000  # the base model's too
-    assert flops["early_evaluations"] == 2 * 7e9 * 10 * 20_000 * 0.64
-    assert document["memory"]["needed_gb"]["total"] == 112 and not document["memory"]["fits"]
+    assert plan.tokens_per_trial == round(mean_samples * 200)
+    flops = plan.flops
+    assert flops.training == pytest.approx(6 * 7e9 * 10 * mean_samples * 200)
+    assert flops.evaluations == 2 * 7e9 * 11 * 20_000  # the base model's too
+    assert flops.early_evaluations == 2 * 7e9 * 10 * 20_000 * 0.64
+    assert plan.memory.needed_gb.total == 112 and not plan.memory.fits
 
 
-def test_the_plan_names_the_repeats_and_counts_them(load: Load) -> None:
-    alone = plan_document(load("run.trials=10"), make_facts())
+def test_the_plan_names_the_replicates_and_counts_them(load: Load) -> None:
+    alone = study_plan(load("run.trials=10"), make_facts())
     confirming = load("run.trials=10", "run.confirm={top: 2, seeds: 3}", "pruning.stop=true")
-    document = plan_document(confirming, make_facts(), None, "old (12 trials); digest 1a2b3c4d")
-    assert document["trials"] == 10 and document["repeats"] == 6
-    assert document["tokens"]["total"] == pytest.approx(1.6 * alone["tokens"]["total"])
-    lines = plan_lines(document)
-    assert "  then 6 repeats of the best with other seeds, never pruned" in lines
+    plan = study_plan(confirming, make_facts(), None, "old (12 trials); digest 1a2b3c4d")
+    assert plan.trials == 10 and plan.replicates == 6
+    assert plan.total_tokens == pytest.approx(1.6 * alone.total_tokens)
+    lines = plan_lines(plan)
+    assert "  then 6 replicates: the best with other seeds, never pruned" in lines
     assert "  prior from past studies: old (12 trials); digest 1a2b3c4d" in lines
     assert "  it ends earlier when further trials are unlikely to help" in lines
-    assert "in all, repeats included, if none is pruned" in " ".join(" ".join(lines).split())
+    assert "in all, replicates included, if none is pruned" in " ".join(" ".join(lines).split())
 
 
 def test_the_plan_of_searched_epochs(load: Load) -> None:
-    document = plan_document(
+    plan = study_plan(
         load(
             "budget=null",
             "search.space.epochs={low: 1, high: 3}",
@@ -328,62 +330,60 @@ def test_the_plan_of_searched_epochs(load: Load) -> None:
         ),
         make_facts(),
     )
-    assert document["steps"][0] == {"batch_size": 8, "fewest": 125, "most": 375, "window": 16}
-    assert document["tokens"]["per_trial"] == 2000 * 200
-    assert document["window"]["samples"] == 128
+    assert plan.steps[0] == StepsOfBatch(8, fewest=125, most=375, window=16)
+    assert plan.tokens_per_trial == 2000 * 200
+    assert plan.window_samples == 128
 
 
 def test_the_plan_of_a_grid_stops_at_its_points(load: Load) -> None:
     rates = "search.space.learning_rate={choices: [1e-5, 1e-4]}"
-    document = plan_document(load("search.sampler=grid", rates, "run.trials=100"), make_facts())
-    assert document["trials"] == document["space"]["points"] == 6
+    plan = study_plan(load("search.sampler=grid", rates, "run.trials=100"), make_facts())
+    assert plan.trials == plan.points == 6
 
 
 def test_the_plan_of_choices(load: Load) -> None:
     choices = {"questions": 400, "groups": {"a": 300, "b": 100}, "input_tokens": 40_000}
     choices |= {"questions_read": 400, "dropped_too_long": 0, "longest_read": 900}
     loaded = load("objective={metric: choice_accuracy, data: org/questions}", "data.eval=null")
-    document = plan_document(loaded, make_facts(1_000_000, eval=None, choices=choices))
-    assert document["flops"]["early_evaluations"] == 2e6 * 16 * 6400
+    plan = study_plan(loaded, make_facts(1_000_000, eval=None, choices=choices))
+    assert plan.flops.early_evaluations == 2e6 * 16 * 6400
     assert "  choices  400 questions (a 300, b 100), 40,000 tokens, asked as text" in plan_lines(
-        document
+        plan
     )
 
 
 def test_a_plan_that_cannot_be(load: Load) -> None:
     with pytest.raises(UserError, match=r"budget.epochs of at least 4.1"):
-        plan_document(load("budget={epochs: 1}"), make_facts())
+        study_plan(load("budget={epochs: 1}"), make_facts())
     small = make_facts()
     small["train"]["rows"] = 100
     with pytest.raises(UserError, match="a batch of 128 is more than the 100 samples"):
-        plan_document(load(), small)
+        study_plan(load(), small)
 
 
 def test_memory_is_shared_by_trials(load: Load) -> None:
-    memory = plan_document(load("run.workers=4"), make_facts(1_000_000))["memory"]
-    assert memory["sharing"] == 2 and memory["fits"]
-    assert memory["available_gb"] == pytest.approx(79.6 * 2**30 / 1e9 / 2)
+    memory = study_plan(load("run.workers=4"), make_facts(1_000_000)).memory
+    assert memory.sharing == 2 and memory.fits
+    assert memory.available_gb == pytest.approx(79.6 * 2**30 / 1e9 / 2)
     machine = {"device": "cpu", "num_devices": 0, "device_gib": None, "memory_gib": 8, "cores": 2}
-    memory = plan_document(load(), make_facts(machine=machine))["memory"]
-    assert memory["of"] == "this machine" and memory["sharing"] == 1
+    memory = study_plan(load(), make_facts(machine=machine)).memory
+    assert memory.of == "this machine" and memory.sharing == 1
 
 
 def test_lora_needs_less(load: Load) -> None:
     facts = make_facts(num_adapter=30_000_000, num_saved=10_000_000)
-    document = plan_document(load("model.tuning=lora"), facts)
-    assert document["memory"]["needed_gb"]["total"] == pytest.approx(28.64)
-    assert document["flops"]["training"] == pytest.approx(
-        2 / 3 * plan_document(load(), facts)["flops"]["training"]
-    )
+    plan = study_plan(load("model.tuning=lora"), facts)
+    assert plan.memory.needed_gb.total == pytest.approx(28.64)
+    assert plan.flops.training == pytest.approx(2 / 3 * study_plan(load(), facts).flops.training)
     wider = load("model.tuning=lora", "search.space.lora_rank={choices: [16, 64]}")
-    needed = plan_document(wider, facts)["memory"]["needed_gb"]
-    assert needed["gradients"] == pytest.approx(4 * (4 * 0.03 + 0.01))
+    needed = study_plan(wider, facts).memory.needed_gb
+    assert needed.gradients == pytest.approx(4 * (4 * 0.03 + 0.01))
 
 
 def test_the_text(load: Load) -> None:
     cut = {"what": "cut", "rows": 5, "first": "train.jsonl, line 3"}
     facts = make_facts(duplicates=3, notes={"train": [cut]})
-    lines = plan_lines(plan_document(load("run.trials=10"), facts))
+    lines = plan_lines(study_plan(load("run.trials=10"), facts))
     text = "\n".join(lines)
     for words in (
         "run.trials                       10",
@@ -406,17 +406,17 @@ def test_the_text(load: Load) -> None:
 
 
 def test_the_plan_of_several_processes(load: Load) -> None:
-    def plan(*overrides: str) -> tuple[dict[str, Any], str]:
-        document = plan_document(load(*overrides), make_facts())
-        return document, "\n".join(plan_lines(document))
+    def plan(*overrides: str) -> tuple[StudyPlan, str]:
+        found = study_plan(load(*overrides), make_facts())
+        return found, "\n".join(plan_lines(found))
 
     ddp, said = plan("run.processes_per_trial=2", "model.parallel=ddp")
-    assert ddp["workers"] == 1 and ddp["memory"]["sharing"] == 1
-    assert ddp["memory"]["needed_gb"]["total"] == 112  # each has all of it
+    assert ddp.workers == 1 and ddp.memory.sharing == 1
+    assert ddp.memory.needed_gb.total == 112  # each has all of it
     assert "1 at a time on 2 processes each" in said
     fsdp, said = plan("run.processes_per_trial=2", "model.parallel=fsdp", "run.checkpoints=4")
-    assert fsdp["memory"]["needed_gb"]["total"] == 56
+    assert fsdp.memory.needed_gb.total == 56
     assert "56.0 GB a process before activations" in said
-    assert fsdp["disk_gb"]["checkpoints"] == 2 * ddp["disk_gb"]["checkpoints"]
+    assert fsdp.disk_gb.checkpoints == 2 * ddp.disk_gb.checkpoints
     shared, said = plan("run.processes_per_trial=2", "model.parallel=ddp", "run.workers=2")
-    assert shared["memory"]["sharing"] == 2 and "for each of 2 processes" in said
+    assert shared.memory.sharing == 2 and "for each of 2 processes" in said

@@ -1,0 +1,113 @@
+"""What a study would do and need, as types: `sweep run --dry-run` says it (plan_text.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.config.recipes import FittedRecipe
+from sweep.documents import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of the resolved study file."""
+
+    path: str
+    value: Json
+    origin: str  # default, the file, --set
+
+
+@dataclass(frozen=True, slots=True)
+class StepsOfBatch:
+    """How many optimizer steps a trial of one batch size has."""
+
+    batch_size: int
+    fewest: int  # with the smallest budget of the space
+    most: int  # with the largest
+    window: int  # when the window closes
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFlops:
+    """Of all runs together, if none is pruned."""
+
+    training: float
+    evaluations: float  # at the end of each run, and of the base model
+    early_evaluations: float
+
+    @property
+    def total(self) -> float:
+        return self.training + self.evaluations + self.early_evaluations
+
+
+@dataclass(frozen=True, slots=True)
+class NeededMemory:
+    """Of one process before activations, in GB of 10^9 bytes."""
+
+    weights: float
+    gradients: float
+    moments: float
+
+    @property
+    def total(self) -> float:
+        return self.weights + self.gradients + self.moments
+
+    def shared_by(self, processes: int) -> NeededMemory:
+        """Where each process has a part of it (FSDP)."""
+        parts = (self.weights, self.gradients, self.moments)
+        return NeededMemory(*(part / processes for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMemory:
+    needed_gb: NeededMemory
+    available_gb: float  # for one process
+    of: str  # one GPU, or this machine
+    sharing: int  # processes that share it
+    processes: int  # of a trial
+    fits: bool
+    advice: str | None  # what would fit, where it does not
+
+
+@dataclass(frozen=True, slots=True)
+class NeededDisk:
+    """At the most full moment, in GB of 10^9 bytes."""
+
+    checkpoints: float
+    models: float
+
+    @property
+    def total(self) -> float:
+        return self.checkpoints + self.models
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    study: str
+    source: str  # where it was read from
+    values: Sequence[Setting]
+    data: Mapping[str, Json]  # what was prepared: see data_text.py
+    trials: int
+    replicates: int  # of the best, with other seeds
+    history: str | None  # the prior from past studies, in words
+    stop: bool  # it ends earlier when further trials are unlikely to help
+    workers: int
+    searched: Sequence[str]  # hyperparameters
+    points: int | None  # of the space; None: it is continuous
+    recipes: Sequence[FittedRecipe]
+    smallest_samples: int  # that a trial is trained on
+    largest_samples: int
+    window_samples: int
+    steps: Sequence[StepsOfBatch]
+    tokens_per_trial: int
+    total_tokens: int  # of all runs, if none is pruned
+    flops: PlannedFlops
+    memory: PlannedMemory
+    cautions: Sequence[str]
+    disk_gb: NeededDisk
+
+    @property
+    def window_share(self) -> float:
+        """Of the smallest budget."""
+        return self.window_samples / self.smallest_samples
