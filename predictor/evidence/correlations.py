@@ -21,11 +21,11 @@ _NEAR_ONE = 0.999  # correlations are held below, for Fisher's z
 class Correlation:
     """`low` and `high`, the 95 % interval, are NaN where there are too few configurations."""
 
-    rho: float
-    low: float
-    high: float
+    rho: float  # Spearman's
+    low: float  # lower end of the 95 % interval
+    high: float  # upper end
     p_value: float  # of no correlation, two-sided
-    num_runs: int
+    num_runs: int  # that it is over
     num_configs: int  # different ones: repeats of a configuration are no new evidence
 
     @property

@@ -45,7 +45,7 @@ WINDOW = 0.1  # of the smallest horizon, where the record has no window of its o
 class SignalEvidence:
     name: str  # one of SIGNALS
     alone: Correlation | None  # None: fewer than LEAST_RUNS runs have it, or nothing varies
-    given_config: Correlation | None
+    given_config: Correlation | None  # with what the configuration leaves of the ranks
     controls: str  # quadratic | linear | label: the configuration's columns; none
     num_missing: int  # finished runs without it
 
@@ -54,12 +54,12 @@ class SignalEvidence:
 class Kept:
     """Which runs the correlations are over, and which not."""
 
-    num_runs: int
-    num_finished: int
+    num_runs: int  # in all
+    num_finished: int  # with a score and a comparable window
     num_configs: int  # different ones among the finished
     num_weighted: int  # audited runs that also stand for runs pruned
     pruned_by_rank: tuple[str, ...]  # names
-    pruned_by_guard: tuple[str, ...]
+    pruned_by_guard: tuple[str, ...]  # names, as all below
     not_finite: tuple[str, ...]  # trained to the end
     unfinished: tuple[str, ...]  # failed, or not recorded to the end
     without_window: tuple[str, ...]  # finished, but the window had not closed
@@ -68,18 +68,18 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StudyEvidence:
-    name: str
-    workload: str
+    name: str  # of the group
+    workload: str  # base model and training data
     close: float  # the window: samples, or steps
-    in_samples: bool
+    in_samples: bool  # whether the window is in samples
     config_names: tuple[str, ...]  # that vary
-    kept: Kept
-    signals: tuple[SignalEvidence, ...]
+    kept: Kept  # which runs were looked at
+    signals: tuple[SignalEvidence, ...]  # one for each of SIGNALS
     norm: str  # that the verdict and the sets are about: grad_norm or grad_norm_noise_free
     sets: tuple[SetWorth, ...]  # each run left out alone
-    gains: tuple[Gain, ...]
+    gains: tuple[Gain, ...]  # what each set adds to a smaller one
     new_sets: tuple[SetWorth, ...]  # left out with its other seeds; empty where none repeat
-    new_gains: tuple[Gain, ...]
+    new_gains: tuple[Gain, ...]  # alike, of new_sets
 
 
 class _Runs(NamedTuple):

@@ -55,27 +55,27 @@ class LeftOut:
 class SetWorth:
     """95 % intervals, of the runs that were predicted: the fits are not drawn anew."""
 
-    name: str
+    name: str  # one of SETS
     log_density: float  # nats a run, in the objective's unit: compare within one study
     log_density_low: float | None  # None: too few configurations
-    log_density_high: float | None
+    log_density_high: float | None  # upper end, alike
     rank_correlation: float | None  # of prediction and objective; None if one is constant
-    rank_correlation_low: float | None
-    rank_correlation_high: float | None
+    rank_correlation_low: float | None  # lower end; None: too few configurations
+    rank_correlation_high: float | None  # upper end, alike
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
     """What a set adds to one that it contains; 95 % intervals, paired over runs."""
 
-    base: str
-    name: str
+    base: str  # the smaller set
+    name: str  # the larger set
     log_density: float  # nats a run
     log_density_low: float | None  # None: too few configurations
-    log_density_high: float | None
-    rank_correlation: float | None
-    rank_correlation_low: float | None
-    rank_correlation_high: float | None
+    log_density_high: float | None  # upper end, alike
+    rank_correlation: float | None  # None: one of them is constant
+    rank_correlation_low: float | None  # lower end; None: too few configurations
+    rank_correlation_high: float | None  # upper end, alike
 
     @property
     def is_above(self) -> bool:

@@ -20,12 +20,12 @@ _MOST = 0.999  # correlations are held below, for Fisher's z
 class Pooled:
     """One signal's correlation over studies, on Fisher's scale."""
 
-    name: str
-    rho: float
-    low: float
-    high: float
-    num_studies: int
-    num_runs: int
+    name: str  # of the signal
+    rho: float  # mean over studies, weighted
+    low: float  # lower end of its 95 % interval
+    high: float  # upper end
+    num_studies: int  # that have the signal
+    num_runs: int  # of these studies
     num_positive: int  # studies whose own rho is above 0
     tau: float  # sd of the studies' own correlations beyond chance, on Fisher's scale
     p_value: float  # of no correlation on average; below 0.05 where the interval excludes 0

@@ -44,15 +44,15 @@ class Bin:
     """Shares are weighted; the 95 % interval is Clopper and Pearson's."""
 
     low: float  # of the stated probability
-    high: float
-    num: int
+    high: float  # upper edge
+    num: int  # moments
     num_runs: int  # different ones
-    num_misses: int
-    mean_stated: float
-    mean_before: float
-    share: float
-    share_low: float
-    share_high: float
+    num_misses: int  # of the moments
+    mean_stated: float  # P
+    mean_before: float  # P0
+    share: float  # of misses
+    share_low: float  # lower end of its 95 % interval
+    share_high: float  # upper end
     random_share: float  # of random prunes at the same moments
 
 
@@ -76,12 +76,12 @@ class Audit:
 class MissRate:
     """Of all that was to be pruned, from its audits; a 95 % interval as Clopper and Pearson's."""
 
-    num_audits: int
-    num_finished: int
-    num_misses: int
+    num_audits: int  # in all
+    num_finished: int  # of these, at their end
+    num_misses: int  # of the finished
     rate: float | None  # None: no audit is at its end
-    low: float
-    high: float
+    low: float  # lower end of the 95 % interval
+    high: float  # upper end
     mean_stated: float | None  # P of those finished, where it was stated
 
 

@@ -14,10 +14,12 @@ from predictor.recorded.runs import RecordedRun, RecordedStudy
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    group: str
-    num_runs: int
-    of: int
-    seed: int
+    """What was drawn of a group that has more runs than are looked at."""
+
+    group: str  # its name
+    num_runs: int  # that were drawn
+    of: int  # as many runs as it has
+    seed: int  # of the draw
 
     @property
     def text(self) -> str:

@@ -23,17 +23,17 @@ Floats = NDArray[np.float64]
 class Interval:
     """A mean with the ends of its interval."""
 
-    mean: float
+    mean: float  # of all units
     low: float | None  # None of fewer than three units, and where all are equal
-    high: float | None
+    high: float | None  # upper end, or None alike
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What settings did, on average over the units. Intervals are at 95 %."""
 
-    compute: Interval
-    regret: Interval
+    compute: Interval  # share of training everything to its end
+    regret: Interval  # share of median - best
     lost_best: float  # share of the replays that lost the best by more than LOST
     prunes: float  # per replay
     misses: float  # per replay
@@ -44,13 +44,13 @@ class Measured:
 class Loss:
     """A run that a setting loses, over the replays in which it does."""
 
-    study: str
-    run: str
+    study: str  # its name
+    run: str  # its name
     objective: float  # as minimized, like the next
     best_kept: float  # mean
     regret: float  # mean, share of median - best
-    num_replays: int
-    of_replays: int
+    num_replays: int  # in which the run is lost
+    of_replays: int  # as many there are of its study
     probability: float | None  # mean, stated when it was stopped
     before: float | None  # P0, mean
     reason: str | None  # why it was stopped, in the first of these replays

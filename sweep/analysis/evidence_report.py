@@ -62,4 +62,4 @@ class EvidenceReport:
     reliability: Reliability | None  # None: no group has runs enough to judge prunes
     audits: MissRates | None  # of all groups; None: no run says what its audit found
     samples: tuple[Sample, ...]  # groups of which only a sample of the runs was looked at
-    score: str = SCORE
+    score: str = SCORE  # what correlations and predictions are with

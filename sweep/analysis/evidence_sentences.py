@@ -38,9 +38,9 @@ MOST_NAMES = 4  # of hyperparameters
 @dataclass(frozen=True, slots=True)
 class Statement:
     about: str  # a signal, or "sets"
-    finding: Finding
+    finding: Finding  # lower, higher: what goes with a better score
     adds: bool | None  # beyond the configuration; None: nobody can tell, or not asked
-    text: str
+    text: str  # the sentence
     only_given: bool = False  # claimed given the configuration, and not alone
 
 

@@ -26,8 +26,8 @@ class ExportedFiles:
 
 @dataclass(frozen=True, slots=True)
 class ExportedGroup:
-    group: str
-    runs: int
+    group: str  # its name
+    runs: int  # how many it has
     ends: Mapping[str, int]  # runs by how they ended: completed, pruned by rank, failed, ...
 
 
@@ -35,13 +35,13 @@ class ExportedGroup:
 class ExportReport:
     """What was written, and what it was made from."""
 
-    files: ExportedFiles
+    files: ExportedFiles  # that were written
     studies: int  # that it was made from
     sets: int  # recorded sets that it was made from
     runs: int  # rows of the one table
     steps: int  # rows of the other
     unsettled: int  # trials that run or wait: left out
-    groups: tuple[ExportedGroup, ...]
+    groups: tuple[ExportedGroup, ...]  # in the order of the sources
 
 
 def export(*sources: str | Path, to: str | Path) -> ExportReport:

@@ -22,12 +22,12 @@ Settings = Mapping[str, str | float | None]  # by the study file's keys, or a ba
 class Measures:
     """What one policy did, on average over replays; groups weigh the same."""
 
-    compute: float
-    compute_low: float | None
-    compute_high: float | None
-    regret_mean: float
-    regret_low: float | None
-    regret_high: float | None
+    compute: float  # share of training every run to its end
+    compute_low: float | None  # lower end of its 95 % interval
+    compute_high: float | None  # upper end
+    regret_mean: float  # best kept less best of all, a share of median - best
+    regret_low: float | None  # lower end of its 95 % interval
+    regret_high: float | None  # upper end
     regret_p90: float  # over replays
     lost_best: float  # share of the replays with a regret above 0.05
     config_regret: float | None  # by seed means of configurations; None where no seed repeats
@@ -36,15 +36,15 @@ class Measures:
     num_pruned: float  # runs a replay
     stated_misses: float | None  # a replay: the sum of P over its prunes; None: states none
     misses: float  # a replay: pruned runs that would have beaten the best of that moment
-    replays: int
+    replays: int  # groups times orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyResult(Measures):
     """A policy over all groups."""
 
-    name: str
-    settings: Settings
+    name: str  # of the policy
+    settings: Settings  # that it was replayed with
     groups: int  # that it was replayed on
 
 
@@ -52,17 +52,17 @@ class PolicyResult(Measures):
 class GroupResult(Measures):
     """A policy on one group."""
 
-    group: str
-    workload: str
-    policy: str
+    group: str  # its name
+    workload: str  # base model and training data
+    policy: str  # its name
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """What there was to replay of one group."""
 
-    group: str
-    workload: str
+    group: str  # its name
+    workload: str  # base model and training data
     runs: int  # that were replayed
     finished: int  # of these, trained to their end with a finite objective
     guarded: int  # of these, ended by a guard, and so under every policy
@@ -78,12 +78,12 @@ class Gain:
     """What another policy takes more than ours, paired by group or order."""
 
     over: str  # the other policy
-    compute: float
-    compute_low: float | None
-    compute_high: float | None
-    regret: float
-    regret_low: float | None
-    regret_high: float | None
+    compute: float  # its compute less ours
+    compute_low: float | None  # lower end of the 95 % interval
+    compute_high: float | None  # upper end
+    regret: float  # its mean regret less ours
+    regret_low: float | None  # lower end of the 95 % interval
+    regret_high: float | None  # upper end
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class ReplayReport:
     """What our policy and others would have done on recorded runs."""
 
     policies: tuple[PolicyResult, ...]  # ours, ours without audits, then what they are against
-    per_group: tuple[GroupResult, ...]
-    groups: tuple[Group, ...]
+    per_group: tuple[GroupResult, ...]  # a row for each group and policy
+    groups: tuple[Group, ...]  # in the order of the sources
     groups_without_end: tuple[str, ...]  # not replayed: no run was trained to its end
     gains: tuple[Gain, ...]  # one for each policy but ours
     floor: float  # mean over groups

@@ -25,18 +25,18 @@ Settings = Mapping[str, Setting]  # a window or min_steps of None: as recorded
 class FrontierLine:
     """The cheapest setting at a mean regret of at most `limit`."""
 
-    limit: float
+    limit: float  # of the mean regret
     candidate: Settings  # chosen on everything
-    in_sample: Measured
-    held_out: Measured
+    in_sample: Measured  # what the candidate did on everything
+    held_out: Measured  # what was chosen without the fold that it is measured on
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of the study file that was to be written to."""
 
-    file: str
-    changes: tuple[Change, ...] = ()
+    file: str  # path of the study file
+    changes: tuple[Change, ...] = ()  # keys that were given another value
     error: str | None = None  # why nothing was written
 
 
@@ -44,7 +44,7 @@ class Written:
 class TuneReport:
     """The pruning settings worth using, what they save and what they cost."""
 
-    present: Settings
+    present: Settings  # what the search is compared with
     origin: str  # of the present setting, in words
     base: Settings  # the present setting, with no more risk than was asked for
     recommended: Settings  # the base where nothing is better beyond its interval
@@ -52,9 +52,9 @@ class TuneReport:
     is_better: bool  # the recommended setting is better than the base beyond its interval
     verdict: tuple[str, ...] = ()  # sentences: what to do, and what it is worth
     limits: tuple[str, ...]  # sentences: what to bear in mind
-    present_measured: Measured
-    recommended_in_sample: Measured
-    recommended_held_out: Measured
+    present_measured: Measured  # what the present setting did
+    recommended_in_sample: Measured  # what the recommended setting did on everything
+    recommended_held_out: Measured  # what was chosen like it did where it was not chosen on
     compute_gained: Interval  # held out, of the line at `gained_at` less the base's; below 0: saved
     regret_gained: Interval  # alike; below 0: less regret
     gained_at: float  # the limit of the line recommended; of the first judged where none is
@@ -63,20 +63,20 @@ class TuneReport:
     frontier: tuple[FrontierLine, ...]  # one for each limit of regret
     judged: tuple[float, ...]  # limits of the lines that could be recommended, in their order
     present_losses: tuple[Loss, ...]  # runs that it stops, better than any it keeps
-    recommended_losses: tuple[Loss, ...]
+    recommended_losses: tuple[Loss, ...]  # alike, of the recommended setting
     recorded_window: Window  # what a window of None stands for
     recorded_differ: tuple[str, ...]  # window, min_steps: what of it is not the same in all sources
     metrics: tuple[tuple[str, str], ...]  # the groups' objectives, each with its direction
     folds_over: FoldsOver  # what was held out
-    num_folds: int
+    num_folds: int  # how many of them
     intervals_over: FoldsOver  # what was resampled
-    num_resampled: int
-    num_groups: int
-    num_runs: int
+    num_resampled: int  # how many of them
+    num_groups: int  # studies of one name, or groups of a recorded set
+    num_runs: int  # that were replayed
     num_orders: int  # shuffled orders in which each group was replayed
     num_workers: int  # trials that ran side by side
     num_candidates: int  # settings tried
-    num_replays: int
+    num_replays: int  # of one group in one order with one setting
     seed: int  # of orders and folds
     samples: tuple[Sample, ...]  # groups of which only a sample of the runs was replayed
     written: Written | None = None  # None: no study file was to be written to

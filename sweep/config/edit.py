@@ -27,8 +27,8 @@ class Change:
     """A key of a study file that was given another value."""
 
     key: str  # as pruning.risk
-    was: object
-    now: object
+    was: object  # the value before; the default, if it had none
+    now: object  # the value that was written
     is_new: bool  # the file did not have it, and the default held
 
 
