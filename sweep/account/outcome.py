@@ -47,7 +47,7 @@ _EXIT_CODES = {
 
 
 def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
-    """Of the states of all trials, repeats too; `is_finished`: none is left to be run."""
+    """Of the states of all trials, replicates too; `is_finished`: none is left to be run."""
     if not is_finished:
         return Standing.UNFINISHED
     if "completed" not in states:

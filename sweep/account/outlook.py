@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep import formats as f
 from sweep.account.objective import ended_with, phase_of
-from sweep.account.replicates import is_repeat
+from sweep.account.replicates import is_replicate
 from sweep.account.terms import Pruning, Terms
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import SETTLED
@@ -83,7 +83,7 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
     phases: dict[int, list[tuple[int, float]]] = {}
     for trial in trials:
         phase = phase_of(trial)
-        if is_repeat(trial.number) or phase is None:
+        if is_replicate(trial.number) or phase is None:
             continue
         ended = phases.setdefault(phase, [])
         objective = ended_with(trial, metric)
@@ -125,7 +125,7 @@ def last_said(notes: Iterable[str]) -> str | None:
 def stopping_report(trials: Sequence[TrialRow], terms: Terms) -> StoppingReport:
     """Of all of a study's trials. It is stopped when none is under way that may change its
     outlook."""
-    originals = [trial for trial in trials if not is_repeat(trial.number)]
+    originals = [trial for trial in trials if not is_replicate(trial.number)]
     found = outlook(originals, terms.metric, terms.pruning)
     if found is None or not found.is_unlikely:
         return StoppingReport(None, False, 0)

@@ -1,10 +1,10 @@
 """`run.confirm`: the best configurations again with other seeds, before a best is named.
 
-A repeat is a trial of its own in the ledger. Its number says what it repeats: 20004 is trial 4
+A replicate is a trial of its own in the ledger. Its number says of which: 20004 is trial 4
 again with its second further seed. Optuna is told nothing of it, it is in no cohort, and only a
 loss that is not finite ends it early.
 
-The run that is repeated was picked for its value, so that value is too good on average. What is
+The original was picked for its value, so that value is too good on average. What is
 shown of a configuration is the mean of its new seeds alone; which configuration wins is decided by
 the mean of all its seeds.
 """
@@ -26,17 +26,17 @@ from trainer.contract.spec import HIGHER_IS_BETTER
 class Plan:
     """As run.confirm in the study file."""
 
-    top: int = 0  # configurations; 0: none are repeated
+    top: int = 0  # configurations; 0: none are replicated
     seeds: int = 2  # further ones each
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class Replicated:
     """A configuration over its seeds."""
 
     original: int
     first: float  # the original run's value, by which it was picked
-    values: tuple[float, ...]  # of its completed repeats, by seed
+    values: tuple[float, ...]  # of its completed replicates, by seed
     is_sound: bool  # no run of it was ended as not finite
     best_run: TrialRow
 
@@ -107,7 +107,7 @@ def seed_index(number: int) -> int:
     return number // STRIDE
 
 
-def is_repeat(number: int) -> bool:
+def is_replicate(number: int) -> bool:
     return number >= STRIDE
 
 
@@ -125,22 +125,22 @@ def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
 
 
 def top_rows(rows: Iterable[TrialRow], metric: str, plan: Plan) -> list[TrialRow]:
-    """The originals to be repeated."""
-    originals = [row for row in rows if not is_repeat(row.number)]
+    """The originals to be replicated."""
+    originals = [row for row in rows if not is_replicate(row.number)]
     return best_first(originals, metric)[: plan.top]
 
 
 def wanted_numbers(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[int]:
-    """The repeats to be made, the first seed of all before the second of any."""
+    """The replicates to be made, the first seed of all before the second of any."""
     numbers = [row.number for row in top_rows(rows, metric, plan)]
     return [STRIDE * i + number for i in range(1, plan.seeds + 1) for number in numbers]
 
 
-def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated]:
+def replicated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replicated]:
     """The configurations to be confirmed over the seeds that there are, the best mean of all seeds
     first; last those that were ended as not finite with some seed, before them those of a single
     seed."""
-    found: list[Repeated] = []
+    found: list[Replicated] = []
     for original in top_rows(rows, metric, plan):
         runs = [
             row
@@ -151,18 +151,18 @@ def repeated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated
         by_seed = sorted(completed, key=lambda row: row.number)
         first, *values = (row.objective for row in by_seed if row.objective is not None)
         is_sound = all(row.state != State.PRUNED for row in runs)
-        found.append(Repeated(original.number, first, tuple(values), is_sound, completed[0]))
+        found.append(Replicated(original.number, first, tuple(values), is_sound, completed[0]))
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
     return sorted(found, key=lambda one: one.place(sign))
 
 
-def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Repeated] | None:
-    """None before every repeat is settled, or where none are asked for."""
+def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replicated] | None:
+    """None before every replicate is settled, or where none are asked for."""
     states = {row.number: row.state for row in rows}
     wanted = wanted_numbers(rows, metric, plan)
     if not wanted or any(states.get(number) not in SETTLED for number in wanted):
         return None
-    return repeated(rows, metric, plan)
+    return replicated(rows, metric, plan)
 
 
 def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | None:
@@ -170,7 +170,7 @@ def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | 
     found = confirmed(rows, metric, plan)
     if found:
         return found[0].best_run
-    return next(iter(best_first([r for r in rows if not is_repeat(r.number)], metric)), None)
+    return next(iter(best_first([r for r in rows if not is_replicate(r.number)], metric)), None)
 
 
 def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> ConfirmReport:
@@ -193,6 +193,6 @@ def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> Confirm
                 is_sound=one.is_sound,
                 best_run=one.best_run.number,
             )
-            for one in repeated(rows, metric, plan)
+            for one in replicated(rows, metric, plan)
         ),
     )

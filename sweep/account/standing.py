@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sweep.account.outcome import Outcome, Standing, standing_of
 from sweep.account.outlook import num_planned
-from sweep.account.replicates import is_repeat, wanted_numbers
+from sweep.account.replicates import is_replicate, wanted_numbers
 from sweep.account.terms import Terms
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import SETTLED
@@ -17,10 +17,10 @@ EXHAUSTED = f"no trial is left: {Outcome.EXHAUSTED}"  # a note
 def standing(rows: Sequence[TrialRow], terms: Terms, *, no_new: bool) -> Standing:
     """Of all of a study's trials. `no_new`: no further one is to be started."""
     states = {row.number: row.state for row in rows}
-    originals = [state for number, state in states.items() if not is_repeat(number)]
+    originals = [state for number, state in states.items() if not is_replicate(number)]
     num_settled = sum(state in SETTLED for state in originals)
-    repeats = wanted_numbers(rows, terms.metric, terms.confirm)
+    replicates = wanted_numbers(rows, terms.metric, terms.confirm)
     is_finished = num_settled == len(originals) if no_new else False
     is_finished |= num_settled >= num_planned(terms, len(originals))
-    is_finished &= all(states.get(number) in SETTLED for number in repeats)
+    is_finished &= all(states.get(number) in SETTLED for number in replicates)
     return standing_of(list(states.values()), is_finished=is_finished)

@@ -11,7 +11,7 @@ from typing import Any
 from predictor.types import Observation
 from sweep.account.audits import audit_of, is_miss
 from sweep.account.objective import minimized, objective_of
-from sweep.account.replicates import is_repeat, original_of, seed_index
+from sweep.account.replicates import is_replicate, original_of, seed_index
 from sweep.analysis.settled import SettledStudy
 from sweep.storage.ledger import Decision, TrialRow
 from trainer.contract.spec import HIGHER_IS_BETTER
@@ -51,7 +51,7 @@ def run_row(
         "pruned_by": pruning.verdict.kind if pruning is not None else None,
         **_audit(trial, decisions, metric),
         "confirms": f"{study.label}/{original_of(trial.number)}"
-        if is_repeat(trial.number)
+        if is_replicate(trial.number)
         else None,
         "final_eval_loss": final,
         "objective": None if final is None else trial.objective,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sweep.account.replicates import Plan, confirmed, repeated
+from sweep.account.replicates import Plan, confirmed, replicated
 from sweep.driver.roster import Roster
 from sweep.storage.ledger import TrialRow
 from sweep.storage.paths import MARK, StudyPaths, best_kept
@@ -44,7 +44,7 @@ class KeptModels:
         contenders, metric = self._roster.contenders, self._roster.metric
         if self._keep != "best" or confirmed(contenders, metric, self._replicates) is not None:
             return set()
-        found = repeated(contenders, metric, self._replicates)
+        found = replicated(contenders, metric, self._replicates)
         return {one.best_run.number for one in found}
 
     def _settle(self, row: TrialRow, best: TrialRow | None, candidates: set[int]) -> None:

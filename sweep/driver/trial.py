@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from predictor.types import Observation, Verdict
 from sweep.account.flops import eval_flops, train_flops
-from sweep.account.replicates import is_repeat
+from sweep.account.replicates import is_replicate
 from sweep.storage.ledger import Cost, TrialRow
 from sweep.storage.states import SETTLED, State
 from trainer.contract.spec import Failed, Measurement, TrialSpec
@@ -70,7 +70,7 @@ class Trial:
     @property
     def is_replicate(self) -> bool:
         """Whether it repeats an original with another seed."""
-        return is_repeat(self.number)
+        return is_replicate(self.number)
 
     @property
     def state(self) -> State:

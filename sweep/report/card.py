@@ -131,13 +131,13 @@ def _selection(report: StudyReport, number: int) -> str:
 def _confirmed(report: StudyReport, best: BestReport) -> str:
     confirm = report.confirm
     text = (
-        f"The best {confirm.top} were trained again with {confirm.seeds} further seeds each, "
+        f"The best {confirm.top} were trained again with {confirm.seeds} new seeds each, "
         "and of these the best mean of all seeds won. The weights are those of its best run, trial "
         f"{best.number}. All were measured on the same held-out set. "
     )
     if not best.num_new_seeds:
         return text + (
-            f"No repeat of it was completed, so its {report.metric} is optimistic: part of "
+            f"No replicate of it was completed, so its {report.metric} is optimistic: part of "
             "what put it first is chance, the more so the more trials there are."
         )
     text += (

@@ -8,7 +8,14 @@ from typing import TypedDict
 
 from predictor.types import Verdict
 from sweep.account.compute import Usage
-from sweep.account.replicates import Plan, best_trial, confirmed, is_repeat, original_of, seed_index
+from sweep.account.replicates import (
+    Plan,
+    best_trial,
+    confirmed,
+    is_replicate,
+    original_of,
+    seed_index,
+)
 from sweep.report.types import (
     BaseReport,
     BestReport,
@@ -52,7 +59,7 @@ def trial_summary(
         state=State(row.state),
         params=row.params,
         recipe=row.recipe,
-        confirms=original_of(row.number) if is_repeat(row.number) else None,
+        confirms=original_of(row.number) if is_replicate(row.number) else None,
         further_seed=seed_index(row.number),
         objective=_finite(row.objective),
         window=_window(row),

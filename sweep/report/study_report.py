@@ -13,7 +13,7 @@ from sweep.account.compute import (
 )
 from sweep.account.odd_rows import odd_rows
 from sweep.account.outlook import stopping_report
-from sweep.account.replicates import confirm_report, is_repeat
+from sweep.account.replicates import confirm_report, is_replicate
 from sweep.account.standing import EXHAUSTED, standing
 from sweep.account.terms import Terms
 from sweep.report.parts import (
@@ -119,10 +119,10 @@ def _direction(metric: str) -> Direction:
 
 
 def _numbers(trials: Collection[int]) -> str:
-    repeats = sorted(filter(is_repeat, trials))
-    originals = [number for number in trials if not is_repeat(number)]
+    replicates = sorted(filter(is_replicate, trials))
+    originals = [number for number in trials if not is_replicate(number)]
     text = f"its trials are {f'0 to {max(originals)}' if originals else 'none yet'}"
-    return f"{text}; repeats: {', '.join(map(str, repeats))}" if repeats else text
+    return f"{text}; replicates: {', '.join(map(str, replicates))}" if replicates else text
 
 
 def _study(ledger: Ledger) -> StudyRow:

@@ -54,7 +54,7 @@ def standing(report: StudyReport) -> str:
     going = [f"{states.count(state)} {state}" for state in under_way if state in states]
     if report.confirm.num_settled:
         confirm = report.confirm
-        going.append(f"{confirm.num_settled} of {confirm.num_wanted} repeats settled")
+        going.append(f"{confirm.num_settled} of {confirm.num_wanted} replicates settled")
     return "; ".join([line, *going])
 
 
@@ -126,9 +126,9 @@ def _without_scatter(report: StudyReport, best: BestReport) -> str:
         return "one new seed, whose scatter is not known: see run.confirm.seeds"
     picked = "one seed, picked as the best, whose scatter is not known"
     if best.confirms is not None:
-        return f"{picked}: no repeat ended"
+        return f"{picked}: no replicate ended"
     if report.confirm.num_wanted:
-        return f"{picked}: repeats to come"
+        return f"{picked}: replicates to come"
     return f"{picked}: see run.confirm"
 
 
@@ -146,7 +146,7 @@ def _of_run(best: BestReport) -> str:
 
 def confirm_lines(report: StudyReport) -> list[str]:
     """The configurations that are trained again, each over its new seeds and with the difference
-    from the first, as they rank by all seeds; none before there is a repeat."""
+    from the first, as they rank by all seeds; none before there is a replicate."""
     confirm = report.confirm
     if not confirm.num_settled:
         return []
@@ -163,14 +163,14 @@ def confirm_lines(report: StudyReport) -> list[str]:
             line += "; "
         line += f"picked at {f.fixed(one.first, 4)}"
         if not one.is_sound:
-            line += "; a repeat of it was not finite"
+            line += "; a replicate of it was not finite"
         elif confirm.is_confirmed and not one.values:
-            line += "; no repeat of it was completed, so it is not confirmed"
+            line += "; no replicate of it was completed, so it is not confirmed"
         lines.append(line)
     lines.append("ranked by the mean of all seeds, the one picked by too")
     if not confirm.is_confirmed:
         left = confirm.num_wanted - confirm.num_settled
-        lines.append(f"not yet confirmed: {_num(left, 'repeat')} to come")
+        lines.append(f"not yet confirmed: {_num(left, 'replicate')} to come")
     return lines
 
 

@@ -128,7 +128,7 @@ class TrialSummary:
     recipe: str | None
     """the published configuration that it is, if it is one"""
     confirms: int | None
-    """of a replicate, the trial that it repeats with another seed"""
+    """of a replicate, the original: the trial with the same hyperparameters and run.seed"""
     further_seed: int
     """what is added to run.seed: 0 of an original, else the index of the new seed"""
     objective: float | None

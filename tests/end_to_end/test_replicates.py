@@ -13,7 +13,7 @@ from sweep.account.replicates import (
     best_trial,
     confirmed,
     original_of,
-    repeated,
+    replicated,
     wanted_numbers,
 )
 from sweep.storage.ledger import TrialRow
@@ -53,7 +53,7 @@ def test_the_best_single_run_is_the_best_until_all_repeats_are_settled() -> None
 
 def test_the_best_mean_over_the_seeds_wins_and_its_best_run_stands_for_it() -> None:
     rows = runs(n10001=0.5, n10003=0.68, n20001=0.6, n20003=0.64)
-    first, second = repeated(rows, METRIC, PLAN)
+    first, second = replicated(rows, METRIC, PLAN)
     assert (first.original, second.original) == (3, 1)
     best = best_trial(rows, METRIC, PLAN)
     assert best is not None and best.number == 10003
@@ -61,7 +61,7 @@ def test_the_best_mean_over_the_seeds_wins_and_its_best_run_stands_for_it() -> N
 
 def test_the_estimate_is_of_the_new_seeds_alone_and_the_ranking_of_all() -> None:
     rows = runs(n10001=0.5, n10003=0.54, n20001=0.6, n20003=0.6)
-    first, second = repeated(rows, METRIC, PLAN)
+    first, second = replicated(rows, METRIC, PLAN)
     assert (first.original, first.first, first.values) == (1, 0.7, (0.5, 0.6))
     assert first.mean == pytest.approx(0.55)
     assert first.sd == pytest.approx(statistics.stdev([0.5, 0.6]))
@@ -70,7 +70,7 @@ def test_the_estimate_is_of_the_new_seeds_alone_and_the_ranking_of_all() -> None
 
 
 def test_without_a_completed_repeat_the_estimate_is_what_was_picked() -> None:
-    (one,) = repeated([completed(0, 0.5), trial(10000, "failed")], METRIC, Plan(top=1, seeds=1))
+    (one,) = replicated([completed(0, 0.5), trial(10000, "failed")], METRIC, Plan(top=1, seeds=1))
     assert (one.values, one.mean, one.sd) == ((), 0.5, None)
 
 
@@ -82,7 +82,7 @@ def test_lower_is_better_for_a_loss() -> None:
 
 def test_a_configuration_that_blew_up_with_another_seed_is_last() -> None:
     rows = runs(n10001=None, n10003=0.3, n20001=0.9, n20003=0.3)
-    assert [one.original for one in repeated(rows, METRIC, PLAN)] == [3, 1]
+    assert [one.original for one in replicated(rows, METRIC, PLAN)] == [3, 1]
 
 
 def test_a_repeat_that_failed_for_another_cause_is_left_out() -> None:
@@ -137,7 +137,7 @@ def test_a_study_confirms_its_best(home: Home, capsys: pytest.CaptureFixture[str
     assert f"; picked at {picked:.4f}" in shown
     assert "ranked by the mean of all seeds, the one picked by too" in shown
     assert "5 of 5 trials settled" in shown
-    assert "4 of 4 repeats settled" in shown
+    assert "4 of 4 replicates settled" in shown
 
 
 def test_the_weights_are_those_of_the_best_run_of_the_best_configuration(home: Home) -> None:
@@ -151,7 +151,7 @@ def test_the_weights_are_those_of_the_best_run_of_the_best_configuration(home: H
     assert not list(home.out.glob("trials/*/model"))
     card = (home.out / "best" / "README.md").read_text()
     assert f"trial {best['confirms']}" in card
-    assert "The best 2 were trained again with 2 further seeds each" in card
+    assert "The best 2 were trained again with 2 new seeds each" in card
     assert f"its best run, trial {best['number']}" in card
 
 

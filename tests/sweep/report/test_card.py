@@ -122,7 +122,7 @@ def test_another_trials_card_in_a_confirmed_study_is_its_own(tmp_path: Path) -> 
 def test_a_card_without_a_completed_repeat_claims_none(tmp_path: Path) -> None:
     text = confirmed_card(tmp_path, 2, {})
     assert "Its choice_accuracy is 0.7400; the base" in text
-    assert "No repeat of it was completed, so its choice_accuracy is optimistic" in text
+    assert "No replicate of it was completed, so its choice_accuracy is optimistic" in text
 
 
 def test_the_code_in_the_card_is_python(tmp_path: Path) -> None:

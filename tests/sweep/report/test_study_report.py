@@ -203,8 +203,8 @@ def best_of(folder: Path, repeats: dict[int, float | None], seeds: int = 0) -> l
             "0.7000",
             "one seed, picked as the best, whose scatter is not known: see run.confirm",
         ),
-        ({10_001: 0.6}, 2, "0.7000", "whose scatter is not known: repeats to come"),
-        ({10_001: None}, 1, "0.7000", "whose scatter is not known: no repeat ended"),
+        ({10_001: 0.6}, 2, "0.7000", "whose scatter is not known: replicates to come"),
+        ({10_001: None}, 1, "0.7000", "whose scatter is not known: no replicate ended"),
         ({10_001: 0.6}, 1, "0.6000 (1 new seed)", "one new seed, whose scatter is not known"),
         ({10_001: 0.6, 20_001: 0.62}, 2, "0.6100 ± 0.0141 (mean ± sd of 2 new seeds)", None),
     ],
@@ -360,7 +360,7 @@ def test_a_trial_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
             trial_report(ledger, StudyPaths(tmp_path), 7)
         for number in (20_000, 10_000):
             ledger.save_trial(completed(number, 0.5))
-        with pytest.raises(UserError, match=r"trials are 0 to 1; repeats: 10000, 20000$"):
+        with pytest.raises(UserError, match=r"trials are 0 to 1; replicates: 10000, 20000$"):
             trial_report(ledger, StudyPaths(tmp_path), 7)
 
 
