@@ -33,7 +33,7 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
     names = study_text.varying(report)
     console.print(plain(study_text.headline(report), "bold"))
     print_lines(failure_lines(report), console)
-    console.print(plain(study_text.standing(report)))
+    print_lines([study_text.standing(report)], console)
     if same := study_text.fixed_parameters(report):
         console.print(plain(f"the same in all trials: {same}", "dim"))
     print_lines((f"note: {note}" for note in report.notes), console)
