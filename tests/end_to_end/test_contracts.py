@@ -1,0 +1,63 @@
+"""Who may not import whom: each contract is broken in a copy of the code, and must be noticed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests import ROOT
+
+# Contract: the file that breaks it, and by what.
+BREACHES = {
+    "the rooms of sweep import only downwards": ("sweep/config/kinds.py", "sweep.driver.plan"),
+    "sweep knows of trainer the contract alone, and never imports torch": (
+        "sweep/driver/slots.py",
+        "trainer.data.notes",
+    ),
+    "the rooms of trainer import only downwards": ("trainer/data/notes.py", "trainer.model.fit"),
+    "trainer knows neither Optuna nor sweep": ("trainer/training/team.py", "sweep.formats"),
+    "predictor stands alone": ("predictor/guards.py", "trainer.contract.spec"),
+    "what decides knows nothing of what studies it": (
+        "predictor/rank.py",
+        "predictor.replay.regret",
+    ),
+    "the contracts between packages import nothing heavy": ("trainer/contract/hub.py", "pandas"),
+    "rich is imported in two files": ("sweep/report/card.py", "rich.text"),
+}
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    """Contract -> KEPT or BROKEN, as lint-imports says in that folder."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=folder, capture_output=True, text=True)
+    return dict(re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE))
+
+
+def test_every_contract_notices_its_breach(tmp_path: Path) -> None:
+    for package in ("sweep", "trainer", "predictor"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file, module in BREACHES.values():
+        with (tmp_path / file).open("a", encoding="utf-8") as stream:
+            stream.write(f"\nimport {module}\n")
+    assert verdicts(tmp_path) == dict.fromkeys(BREACHES, "BROKEN")
+
+
+def test_every_contract_has_a_breach_here() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    assert {contract["name"] for contract in settings["contracts"]} == set(BREACHES)
+
+
+def test_all_of_trainer_but_its_contract_is_forbidden_to_sweep() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = (c for c in settings["contracts"] if c["name"].startswith("sweep knows"))
+    modules = {f"trainer.{path.stem}" for path in (ROOT / "trainer").iterdir()}
+    there = {name for name in modules if not name.endswith(("__init__", "__main__", "__pycache__"))}
+    assert there - {"trainer.py"} - {"trainer.contract", "trainer.py.typed"} <= set(
+        contract["forbidden_modules"]
+    )
