@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from benchmarks.fuzz import run
+from tests.support.fuzz import run
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.account.outcome import Outcome, Standing, exit_code, standing_of
 from sweep.cli import main
-from tests.end_to_end.test_faults import start_driver, until_trials_run
+from tests.support.drivers import start_driver, until_trials_run
 from tests.support.home import Home
 
 

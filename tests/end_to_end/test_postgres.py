@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sweep.driver.retry import retry_trials
 from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
-from tests.end_to_end.test_faults import start_driver
+from tests.support.drivers import start_driver
 from tests.support.home import Home
 from trainer.contract.spec import UserError
 

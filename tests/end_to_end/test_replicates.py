@@ -17,7 +17,7 @@ from sweep.account.replicates import (
     wanted_numbers,
 )
 from sweep.storage.ledger import TrialRow
-from tests.end_to_end.test_faults import finish, start_driver
+from tests.support.drivers import finish, start_driver
 from tests.support.home import Home
 from tests.support.sweep_ledgers import completed, trial
 from trainer.contract.spec import UserError

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from tests.end_to_end.test_faults import assert_whole, finish, start_driver, until_trials_run
+from tests.support.drivers import assert_whole, finish, start_driver, until_trials_run
 from tests.support.home import Home
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.pure_noise import shares, simulate
 from predictor.stats import clopper_pearson
+from tests.support.noise import shares, simulate
 
 NUM_STUDIES = 100
 

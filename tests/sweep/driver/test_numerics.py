@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweep.driver.numerics import cautions
-from tests.sweep.driver.test_sampling import make_study
+from tests.support.studies import make_study
 
 SPACE = {"learning_rate": {"low": 1e-6, "high": 1e-4, "log": True}, "batch_size": 8}
 

@@ -18,7 +18,7 @@ from sweep.driver.plan import study_plan
 from sweep.report.plan import NeededDisk, StepsOfBatch, StudyPlan
 from sweep.report.plan_text import plan_lines
 from sweep.report.recipes_text import outcome_lines, recipes_report, source_rows, taken_rows
-from tests.sweep.driver.test_sampling import make_study
+from tests.support.studies import make_study
 from trainer.contract.spec import UserError
 
 STUDY = """

@@ -15,23 +15,10 @@ from sweep.config.study import Study
 from sweep.driver import sampling
 from sweep.driver.prepare import prepare_spec
 from sweep.driver.trial_spec import trial_spec
+from tests.support.studies import make_study
 from trainer.contract.spec import TrialSpec, UserError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-RATE = {"low": 1e-6, "high": 1e-2, "log": True}
-
-
-def make_study(entries: dict[str, Any] | None = None, **sections: Any) -> Study:
-    entries = {"learning_rate": RATE, "batch_size": {"choices": [4, 8, 16]}} | (entries or {})
-    document: dict[str, Any] = {
-        "name": "try",
-        "model": {"base": "org/model"} | sections.pop("model", {}),
-        "data": sections.pop("data", {"train": "org/rows", "eval": "org/rows:test"}),
-        "search": {"space": entries} | sections.pop("search", {}),
-        "budget": {"samples": 1000},
-    }
-    return Study.model_validate(document | sections)
 
 
 ALL = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweep.driver.slots import make_slots
-from tests.sweep.driver.test_sampling import make_study
+from tests.support.studies import make_study
 from trainer.contract.spec import UserError
 
 
