@@ -232,7 +232,7 @@ def test_a_trial_that_does_not_fit_fails_alone(drive_forked: Drive, tiny_spec: T
     assert failed.kind == "out of memory"
     assert "CUDA out of memory" in failed.message
     assert "\n" not in failed.message and len(failed.message) <= 2000
-    finished(drive_forked(run_trial, replace(beside(tiny_spec, "next"), budget_samples=64)))
+    finished(drive_forked(run_trial, replace(beside(tiny_spec, "next"), budget_samples=128)))
 
 
 def test_the_micro_batch_that_fits_is_found_and_changes_no_number(

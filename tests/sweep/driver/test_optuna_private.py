@@ -13,7 +13,6 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from benchmarks.scale import SPACE
 from sweep.config.load import load_study
 from sweep.driver.optuna_private import (
     QuickStorage,
@@ -25,6 +24,7 @@ from sweep.driver.optuna_private import (
 )
 from sweep.driver.sampling import distributions
 from tests.support.home import Home
+from tests.support.many_trials import SPACE
 
 SETTINGS = [
     "search.sampler=tpe",

@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from benchmarks.scale import SPACE, AtOnce, EveryTick, make_study
 from sweep.analysis.tables import study_tables
 from sweep.config.load import load_study
 from sweep.run_study import sweep
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials
 from tests.support.home import Home
+from tests.support.many_trials import SPACE, AtOnce, EveryTick, make_study
 
 SIZES = (40, 80)
 SETTINGS = [
