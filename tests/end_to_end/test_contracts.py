@@ -21,6 +21,7 @@ BREACHES = {
     "the rooms of trainer import only downwards": ("trainer/data/notes.py", "trainer.model.fit"),
     "trainer knows neither Optuna nor sweep": ("trainer/training/team.py", "sweep.formats"),
     "predictor stands alone": ("predictor/guards.py", "trainer.contract.spec"),
+    "what decides does not wait for scikit-learn or pandas": ("predictor/judge.py", "pandas"),
     "what decides knows nothing of what studies it": (
         "predictor/rank.py",
         "predictor.replay.regret",
