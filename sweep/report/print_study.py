@@ -9,6 +9,7 @@ from sweep import formats as f
 from sweep.account.compute import Usage
 from sweep.formats import duration
 from sweep.report import study_text
+from sweep.report.compute_text import compute_rows, risk_lines
 from sweep.report.console import (
     Console,
     heading,
@@ -45,8 +46,8 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
     heading(console, "Best")
     print_lines(study_text.best_lines(report), console)
     heading(console, "Compute")
-    print_rows(console, study_text.compute_rows(report))
-    if risk := study_text.risk_lines(report):
+    print_rows(console, compute_rows(report))
+    if risk := risk_lines(report):
         heading(console, "Risk")
         print_lines(risk, console)
     what = "all of it is" if report.best else "logs and records are"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sweep import formats as f
-from sweep.account.audits import AuditReport
 from sweep.account.terms import Terms
 from sweep.documents import Json
-from sweep.formats import duration
 from sweep.report.types import BestReport, Failure, Measured, StudyReport, TrialSummary
 from sweep.storage.states import SETTLED, State
 
@@ -49,7 +47,7 @@ def standing(report: StudyReport) -> str:
     ]
     num_settled = sum(state in SETTLED for state in states)
     total = report.total or len(states)
-    line = f"{num_settled} of {_num(total, 'trial')} settled: {', '.join(settled)}"
+    line = f"{num_settled} of {f.counted(total, 'trial')} settled: {', '.join(settled)}"
     under_way = (State.RUNNING, State.WAITING)
     going = [f"{states.count(state)} {state}" for state in under_way if state in states]
     if report.confirm.num_settled:
@@ -80,7 +78,7 @@ def short_settings(number: int, params: Mapping[str, object]) -> str:
 
 def failure(trial: TrialSummary, names: Sequence[str]) -> str:
     error = trial.error or _UNKNOWN
-    times = f"{trial.failures} of {_num(trial.attempts, 'attempt')} failed"
+    times = f"{trial.failures} of {f.counted(trial.attempts, 'attempt')} failed"
     outcome = "" if trial.state is State.FAILED else f"; now {trial.state}"
     message = error.message.strip() or "no message"
     return f"{settings(trial, names)}: {error.kind}: {message} ({times}{outcome})"
@@ -170,7 +168,7 @@ def confirm_lines(report: StudyReport) -> list[str]:
     lines.append("ranked by the mean of all seeds, the one picked by too")
     if not confirm.is_confirmed:
         left = confirm.num_wanted - confirm.num_settled
-        lines.append(f"not yet confirmed: {_num(left, 'replicate')} to come")
+        lines.append(f"not yet confirmed: {f.counted(left, 'replicate')} to come")
     return lines
 
 
@@ -181,94 +179,3 @@ def _groups(measurements: Mapping[str, Measured], metric: str) -> Mapping[str, f
 def _beside(name: str, groups: Mapping[str, float | None], base: Mapping[str, float | None]) -> str:
     before = f" (base {f.fixed(base[name])})" if name in base else ""
     return f"{name} {f.fixed(groups[name])}{before}"
-
-
-def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
-    """(what, how much, share of the plan and remarks); the savings add up to planned - used."""
-    c, audits = report.compute, report.audits
-    planned = c.planned_flops
-    size, unit = f.flop_unit(max(planned, c.used_flops))
-
-    def row(what: str, count: float, remark: str = "") -> tuple[str, str, str]:
-        return what, f"{f.number(count / size)} {unit}", remark
-
-    def of_plan(count: float) -> str:
-        return f.share(count, planned)
-
-    time = ("time", duration(c.seconds), "of training and evaluating, all trials together")
-    if not any(trial.state in (State.COMPLETED, State.PRUNED) for trial in report.trials):
-        spent = c.used_flops + c.unsettled_flops
-        return [row("used", spent, "no trial to compare it with yet"), time]
-    saved = planned - c.used_flops
-    parts = (
-        ("early evaluations", c.overhead.early_evals),
-        ("done twice or off the plan", c.overhead.beyond_plan),
-        ("failed trials", c.overhead.failed),
-    )
-    shown = [f"{name} {f.number(count / size)}" for name, count in parts if count]
-    rows = [
-        row("planned", planned, "settled trials trained to their end, and the base model"),
-        row("used", c.used_flops, f"{of_plan(c.used_flops)} of the plan"),
-        row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
-        row("  by guards", c.saved_by_guards, of_plan(c.saved_by_guards)),
-        row("  by rank", c.saved_by_rank, of_plan(c.saved_by_rank)),
-        row("  by stopping", c.saved_by_stopping, _not_started(report, of_plan)),
-        row("  overhead", -c.overhead_flops, ", ".join(shown)),
-    ]
-    if audits.num:
-        rows.append(row("audits", audits.beyond_flops, _audits(audits, of_plan)))
-    if c.unsettled_flops:
-        rows.append(row("not settled", c.unsettled_flops, "trials not ended; not counted above"))
-    return [*rows, time]
-
-
-def _not_started(report: StudyReport, of_plan: Callable[[float], str]) -> str:
-    num = report.stopping.num_not_started
-    text = of_plan(report.compute.saved_by_stopping)
-    return f"{text}, {_num(num, 'trial')} not started" if num else text
-
-
-def _audits(audits: AuditReport, of_plan: Callable[[float], str]) -> str:
-    return (
-        f"{of_plan(audits.beyond_flops)} more would have been saved without them; "
-        f"{_num(audits.num, 'trial')} audited, {audits.finished} finished"
-    )
-
-
-def risk_lines(report: StudyReport) -> list[str]:
-    """What pruning may have missed: as stated, and as audits found."""
-    stated = report.expected_misses
-    lines: list[str] = []
-    if stated.num:
-        most = "" if stated.most is None else f" of at most {stated.most:g}"
-        lines.append(
-            f"expected misses: {f.chance(stated.sum)}{most}, the sum of P over "
-            f"{_num(stated.num, 'prune')} by rank"
-        )
-    if report.audits.num:
-        lines.append(f"audits: {_miss_rate(report.audits)}")
-    if report.stopping.unlikely is not None:
-        lines.append(report.stopping.unlikely.text)
-    return lines
-
-
-def _miss_rate(audits: AuditReport) -> str:
-    """A share is told with its interval and count: a few audits bound a miss rate only loosely."""
-    told, untold = audits.told, audits.num - audits.told
-    if audits.rate is None:
-        return f"none of {_num(untold, 'audited prune')} tells a miss rate yet"
-    line = (
-        f"{audits.misses} of {_num(told, 'audited prune')} would have won: "
-        f"{_percent(audits.rate)} %, 95 % {_percent(audits.low)} to {_percent(audits.high)} %"
-    )
-    if audits.mean_stated is not None:
-        line += f"; stated was {f.chance(audits.mean_stated)} on average"
-    return line + (f"; {untold} more not at the end, or without an incumbent" if untold else "")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
-
-
-def _num(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")

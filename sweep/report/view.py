@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from sweep.formats import duration
 
@@ -16,7 +16,7 @@ from sweep.formats import duration
 @dataclass(frozen=True, slots=True)
 class RunningTrial:
     number: int
-    params: Mapping[str, Any]  # the searched ones
+    params: Mapping[str, object]  # the searched ones
     doing: str  # "loading the model", "training", "evaluating", "waiting for the verdict", ...
     step: int
     num_steps: int

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sweep import formats as f
 from sweep.config.load import load_study
+from sweep.report.compute_text import compute_rows
 from sweep.report.console import print_lines
 from sweep.report.curves import curve, labelled_curve
 from sweep.report.live import LiveView
@@ -23,7 +24,6 @@ from sweep.report.print_study import print_study
 from sweep.report.print_trial import print_trial
 from sweep.report.recipes_text import recipes_report
 from sweep.report.study_report import study_report, trial_report
-from sweep.report.study_text import compute_rows
 from sweep.report.text_table import Column, table_lines, table_width
 from sweep.report.view import PlainView, RunningTrial, Status
 from sweep.storage.ledger import BASE

@@ -1,0 +1,98 @@
+"""Where a study's compute went and what pruning may have missed, in short rows and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sweep import formats as f
+from sweep.account.audits import AuditReport
+from sweep.formats import duration
+from sweep.report.types import StudyReport
+from sweep.storage.states import State
+
+
+def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
+    """(what, how much, share of the plan and remarks); the savings add up to planned - used."""
+    c, audits = report.compute, report.audits
+    planned = c.planned_flops
+    size, unit = f.flop_unit(max(planned, c.used_flops))
+
+    def row(what: str, count: float, remark: str = "") -> tuple[str, str, str]:
+        return what, f"{f.number(count / size)} {unit}", remark
+
+    def of_plan(count: float) -> str:
+        return f.share(count, planned)
+
+    time = ("time", duration(c.seconds), "of training and evaluating, all trials together")
+    if not any(trial.state in (State.COMPLETED, State.PRUNED) for trial in report.trials):
+        spent = c.used_flops + c.unsettled_flops
+        return [row("used", spent, "no trial to compare it with yet"), time]
+    saved = planned - c.used_flops
+    parts = (
+        ("early evaluations", c.overhead.early_evals),
+        ("done twice or off the plan", c.overhead.beyond_plan),
+        ("failed trials", c.overhead.failed),
+    )
+    shown = [f"{name} {f.number(count / size)}" for name, count in parts if count]
+    rows = [
+        row("planned", planned, "settled trials trained to their end, and the base model"),
+        row("used", c.used_flops, f"{of_plan(c.used_flops)} of the plan"),
+        row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
+        row("  by guards", c.saved_by_guards, of_plan(c.saved_by_guards)),
+        row("  by rank", c.saved_by_rank, of_plan(c.saved_by_rank)),
+        row("  by stopping", c.saved_by_stopping, _not_started(report, of_plan)),
+        row("  overhead", -c.overhead_flops, ", ".join(shown)),
+    ]
+    if audits.num:
+        rows.append(row("audits", audits.beyond_flops, _audits(audits, of_plan)))
+    if c.unsettled_flops:
+        rows.append(row("not settled", c.unsettled_flops, "trials not ended; not counted above"))
+    return [*rows, time]
+
+
+def _not_started(report: StudyReport, of_plan: Callable[[float], str]) -> str:
+    num = report.stopping.num_not_started
+    text = of_plan(report.compute.saved_by_stopping)
+    return f"{text}, {f.counted(num, 'trial')} not started" if num else text
+
+
+def _audits(audits: AuditReport, of_plan: Callable[[float], str]) -> str:
+    return (
+        f"{of_plan(audits.beyond_flops)} more would have been saved without them; "
+        f"{f.counted(audits.num, 'trial')} audited, {audits.finished} finished"
+    )
+
+
+def risk_lines(report: StudyReport) -> list[str]:
+    """What pruning may have missed: as stated, and as audits found."""
+    stated = report.expected_misses
+    lines: list[str] = []
+    if stated.num:
+        most = "" if stated.most is None else f" of at most {stated.most:g}"
+        lines.append(
+            f"expected misses: {f.chance(stated.sum)}{most}, the sum of P over "
+            f"{f.counted(stated.num, 'prune')} by rank"
+        )
+    if report.audits.num:
+        lines.append(f"audits: {_miss_rate(report.audits)}")
+    if report.stopping.unlikely is not None:
+        lines.append(report.stopping.unlikely.text)
+    return lines
+
+
+def _miss_rate(audits: AuditReport) -> str:
+    """A share is told with its interval and count: a few audits bound a miss rate only loosely."""
+    told, untold = audits.told, audits.num - audits.told
+    if audits.rate is None:
+        return f"none of {f.counted(untold, 'audited prune')} tells a miss rate yet"
+    line = (
+        f"{audits.misses} of {f.counted(told, 'audited prune')} would have won: "
+        f"{_percent(audits.rate)} %, 95 % {_percent(audits.low)} to {_percent(audits.high)} %"
+    )
+    if audits.mean_stated is not None:
+        line += f"; stated was {f.chance(audits.mean_stated)} on average"
+    return line + (f"; {untold} more not at the end, or without an incumbent" if untold else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
