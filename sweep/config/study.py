@@ -203,7 +203,7 @@ class Pruning(_Settings):
 
 
 class Confirm(Part):
-    """Repeats of the best trials with other seeds, before a best is named."""
+    """Replicates of the best trials, with other seeds, before a best is named."""
 
     top: Count0 = 0
     """best trials that are trained again with other seeds before one is named; 0: none"""
@@ -228,7 +228,7 @@ class Run(Part):
     max_hours: Above0 | None = None
     """hours after which running trials write a checkpoint and the command ends"""
     confirm: Confirm = Confirm()
-    """repeats of the best"""
+    """replicates of the best"""
     keep: Literal["best", "all", "none"] = "best"
     """whose weights are kept"""
     checkpoints: AtLeast2 = 2
