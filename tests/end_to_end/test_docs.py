@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from docs.generate import DOCUMENTS, keys
-from sweep.cli import app
 from sweep.config.load import load_study
 from sweep.config.study import Study
 from sweep.config.yaml_text import parse
+from sweep.offline_commands import app
 from tests import ROOT
 
 README = ROOT / "README.md"

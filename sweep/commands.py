@@ -1,0 +1,167 @@
+"""The commands of `sweep`. Heavy imports stay inside them: help answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from trainer.contract.spec import UserError
+from trainer.contract.streams import print_json
+
+StudyFile = Annotated[str, Parameter(help="A study file (YAML), or the name of a shipped study.")]
+Settings = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)]
+Overrides = Annotated[
+    Settings, Parameter(help="Overrides of keys in the study file: key.path=value ...")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+Flag = Annotated[bool, Parameter(negative="")]
+
+app = App(
+    name="sweep",
+    help="Sweep SFT configurations of a small language model, and stop early what will not win.",
+    version=lambda: version("sft-sweep"),
+    version_flags=["--version"],
+)
+
+
+@app.command
+def run(
+    study: StudyFile,
+    /,
+    *,
+    trials: int | None = None,
+    workers: int | None = None,
+    storage: str | None = None,
+    out: Path | None = None,
+    set_: Overrides = None,
+    dry_run: Flag = False,
+) -> int:
+    """Run a study, or go on with it where it stands.
+
+    Exit codes: 0 done, with a completed trial and none failed; 1 an error of the program or while
+    preparing; 2 a mistake of yours; 3 ended without a completed trial; 4 done, with failed trials
+    among them (`sweep retry` brings them back); 75 not finished because of the outside (a full
+    disk, run.max_hours), the same command goes on; 128 + the signal if interrupted (130 Ctrl-C,
+    143 SIGTERM, 129 SIGHUP), the same command goes on.
+
+    Parameters
+    ----------
+    trials
+        How many trials the study has in all (run.trials).
+    workers
+        How many trials run side by side (run.workers): one per GPU, else one, if not given.
+    storage
+        Where the study is recorded (run.storage): a database URL; OUT/study.db if not given.
+    out
+        The study's folder; ./runs/NAME if not given.
+    dry_run
+        Print the plan and stop.
+    """
+    from sweep.run_study import run_study
+
+    named = {"run.trials": trials, "run.workers": workers, "run.storage": storage}
+    overrides = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
+    return run_study(study, [*(set_ or []), *overrides], out, dry_run=dry_run)
+
+
+@app.command
+def retry(study: str, /, *trials: int) -> int:
+    """Bring failed trials back: they wait to be tried again, under their numbers.
+
+    A trial keeps its params and its checkpoint and gets all its tries anew. Nothing is trained:
+    the next `sweep run` of the study does that.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    trials
+        The failed trials; all of them if none is named.
+    """
+    from sweep.driver.retry import retry_trials
+
+    sys.stdout.write(retry_trials(study, trials) + "\n")
+    return 0
+
+
+@app.command
+def inspect(
+    study: str,
+    /,
+    *,
+    trial: int | None = None,
+    json_: AsJson = False,
+) -> int:
+    """Show a study's trials: completed, pruned and why, failed, and what was saved.
+
+    Parameters
+    ----------
+    study
+        The name of a study under ./runs, a study's folder, or URL#NAME.
+    trial
+        Show everything of this one trial.
+    """
+    from sweep.documents import to_json
+    from sweep.report.study_report import study_report, trial_report
+    from sweep.report.types import TrialReport
+    from sweep.storage.find import open_study
+    from sweep.storage.readable import readable
+
+    with readable(study):
+        ledger, paths = open_study(study)
+        if trial is None:
+            report = study_report(ledger, paths)
+        else:
+            report = trial_report(ledger, paths, trial)
+        if json_:
+            print_json(to_json(report))
+        elif isinstance(report, TrialReport):
+            from sweep.report.print_trial import print_trial
+
+            print_trial(report)
+        else:
+            from sweep.report.print_study import print_study
+
+            print_study(report)
+    return 0
+
+
+@app.command
+def recipes(
+    study: StudyFile | None = None,
+    /,
+    *,
+    set_: Overrides = None,
+    json_: AsJson = False,
+) -> int:
+    """Show the published configurations with their sources, and what a study makes of them."""
+    from sweep.config.load import load_study
+    from sweep.documents import to_json
+    from sweep.report.print_recipes import print_recipes
+    from sweep.report.recipes_text import recipes_report
+
+    if study is None and set_:
+        raise UserError("--set: overrides keys of a study; name one, as sweep recipes quickstart")
+    report = recipes_report(None if study is None else load_study(study, set_ or ()).study)
+    if json_:
+        print_json(to_json(report))
+    else:
+        print_recipes(report)
+    return 0
+
+
+@app.command
+def studies() -> int:
+    """List the shipped studies."""
+    from sweep.config.sources import shipped_studies
+
+    listed = shipped_studies()
+    width = max(len(name) for name, _ in listed)
+    for name, description in listed:
+        sys.stdout.write(f"{name:<{width}}  {description}\n")
+    return 0
