@@ -244,12 +244,10 @@ class Run(Part):
 
     @property
     def silence_s(self) -> float:
-        """silence_minutes in seconds"""
         return self.silence_minutes * 60
 
     @property
     def wait_s(self) -> float:
-        """wait_minutes in seconds"""
         return self.wait_minutes * 60
 
 

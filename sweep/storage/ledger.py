@@ -211,11 +211,9 @@ class Ledger:
         """None where the storage holds no such study, or is not a sweep's storage at all."""
         if not self._patience(lambda: sa.inspect(self.engine).has_table(t.studies.name)):
             return None
-        rows = self._rows(t.studies.select().where(t.studies.c.study == self.study))
-        if not rows:
-            return None
-        (row,) = rows
-        return StudyRow(row.study, row.document, row.facts, row.predictor, row.created_s)
+        for row in self._rows(t.studies.select().where(t.studies.c.study == self.study)):
+            return StudyRow(row.study, row.document, row.facts, row.predictor, row.created_s)
+        return None
 
     def read_trials(self) -> list[TrialRow]:
         """By number."""
@@ -271,7 +269,6 @@ class Ledger:
         return found
 
     def read_costs(self) -> list[Cost]:
-        """In no order."""
         columns = (t.costs.c[name] for name in Cost.__dataclass_fields__)
         query = sa.select(*columns).where(t.costs.c.study == self.study)
         return [Cost(*row) for row in self._rows(query)]
@@ -285,9 +282,8 @@ class Ledger:
 
     def read_notes(self) -> list[str]:
         """In the order they were made."""
-        query = (
-            sa.select(t.notes.c.text).where(t.notes.c.study == self.study).order_by(t.notes.c.id)
-        )
+        n = t.notes.c
+        query = sa.select(n.text).where(n.study == self.study).order_by(n.id)
         return [text for (text,) in self._rows(query)]
 
 
