@@ -1,1 +1,44 @@
-"""The orchestrator: study file, search space, ledger, executors, driver, inspection."""
+"""Sweep SFT configurations of a small language model, and stop early what will not win.
+
+    import sweep
+
+    study = sweep.run("quickstart", trials=6)
+    study.trials
+    study.best
+
+Every name is imported when it is first asked for, so that `sweep --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.analysis.evidence import evidence
+    from sweep.analysis.replay import replay
+    from sweep.analysis.tune import tune
+    from sweep.api import Study, load, run
+    from trainer.contract.spec import UserError
+
+__all__ = ["Study", "UserError", "evidence", "load", "replay", "run", "tune"]
+
+_HOMES = {
+    "Study": "sweep.api",
+    "UserError": "trainer.contract.spec",
+    "evidence": "sweep.analysis.evidence",
+    "load": "sweep.api",
+    "replay": "sweep.analysis.replay",
+    "run": "sweep.api",
+    "tune": "sweep.analysis.tune",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

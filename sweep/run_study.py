@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import os
 import sys
 import tempfile
@@ -26,7 +27,12 @@ from trainer.contract.spec import UserError
 def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_run: bool) -> int:
     """The command's exit code. UserError for the user's mistakes."""
     loaded = load_study(source, overrides)
-    paths = StudyPaths((out or Path("runs") / loaded.study.name).absolute())
+    return run_loaded(loaded, out or Path("runs") / loaded.study.name, dry_run=dry_run)
+
+
+def run_loaded(loaded: LoadedStudy, out: Path, *, dry_run: bool = False) -> int:
+    """As `run_study`, of a study that has been read; `out` is its folder."""
+    paths = StudyPaths(out.absolute())
     view = make_view()
     executor = LocalExecutor()
     with contextlib.closing(executor):
@@ -36,12 +42,17 @@ def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_ru
 
 
 def make_view() -> View:
-    """Rich on a terminal, plain lines elsewhere."""
-    if not sys.stdout.isatty():
+    """Drawn in place on a terminal, and in a notebook that can; else plain lines."""
+    if not sys.stdout.isatty() and not _is_notebook():
         return PlainView()
     from sweep.report.live import LiveView
 
     return LiveView()
+
+
+def _is_notebook() -> bool:
+    """With the widgets that a display in place takes."""
+    return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
 
 
 def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:

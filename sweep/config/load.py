@@ -14,7 +14,7 @@ from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
 from sweep.config.errors import MOST_PROBLEMS, Problem, complaints
 from sweep.config.sources import SOURCE_KEYS, find_study, missing_sources, start_from_here
 from sweep.config.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
-from sweep.config.yaml_text import override, read_mapping
+from sweep.config.yaml_text import as_mapping, override, read_mapping
 from trainer.contract.spec import UserError
 
 Origin = Literal["file", "default", "--set"]
@@ -40,17 +40,24 @@ class LoadedStudy:
     source: str  # the file or the shipped name, as it was asked for
 
 
-def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """`source` is a YAML file or a shipped study's name; `overrides` are key.path=value.
+def load_study(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> LoadedStudy:
+    """`source` is a YAML file, a shipped study's name, or a mapping of a study file's keys, whose
+    paths start at the working directory; `overrides` are key.path=value.
 
     UserError with a line for each problem found.
     """
-    path = find_study(source)
-    document = read_mapping(path)
+    if isinstance(source, Mapping):
+        folder, name = Path.cwd(), "a dictionary"
+        document = as_mapping(source)
+    else:
+        path = find_study(source)
+        folder, name = path.parent.absolute(), str(source)
+        document = read_mapping(path)
     overridden = [override(document, text) for text in overrides]
     for key in set(overridden) & set(SOURCE_KEYS):
         start_from_here(document, key)
-    folder = path.parent.absolute()
     study, problems = _validate(document, folder)
     problems += [each for each in not_yet(document) if each[0] not in dict(problems)]
     if problems or study is None:
@@ -60,7 +67,7 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy
         raise UserError("\n".join(lines))
     if study.budget is not None and study.budget.samples is not None:
         window_samples(study, num_rows=0)  # no need to read the data first
-    return LoadedStudy(study, _origins(study, document, overridden), folder, str(source))
+    return LoadedStudy(study, _origins(study, document, overridden), folder, name)
 
 
 def _validate(document: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[Problem]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -143,6 +144,24 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or not document:
         raise UserError(f"{path}: a study is a mapping of keys, as name, model, data, search")
     return document  # pyright: ignore[reportUnknownVariableType]
+
+
+def as_mapping(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as if it stood in a study file. UserError for what no file can hold."""
+    try:
+        text = json.dumps(given, default=_path_text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"a study is texts, numbers, lists and dictionaries: {error}") from None
+    document = parse(text, "the study")
+    if not document:
+        raise UserError("a study is a mapping of keys, as name, model, data, search")
+    return document
+
+
+def _path_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{clipped(repr(value))} is none of these")
 
 
 def override(document: dict[str, Any], text: str) -> str:

@@ -273,6 +273,12 @@ class StudyReport:
     def is_better(self, value: float, than: float) -> bool:
         return value > than if self.direction == "maximize" else value < than
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from sweep.report.html import study_html
+
+        return study_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionReport:

@@ -13,11 +13,13 @@ _MARK = "# resolved from "
 
 
 def source_line(loaded: LoadedStudy) -> str:
-    """The comment for a study file."""
+    """The comment for a study file; empty where the study comes from no file."""
     name = Path(loaded.source).name
     file = loaded.folder / name
     if not file.is_file():  # a shipped study, asked for by its name
         file = loaded.folder / f"{name}.yaml"
+    if not file.is_file():
+        return ""
     return f"{_MARK}{json.dumps(str(file))}\n"
 
 
