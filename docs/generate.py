@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel
 
+from sweep.analysis.evidence_report import EvidenceReport
+from sweep.analysis.export import ExportReport
+from sweep.analysis.replay_report import ReplayReport
+from sweep.analysis.tune_report import TuneReport
 from sweep.config.study import Study
+from sweep.documents import INLINE, field_docs
+from sweep.report.recipes_text import RecipesReport
+from sweep.report.types import StudyReport, TrialReport
 
 HERE = Path(__file__).parent
 
@@ -21,6 +33,25 @@ right. Paths start at the file's folder; what is not there is looked for on the 
 
 `lm_eval:` metrics are not there yet, and refused.
 """
+
+JSON = """# JSON
+
+`--json` prints one document, `sweep.documents.to_json` makes the same of a report. The keys are the
+fields of these types. What is not finite is null; losses are in nats per token, compute in FLOPs,
+times in seconds.
+
+{reports}
+"""
+
+COMMANDS = {
+    "sweep inspect STUDY": StudyReport,
+    "sweep inspect STUDY --trial N": TrialReport,
+    "sweep recipes": RecipesReport,
+    "sweep evidence": EvidenceReport,
+    "sweep replay": ReplayReport,
+    "sweep tune": TuneReport,
+    "sweep export": ExportReport,
+}
 
 
 def study_file() -> str:
@@ -51,7 +82,85 @@ def _default(field: Any) -> str:
     return f"`{yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0].strip()}`"
 
 
-DOCUMENTS = {"study-file.md": study_file}
+def json_page() -> str:
+    """docs/json.md: a section for each command, then one for each type that they share."""
+    written: set[type] = set()
+    parts: list[str] = []
+    for command, report in COMMANDS.items():
+        parts.append(f"## `{command} --json`\n\n{_fields(report)}")
+        written.add(report)
+    waiting = [kind for report in COMMANDS.values() for kind in _inner(report)]
+    parts.append("## The types in them")
+    while waiting:
+        kind = waiting.pop(0)
+        if kind in written:
+            continue
+        written.add(kind)
+        about = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+        parts.append(f"### {kind.__name__}\n\n{about}\n\n{_fields(kind)}")
+        waiting += _inner(kind)
+    return JSON.format(reports="\n\n".join(parts))
+
+
+def _fields(kind: type) -> str:
+    docs = field_docs(kind)
+    hints = get_type_hints(kind)
+    lines = ["| key | type | |", "| --- | --- | --- |"]
+    for field in fields(kind):
+        text = docs.get(field.name, "").replace("|", "\\|")
+        name = "*(its keys stand here)*" if field.metadata == INLINE else f"`{field.name}`"
+        lines.append(f"| {name} | {_type(hints[field.name])} | {text} |")
+    return "\n".join(lines)
+
+
+_PLAIN = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _type(hint: Any) -> str:
+    """As JSON has it; a report by a link to its section."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    origin, arguments = get_origin(hint), get_args(hint)
+    if {bool, int, float, str} <= set(arguments):  # documents.Json
+        return "any"
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_type(one) for one in arguments))
+    if origin is Literal:
+        return " or ".join(f'"{one}"' for one in arguments)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"object of {_type(arguments[1])}"
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return f"list of {_type(arguments[0])}"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return " or ".join(f'"{one.value}"' for one in hint)
+    names = {
+        str: "text",
+        int: "integer",
+        float: "number",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return names.get(hint, "any")
+
+
+def _inner(kind: type) -> list[type]:
+    """The reports that stand in its fields, in their order."""
+
+    def within(hint: Any) -> list[type]:
+        if is_dataclass(hint) and isinstance(hint, type):
+            return [hint]
+        return [one for argument in get_args(hint) for one in within(argument)]
+
+    return [one for hint in get_type_hints(kind).values() for one in within(hint)]
+
+
+DOCUMENTS = {"study-file.md": study_file, "json.md": json_page}
 
 
 if __name__ == "__main__":

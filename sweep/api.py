@@ -19,7 +19,6 @@ import pandas as pd
 
 from predictor.types import Observation
 from sweep.config.load import load_study
-from sweep.edge import check_folder
 from sweep.report.study_report import study_report
 from sweep.report.types import BestReport, StudyReport, TrialSummary
 from sweep.run_study import run_loaded
@@ -122,7 +121,6 @@ def run(
     texts = [f"{_path(key)}={json.dumps(value)}" for key, value in overrides.items()]
     try:
         with Signals():
-            check_folder()
             use_short_socket_folder()
             loaded = load_study(study, texts)
             folder = Path(out or Path("runs") / loaded.study.name)

@@ -8,6 +8,7 @@ from html import escape
 
 from sweep import formats as f
 from sweep.report import study_text
+from sweep.report.compute_text import compute_rows
 from sweep.report.types import StudyReport, TrialSummary
 from sweep.storage.states import State
 from trainer.contract.safe_text import safe
@@ -27,7 +28,7 @@ def study_html(report: StudyReport) -> str:
         _text(study_text.standing(report)),
         _table([*head, "because"], rows),
         *(_text(line) for line in study_text.best_lines(report)),
-        _table([], study_text.compute_rows(report)),
+        _table([], compute_rows(report)),
     ]
     return "\n".join(f"<div>{part}</div>" for part in parts)
 

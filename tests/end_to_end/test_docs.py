@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,18 @@ def test_commands_exist() -> None:
     }
     assert named
     assert named <= set(app)
+
+
+@pytest.mark.slow
+def test_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README first, then the API's page, in one session, as a reader would try them."""
+    monkeypatch.chdir(tmp_path)
+    session: dict[str, Any] = {}
+    tried = [text for page, text in blocks("python") if page in ("README.md", "api.md")]
+    assert len(tried) >= 5
+    for text in tried:
+        exec(compile(text, "an example", "exec"), session)
+    assert len(session["study"].trials) == 4
 
 
 def test_the_readme_is_one_screen_and_a_bit() -> None:
