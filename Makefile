@@ -10,7 +10,7 @@ quickstart: $(VENV)/installed  ## install, run the shipped quickstart study, sho
 	@$(BIN)/sweep run quickstart
 
 test: $(VENV)/installed-test  ## the whole suite, two files at a time: many of its tests wait
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 fast: $(VENV)/installed-test  ## without the slow tests
 	$(BIN)/python -m pytest -m "not slow"

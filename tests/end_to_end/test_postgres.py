@@ -1,52 +1,80 @@
-"""A study in PostgreSQL. Needs a server: SWEEP_TEST_POSTGRES=postgresql+psycopg://USER@HOST/DB."""
+"""Studies in PostgreSQL, and a server that goes away under them; skipped where none is there."""
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from sweep.driver.retry import retry_trials
 from sweep.report.study_report import study_report
+from sweep.report.types import StudyReport
+from sweep.storage.engine import make_engine
 from sweep.storage.find import open_study
+from sweep.storage.migrate import VERSION, version_of
 from tests.support.drivers import start_driver
 from tests.support.home import Home
+from tests.support.postgres import Server, running_server
 from trainer.contract.spec import UserError
 
-URL = os.environ.get("SWEEP_TEST_POSTGRES", "")
-pytestmark = pytest.mark.skipif(not URL, reason="SWEEP_TEST_POSTGRES names no server")
+pytest.importorskip("psycopg")
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(autouse=True)
-def empty_database() -> None:
-    engine = sa.create_engine(URL, isolation_level="AUTOCOMMIT")
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(one_server: Server) -> Server:
+    """With an empty database."""
+    execute(one_server.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return one_server
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server.url
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
+        for statement in statements:
+            connection.execute(sa.text(statement))
     engine.dispose()
 
 
-def states(name: str) -> list[str]:
-    ledger, paths = open_study(f"{URL}#{name}")
-    report = study_report(ledger, paths)
-    ledger.engine.dispose()
-    return [trial.state for trial in report.trials]
+def report(url: str, name: str = "fake") -> StudyReport:
+    ledger, paths = open_study(f"{url}#{name}")
+    try:
+        return study_report(ledger, paths)
+    finally:
+        ledger.engine.dispose()
 
 
-def test_several_studies_share_a_database(home: Home) -> None:
-    storage = f"run.storage={URL}"
+def states(url: str, name: str = "fake") -> list[str]:
+    return [trial.state for trial in report(url, name).trials]
+
+
+def test_several_studies_share_a_database(home: Home, url: str) -> None:
+    storage = f"run.storage={url}"
     assert home.run(storage) == 0
     home.out = home.out.with_name("other")
     assert home.run(storage, "name=other", "run.trials=2") == 0
-    assert len(states("fake")) == 8
-    assert len(states("other")) == 2
+    assert len(states(url)) == 8
+    assert len(states(url, "other")) == 2
     assert not (home.out / "study.db").exists()
 
 
-def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home) -> None:
-    storage = f"run.storage={URL}"
+def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home, url: str) -> None:
+    storage = f"run.storage={url}"
     assert home.run(storage, "run.trials=1") == 0
     driver = start_driver(home, storage, step_s=0.1)
     assert driver.stdout is not None
@@ -57,15 +85,76 @@ def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home) -> No
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     assert home.run(storage) == 0
-    assert set(states("fake")) <= {"completed", "pruned"}
-    assert len(states("fake")) == 8
+    assert set(states(url)) <= {"completed", "pruned"}
+    assert len(states(url)) == 8
 
 
-def test_a_failed_trial_comes_back(home: Home) -> None:
-    once = (f"run.storage={URL}", "run.trials=2", "run.retries=0", "pruning.enabled=false")
+def test_a_failed_trial_comes_back(home: Home, url: str) -> None:
+    once = (f"run.storage={url}", "run.trials=2", "run.retries=0", "pruning.enabled=false")
     home.script({1: "always raise"})
     assert home.run(*once) == 4
     home.script({})
-    assert "To be tried again in study 'fake': 1." in retry_trials(f"{URL}#fake", [])
+    assert "To be tried again in study 'fake': 1." in retry_trials(f"{url}#fake", [])
     assert home.run(*once) == 0
-    assert states("fake") == ["completed", "completed"]
+    assert states(url) == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("found", [1, 2])
+def test_a_study_of_a_version_before_goes_on(home: Home, url: str, found: int) -> None:
+    one_by_one = (f"run.storage={url}", "run.workers=1", "pruning.enabled=false")
+    assert home.run(*one_by_one, "run.trials=2") == 0
+    before = report(url).trials
+    execute(url, "DROP TABLE sweep_version")
+    if found == 1:
+        execute(url, "ALTER TABLE sweep_observations DROP COLUMN phase")
+    assert home.run(*one_by_one, "run.trials=3") == 0
+    assert f"the storage's tables, of version {found}, are brought up to date" in home.lines
+    assert report(url).trials[:2] == before
+    assert states(url) == ["completed"] * 3
+    engine = make_engine(url)
+    assert version_of(engine) == VERSION
+    engine.dispose()
+
+
+def outcomes(url: str) -> list[tuple[str, str | None]]:
+    return [(trial.state, trial.error) for trial in report(url).trials]
+
+
+def test_a_server_that_is_started_again_is_waited_for(
+    home: Home, server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def restart() -> None:
+        server.stop()
+        time.sleep(2)
+        server.start()
+
+    def on_line(line: str) -> None:
+        if line.startswith("trial 1: completed"):
+            threading.Thread(target=restart).start()
+
+    home.on_line = on_line
+    settings = ("run.workers=1", "run.trials=5", "pruning.enabled=false", "budget.samples=800")
+    assert home.run(f"run.storage={server.url}", *settings) == 0
+    assert any("the storage cannot be reached" in line for line in home.lines)
+    assert any("going on after" in line for line in home.lines)
+    assert outcomes(server.url) == [("completed", None)] * 5
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_lock_that_is_lost_with_its_connection_is_taken_again(
+    home: Home, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.driver.premises.LOCK_EVERY_S", 0.0)
+
+    def end_the_lock() -> None:
+        execute(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+    def on_line(line: str) -> None:
+        if line.startswith("trial 0: completed"):
+            end_the_lock()
+
+    home.on_line = on_line
+    settings = ("run.workers=1", "run.trials=3", "pruning.enabled=false", "budget.samples=800")
+    assert home.run(f"run.storage={url}", *settings) == 0
+    assert any("going on after" in line for line in home.lines)
+    assert outcomes(url) == [("completed", None)] * 3
