@@ -28,7 +28,7 @@ from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
 from sweep.report.study_report import study_report
 from sweep.report.view import PlainView
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import TrialSpec
@@ -62,7 +62,7 @@ def run_study(out: str, wait_minutes: str) -> int:
     loaded = load_study("quickstart", (*SETTINGS, f"run.wait_minutes={wait_minutes}"))
     executor = OftenSaving()
     try:
-        return sweep(loaded, StudyPaths(Path(out)), executor, PlainView())
+        return drive(loaded, StudyPaths(Path(out)), executor, PlainView())
     finally:
         executor.close()
 

@@ -134,13 +134,13 @@ def traced_trial(spec: Any, channel: Any) -> None:
     run_trial(replace(spec, checkpoint_every_s=CHECKPOINT_EVERY_S), channel)
 
 
-def drive(study: str, out: str) -> int:
+def run_driver(study: str, out: str) -> int:
     from sweep.config.load import load_study
     from sweep.driver.study_state import StudyState
     from sweep.executors import Job, Slot
     from sweep.executors.local import LocalExecutor
     from sweep.report.view import PlainView
-    from sweep.run_study import sweep
+    from sweep.run_study import drive
     from sweep.storage.paths import StudyPaths
     from trainer.contract.signals import Interrupted, Signals
 
@@ -152,7 +152,7 @@ def drive(study: str, out: str) -> int:
     before(StudyState, "record", "between trials")
     try:
         with Signals(), contextlib.closing(Traced()) as executor:
-            return sweep(load_study(study), StudyPaths(Path(out)), executor, PlainView())
+            return drive(load_study(study), StudyPaths(Path(out)), executor, PlainView())
     except Interrupted as interrupted:
         return interrupted.exit_code
 
@@ -349,7 +349,7 @@ def main() -> int:
     parser.add_argument("--drive", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.drive:
-        return drive(*given.drive)
+        return run_driver(*given.drive)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers respect nohup, which this may run under
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

@@ -26,7 +26,7 @@ from typing import Any
 
 from sweep.config.load import load_study
 from sweep.driver import optuna_study
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials
 from tests.support.home import Home
@@ -52,7 +52,7 @@ COMMANDS = {
 }
 
 
-def drive(file: Path, out: Path, num: int, settings: list[str]) -> dict[str, list[float]]:
+def time_driver(file: Path, out: Path, num: int, settings: list[str]) -> dict[str, list[float]]:
     """By what was done, of the wall and the CPU; milliseconds are medians over DRIVEN trials."""
     executor, asked = AtOnce(), list[Took]()
     inner = optuna_study.OptunaStudy.ask
@@ -68,7 +68,7 @@ def drive(file: Path, out: Path, num: int, settings: list[str]) -> dict[str, lis
     loaded = load_study(str(file), [*settings, f"run.trials={num + DRIVEN}"])
     start = Took.now()
     with contextlib.redirect_stdout(io.StringIO()):
-        sweep(loaded, StudyPaths(out), executor, EveryTick(executor))
+        drive(loaded, StudyPaths(out), executor, EveryTick(executor))
     end = Took.now()
     assert executor.opened is not None
     spent = executor.spent
@@ -128,7 +128,7 @@ def main() -> None:
     ]
     num = given.trials - DRIVEN  # a study has no more than 10,000
     if given.drive:
-        print(json.dumps(drive(Path(given.drive[0]), Path(given.drive[1]), num, settings)))
+        print(json.dumps(time_driver(Path(given.drive[0]), Path(given.drive[1]), num, settings)))
         return
     with tempfile.TemporaryDirectory() as folder:
         executor = FakeTrials()

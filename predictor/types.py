@@ -88,7 +88,7 @@ class Settings:
 
     The study file's `pruning` section, `sweep replay --set`, `sweep tune` and the Optuna adapter
     take names, types, defaults, bounds and sentences from the fields; a setting added here is
-    known to all of them.
+    known to all of them. (Which of them `sweep tune` searches, `tuning/design.py` says.)
     """
 
     enabled: bool = field(

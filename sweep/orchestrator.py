@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from predictor.types import Verdict
 from sweep.account.outcome import Outcome
 from sweep.driver import messages
+from sweep.driver.ask_predictor import judge_step, judge_wanted, known_verdict
 from sweep.driver.ending import refresh_card
 from sweep.driver.interrupts import Interrupts
-from sweep.driver.judging import judge_step, judge_wanted, known_verdict
 from sweep.driver.leaving import Trouble, is_no_failure, leave, trouble_behind, trouble_of
 from sweep.driver.next_trial import next_trial, note_outlook
 from sweep.driver.recovery import recover

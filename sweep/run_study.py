@@ -38,7 +38,7 @@ def run_loaded(loaded: LoadedStudy, out: Path, *, dry_run: bool = False) -> int:
     with contextlib.closing(executor):
         if dry_run:
             return print_plan(loaded, paths, executor, view)
-        return sweep(loaded, paths, executor, view)
+        return drive(loaded, paths, executor, view)
 
 
 def make_view() -> View:
@@ -55,7 +55,7 @@ def _is_notebook() -> bool:
     return "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
 
 
-def sweep(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
+def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
     """Prepare, drive and report a study with any executor. The command's exit code."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")

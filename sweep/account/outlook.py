@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sweep import formats as f
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.replicates import is_replicate
-from sweep.account.terms import Pruning, Terms
+from sweep.account.terms import StoredPruning, Terms
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import SETTLED
 
@@ -92,12 +92,12 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
     return phases
 
 
-def outlook(trials: Iterable[TrialRow], metric: str, pruning: Pruning) -> Outlook | None:
+def outlook(trials: Iterable[TrialRow], metric: str, pruning: StoredPruning) -> Outlook | None:
     """As `outlook_of`."""
     return outlook_of(phases_of(trials, metric), pruning)
 
 
-def outlook_of(phases: Phases, pruning: Pruning) -> Outlook | None:
+def outlook_of(phases: Phases, pruning: StoredPruning) -> Outlook | None:
     """None before every phase has `startup` finished trials, where they tie, and with pruning
     off."""
     if pruning.risk is None or not pruning.enabled:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Pruning:
+class StoredPruning:
     """Of the section `pruning`, what is asked of the study as a whole."""
 
     enabled: bool
@@ -33,7 +33,7 @@ class Terms:
     metric: str  # objective.metric
     num_trials: int | None  # run.trials; None: as many as there are
     confirm: Plan
-    pruning: Pruning
+    pruning: StoredPruning
     space: Mapping[str, Json]
     keep: str | None  # run.keep
     tuning: str  # model.tuning
@@ -50,7 +50,7 @@ class Terms:
             metric=setting("objective.metric", ""),
             num_trials=setting("run.trials", None),
             confirm=Plan(setting("run.confirm.top", 0), setting("run.confirm.seeds", 2)),
-            pruning=Pruning(
+            pruning=StoredPruning(
                 enabled=setting("pruning.enabled", True),
                 risk=setting("pruning.risk", None),
                 min_gain=setting("pruning.min_gain", 0.0),

@@ -18,6 +18,7 @@ from tests import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+CONSTANT = re.compile(r"`([A-Z][A-Z_0-9]+) = ([\d.]+)`")
 EXAMPLES = sorted(ROOT.glob("examples/*.yaml"))
 WHOLE = {
     "name": "x",
@@ -75,6 +76,15 @@ def headings(page: Path) -> set[str]:
     """As anchors."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_constants_are_those_of_the_code() -> None:
+    """`NAME = 3` in a page is in the predictor, with that value."""
+    code = "\n".join(file.read_text() for file in (ROOT / "predictor").rglob("*.py"))
+    named = [pair for page in PAGES for pair in CONSTANT.findall(page.read_text())]
+    assert len(named) >= 3
+    wrong = [f"{name} = {value}" for name, value in named if f"\n{name} = {value}" not in code]
+    assert wrong == []
 
 
 def test_commands_exist() -> None:

@@ -11,7 +11,7 @@ from sweep.config.load import load_study
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
 from sweep.report.view import PlainView
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.paths import StudyPaths
 from trainer.contract.signals import Interrupted, Signals
 
@@ -35,7 +35,7 @@ def main(study: str, out: str, *overrides: str) -> int:
     paths = StudyPaths(Path(out).absolute())
     try:
         with Signals(), contextlib.closing(FakeTrials()) as executor:
-            return sweep(load_study(study, overrides), paths, executor, PlainView())
+            return drive(load_study(study, overrides), paths, executor, PlainView())
     except Interrupted as interrupted:
         return interrupted.exit_code
 

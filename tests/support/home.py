@@ -14,7 +14,7 @@ from sweep.documents import to_json
 from sweep.report.study_report import study_report
 from sweep.report.types import StudyReport
 from sweep.report.view import PlainView, Status
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials
@@ -68,7 +68,7 @@ class Home:
             def show(self, status: Status) -> None:
                 home.statuses.append(status)
 
-        return sweep(
+        return drive(
             load_study(str(self.file), overrides), StudyPaths(self.out), self.executor, View()
         )
 

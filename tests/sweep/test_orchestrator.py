@@ -11,7 +11,7 @@ import pytest
 from sweep.config.load import load_study
 from sweep.config.study import Run
 from sweep.report.view import PlainView
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
 from tests.support.fakes import final_loss
@@ -275,7 +275,7 @@ def test_a_status_is_made_only_where_it_is_shown(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.orchestrator.study_status", lambda *_, **__: 1 / 0)
-    assert sweep(load_study(str(home.file)), StudyPaths(home.out), home.executor, PlainView()) == 0
+    assert drive(load_study(str(home.file)), StudyPaths(home.out), home.executor, PlainView()) == 0
 
 
 def test_phased_trials_are_compared_among_themselves(home: Home) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from trainer.contract.signals import SIGNALS
@@ -112,7 +114,8 @@ def start(target: Callable[..., None], arguments: Sequence[Any], preload: Sequen
         process = context.Process(target=target, args=(*arguments, theirs))
         try:
             start_server(preload)
-            process.start()
+            with _no_main_module():
+                process.start()
         except (EOFError, OSError) as error:
             trouble = f"{type(error).__name__}: {error}".removesuffix(": ")
             ours.close()
@@ -166,6 +169,18 @@ def _deaf() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _no_main_module() -> Generator[None]:
+    """A job does not run the starter's script again: it may be anybody's, without the guard that
+    multiprocessing asks for, and of a command line it would import what no job needs."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

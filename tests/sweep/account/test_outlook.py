@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.account.outlook import Outlook, outlook
-from sweep.account.terms import Pruning
+from sweep.account.terms import StoredPruning
 from sweep.config.limits import STRIDE
 from sweep.report.study_report import study_report
 from sweep.storage.ledger import TrialRow
@@ -20,7 +20,9 @@ from tests.support.sweep_ledgers import completed, cost, document, trial, writte
 STOP = ("run.trials=16", "run.workers=1", "pruning.risk=0.35", "pruning.max_expected_misses=100")
 
 
-PRUNING = Pruning(True, risk=0.1, min_gain=0.05, startup=3, stop=False, max_expected_misses=None)
+PRUNING = StoredPruning(
+    True, risk=0.1, min_gain=0.05, startup=3, stop=False, max_expected_misses=None
+)
 METRIC = "choice_accuracy"
 WINNABLE = (0.5, 0.6, 0.7)  # accuracies: three trials tell little
 SPENT = (0.7, *[0.5 + 0.002 * i for i in range(8)])  # one stands out, the others are alike
@@ -81,7 +83,7 @@ def test_every_phase_must_say_so_and_the_largest_chance_counts() -> None:
         (finished(SPENT, first=STRIDE), PRUNING),  # repeats
     ],
 )
-def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: Pruning) -> None:
+def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: StoredPruning) -> None:
     assert outlook(rows, METRIC, pruning) is None
 
 

@@ -11,7 +11,7 @@ from predictor.types import Verdict
 from sweep.account.compute import compute_report, usage_by_trial
 from sweep.account.outlook import outlook, outlook_of
 from sweep.account.replicates import Plan, best_trial, confirmed, wanted_numbers
-from sweep.account.terms import Pruning
+from sweep.account.terms import StoredPruning
 from sweep.driver.roster import Roster
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import Cost, TrialRow
@@ -53,7 +53,7 @@ def test_what_is_counted_as_trials_move_is_what_going_through_all_of_them_gives(
         }
     for ask in (best_trial, confirmed, wanted_numbers):
         assert ask(roster.contenders, METRIC, plan) == ask(rows, METRIC, plan)
-    pruning = Pruning(True, 0.1, 0.05, startup=3, stop=False, max_expected_misses=None)
+    pruning = StoredPruning(True, 0.1, 0.05, startup=3, stop=False, max_expected_misses=None)
     assert outlook_of(roster.phases, pruning) == outlook(rows, METRIC, pruning) is not None
     settled = [one for one in trials if one.state in SETTLED]
     costs = [cost for one in settled for cost in one.costs.values()]

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from sweep.analysis.tables import study_tables
 from sweep.config.load import load_study
-from sweep.run_study import sweep
+from sweep.run_study import drive
 from sweep.storage.paths import StudyPaths
 from tests.support.fake_driver import FakeTrials
 from tests.support.home import Home
@@ -95,7 +95,7 @@ def test_opening_deciding_and_settling_take_as_many_statements_whatever_the_size
             executor = Counting(said)
             changed = [f"run.trials={num + 2}", "pruning.enabled=false"]
             loaded = load_study(str(home.file), [*SETTINGS, *changed])
-            sweep(loaded, StudyPaths(home.out), executor, EveryTick(executor))
+            drive(loaded, StudyPaths(home.out), executor, EveryTick(executor))
         numbers.append({"opening": executor.to_open, **executor.counts})
         assert executor.counts["NoneType"] == [0, 0]
     assert numbers[0] == numbers[1]

@@ -18,6 +18,7 @@ import pytest
 from predictor.types import Verdict
 from sweep.executors import Job, Slot
 from sweep.executors.local import LocalExecutor
+from tests import ROOT
 from trainer.contract.spec import Alive, Event, Failed, Stop, Stopped
 
 
@@ -215,3 +216,26 @@ def assert_gone(pids: Path) -> None:
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline, f"process {pid} is still there"
             time.sleep(0.05)
+
+
+def test_a_script_without_a_guard_is_not_run_again_by_its_jobs(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "print('mine', flush=True)\n"
+        "from pathlib import Path\n"
+        "from sweep.executors import Job, Slot\n"
+        "from sweep.executors.local import LocalExecutor\n"
+        "executor = LocalExecutor(preload=())\n"
+        "entry = 'tests.sweep.executors.test_local:says_two_things'\n"
+        f"log = Path({str(tmp_path / 'log.txt')!r})\n"
+        "executor.start(Job('job', entry, 'hello', log), Slot(0))\n"
+        "events = []\n"
+        "while len(events) < 2:\n"
+        "    events += [event for _, event in executor.wait(10)]\n"
+        "print(events)\n"
+        "executor.close()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script)]
+    said = subprocess.check_output(command, env=env, text=True, timeout=120)
+    assert said == f"mine\n{[Alive('hello'), Stopped(1)]}\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from predictor.types import Verdict
-from sweep.driver.judging import known_verdict
+from sweep.driver.ask_predictor import known_verdict
 from sweep.driver.trial import State, Trial
 from sweep.storage.ledger import TrialRow
 from trainer.contract.spec import VerdictWanted
