@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.types import Observation
 from sweep.config.load import load_study
+from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.types import BestReport, StudyReport, TrialSummary
 from sweep.run_study import run_loaded
@@ -53,7 +54,8 @@ class Study:
         `seconds` (device-seconds) what the trial has cost.
         """
         rows = [_row(trial) for trial in self.report().trials]
-        return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+        numbers = pd.Index([row.pop("trial") for row in rows], name="trial")
+        return pd.DataFrame(rows, index=numbers)
 
     @property
     def observations(self) -> pd.DataFrame:
@@ -83,10 +85,10 @@ class Study:
         return f"sweep.load({self.where!r})"
 
     def _repr_html_(self) -> str:
-        return self.report()._repr_html_()
+        return study_html(self.report())
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[Ledger, StudyPaths]]:
+    def _opened(self) -> Generator[tuple[Ledger, StudyPaths]]:
         with readable(self.where):
             ledger, paths = open_study(self.where)
             try:
@@ -119,11 +121,11 @@ def run(
     ends for a cause outside, or with failed trials, is returned: see `report().state`.
     """
     texts = [f"{_path(key)}={json.dumps(value)}" for key, value in overrides.items()]
+    loaded = load_study(study, texts)
+    folder = Path(out or Path("runs") / loaded.study.name)
     try:
         with Signals():
             use_short_socket_folder()
-            loaded = load_study(study, texts)
-            folder = Path(out or Path("runs") / loaded.study.name)
             code = run_loaded(loaded, folder)
     except Interrupted as interrupted:
         code = interrupted.exit_code

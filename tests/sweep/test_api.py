@@ -32,14 +32,15 @@ def test_a_study_file_is_run_and_read(here: Home) -> None:
     study = sweep.run("fake.yaml", trials=4, pruning__enabled=False)
     assert repr(study) == "sweep.load('runs/fake')"
     trials = study.trials
-    assert list(trials.index) == [0, 1, 2, 3] and set(trials["state"]) == {"completed"}
+    assert list(trials.index) == [0, 1, 2, 3]
+    assert set(trials["state"]) == {"completed"}
     assert {"learning_rate", "batch_size", "early_loss", "p", "reason"} <= set(trials.columns)
     report = study.report()
     assert study.best == report.best and report.best is not None
-    assert trials["objective"].min() == report.best.objective
+    assert min(trials["objective"]) == report.best.objective
     seen = study.observations
     assert list(seen.groupby("trial").size()) == [t.num_steps for t in report.trials]
-    assert (seen[seen["trial"] == 2]["step"].diff().dropna() == 1).all()
+    assert list(seen["step"])[:3] == [1, 2, 3]
 
 
 def test_a_dictionary_is_a_study_whose_paths_start_at_the_working_directory(here: Home) -> None:

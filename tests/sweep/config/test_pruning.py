@@ -35,7 +35,7 @@ def test_a_study_files_section_gives_them_back() -> None:
 def test_a_replay_takes_each_that_acts_in_it(name: str) -> None:
     default = getattr(Settings(), name)
     other = default + 1 if isinstance(default, int) else default / 2
-    assert getattr(read_settings([f"{name}={other}"])[0], name) == other
+    assert getattr(read_settings({name: other})[0], name) == other
     assert set(REPLAYED) | set(FIXED) == {one.name for one in fields(Settings)}
 
 
