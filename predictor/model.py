@@ -25,7 +25,7 @@ CONFIGURATION = "configuration"
 
 # What is believed of each signal before a study has runs: that it tells something at all. An even
 # chance for the early evaluation; the other two must earn their place, or they change more than one
-# verdict in twenty where they are noise (benchmarks/pure_noise).
+# verdict in twenty where they are noise (studies/experiments/pure_noise).
 INCLUDED = {"early_eval": 0.5, "loss": 0.07, "grad_norm": 0.07}
 
 

@@ -31,8 +31,6 @@ def imported(file: Path) -> set[str]:
 
 def test_no_test_imports_another_or_a_benchmark() -> None:
     for file in modules("tests"):
-        if file.is_relative_to(ROOT / "tests" / "benchmarks"):
-            continue
         shared = {name for name in imported(file) if name.startswith("benchmarks")}
         shared |= {
             name for name in imported(file) if name.startswith("tests.") and ".test_" in name

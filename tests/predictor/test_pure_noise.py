@@ -1,5 +1,8 @@
-"""What the predictor makes of signals that are nothing but noise; `benchmarks/pure_noise` has a
-thousand studies of each kind, and studies/LOG.md what came out."""
+"""What the predictor makes of signals that are nothing but noise.
+
+`studies/experiments/pure_noise` has a thousand studies of each kind, studies/LOG.md what
+came out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Replays of recorded runs: `python -m benchmarks.replay_recorded STEM [--draws 20] [--orders 10]`.
+"""Replays of recorded runs.
+
+`python -m studies.experiments.replay_recorded STEM [--draws 20] [--orders 10]`.
 
 STEM: a recorded set, export or study, as `sweep replay` takes them. All policies with one setting
 for everything, on the groups as given, and regrouped: per workload all runs in one study cut at its
@@ -22,14 +24,14 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from benchmarks.model_m import ModelM
-from benchmarks.regrouped import regrouped
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import group_values, replay_all, summarised
 from predictor.replay.policies import OneLook, Window, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
+from studies.experiments.model_m import ModelM
+from studies.experiments.regrouped import regrouped
 from sweep.analysis.optuna_policies import OptunaPolicy
 from sweep.analysis.replay import policies_of
 from sweep.analysis.replay_report import OURS, UNAUDITED

@@ -1,4 +1,4 @@
-"""What noise does to verdicts: `python -m benchmarks.pure_noise [STUDIES]`."""
+"""What noise does to verdicts: `python -m studies.experiments.pure_noise [STUDIES]`."""
 
 from __future__ import annotations
 

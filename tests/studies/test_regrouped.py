@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.regrouped import regrouped
 from predictor.recorded.runs import RecordedStudy
+from studies.experiments.regrouped import regrouped
 from tests.support.long_runs import ADAM, LION, ended_by_guard
 
 

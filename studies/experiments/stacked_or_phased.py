@@ -1,5 +1,6 @@
-"""Stacked against phased on the quickstart's data, three seeds each: `python -m
-benchmarks.stacked_or_phased OUT`. Prints the table of studies/LOG.md.
+"""Stacked against phased on the quickstart's data, three seeds each.
+
+`python -m studies.experiments.stacked_or_phased OUT`. Prints the table of studies/LOG.md.
 
 Phase 1 is knowledge (facts, known and new), phase 2 skills (counting, ordering, ...), as LAB orders
 them. Everything else is the same, each strategy at its own best of three learning rates.
@@ -15,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.quickstart_grid import error, show
+from studies.experiments.quickstart_grid import error, show
 from sweep.documents import to_json
 from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
@@ -23,7 +24,7 @@ from sweep.storage.find import open_study
 SEEDS = (0, 1, 2)
 LEARNING_RATES = (2e-4, 5e-4, 1e-3)
 REPLAYS = (0.0, 0.2)
-DATA = Path(__file__).parents[1] / "studies" / "quickstart"
+DATA = Path(__file__).parents[1] / "quickstart"
 
 
 def write_phases(folder: Path) -> list[str]:

@@ -1,5 +1,5 @@
 """Learning rate x batch size of the quickstart, unpruned, three seeds a cell:
-`python -m benchmarks.quickstart_grid OUT`. Prints the table of studies/LOG.md.
+`python -m studies.experiments.quickstart_grid OUT`. Prints the table of studies/LOG.md.
 
 Every cell is a trial of the product itself; the seed is the order of the samples. A study that was
 interrupted goes on where it stands.

@@ -1,5 +1,5 @@
 """How the raw and the noise-free gradient norm vary with the batch size, at fixed weights:
-`python benchmarks/noise_by_batch.py MODEL ROWS.jsonl [--samples 128] [--figure FILE.svg]`.
+`python -m studies.experiments.noise_by_batch MODEL ROWS.jsonl [--samples 128] [--figure FILE.svg]`.
 
 One trial for each batch size over the same samples, at learning rate 0, its window the whole trial.
 The raw norm is expected to follow the batch (|g_B|^2 = |G|^2 + noise / B), the noise-free one not.

@@ -1,4 +1,4 @@
-"""Make the bank of real sweeps: `python -m benchmarks.bank OUT [SMOLLM2 GSM8K]`.
+"""Make the bank of real sweeps: `python -m studies.experiments.bank OUT [SMOLLM2 GSM8K]`.
 
 Every run is a trial of the product itself with pruning off; a study that was interrupted goes on
 where it stands. `sweep export` then writes the files in studies/recorded, whose README says how:

@@ -1,4 +1,4 @@
-"""Is the stated probability kept? `python -m benchmarks.reliability STEM... [--orders 5]`.
+"""Is the stated probability kept? `python -m studies.experiments.reliability STEM... [--orders 5]`.
 
 STEM: recorded sets, exports or studies, as `sweep replay` takes them. Every run is judged at its
 window, the default settings standing, in orders shuffled by seed 0, all runs before it trained to

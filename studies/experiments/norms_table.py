@@ -1,5 +1,6 @@
-"""The same step on 1, 2 and 4 processes and in several splits: `python -m benchmarks.norms_table
-MODEL ROWS.jsonl [--batch 16] [--max-length 96]`.
+"""The same step on 1, 2 and 4 processes and in several splits.
+
+`python -m studies.experiments.norms_table MODEL ROWS.jsonl [--batch 16] [--max-length 96]`.
 
 Loss, gradient norm before clipping, and noise-free squared norm of a study's first step, through
 the whole trainer (one process, or DDP over gloo), and loss and norm with torch's fully_shard.

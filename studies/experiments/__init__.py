@@ -1,0 +1,1 @@
+"""What the findings of studies/LOG.md rest on: `python -m studies.experiments.NAME`."""
