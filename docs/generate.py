@@ -24,6 +24,14 @@ from sweep.report.types import StudyReport, TrialReport
 
 HERE = Path(__file__).parent
 
+_PLAIN = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    type(None): "null",
+}
+
 STUDY_FILE = """# The study file
 
 Every key with its default. All errors in a file are reported at once, each with what would be
@@ -99,6 +107,8 @@ def json_page() -> str:
         about = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
         parts.append(f"### {kind.__name__}\n\n{about}\n\n{_fields(kind)}")
         waiting += _inner(kind)
+    names = [kind.__name__ for kind in written]
+    assert len(set(names)) == len(names), "a link goes by the name: two types have the same one"
     return JSON.format(reports="\n\n".join(parts))
 
 
@@ -108,22 +118,13 @@ def _fields(kind: type) -> str:
     lines = ["| key | type | |", "| --- | --- | --- |"]
     for field in fields(kind):
         text = docs.get(field.name, "").replace("|", "\\|")
-        name = "*(its keys stand here)*" if field.metadata == INLINE else f"`{field.name}`"
+        name = "*(its keys, inlined)*" if field.metadata == INLINE else f"`{field.name}`"
         lines.append(f"| {name} | {_type(hints[field.name])} | {text} |")
     return "\n".join(lines)
 
 
-_PLAIN = {
-    str: "text",
-    int: "integer",
-    float: "number",
-    bool: "true or false",
-    type(None): "null",
-}
-
-
 def _type(hint: Any) -> str:
-    """As JSON has it; a report by a link to its section."""
+    """The type in JSON's words; a report is a link to its section."""
     if is_dataclass(hint) and isinstance(hint, type):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
     origin, arguments = get_origin(hint), get_args(hint)
@@ -139,18 +140,11 @@ def _type(hint: Any) -> str:
         return f"list of {_type(arguments[0])}"
     if isinstance(hint, type) and issubclass(hint, Enum):
         return " or ".join(f'"{one.value}"' for one in hint)
-    names = {
-        str: "text",
-        int: "integer",
-        float: "number",
-        bool: "true or false",
-        type(None): "null",
-    }
-    return names.get(hint, "any")
+    return _PLAIN.get(hint, "any")
 
 
 def _inner(kind: type) -> list[type]:
-    """The reports that stand in its fields, in their order."""
+    """The reports within its fields, in their order."""
 
     def within(hint: Any) -> list[type]:
         if is_dataclass(hint) and isinstance(hint, type):

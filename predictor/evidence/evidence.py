@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from predictor.evidence.correlations import Correlation, correlate
 from predictor.evidence.nested import (
     SETS,
-    Gain,
     LeftOut,
+    SetGain,
     SetWorth,
     compare,
     left_out,
@@ -77,9 +77,9 @@ class StudyEvidence:
     signals: tuple[SignalEvidence, ...]  # one for each of SIGNALS
     norm: str  # that the verdict and the sets are about: grad_norm or grad_norm_noise_free
     sets: tuple[SetWorth, ...]  # each run left out alone
-    gains: tuple[Gain, ...]  # what each set adds to a smaller one
+    gains: tuple[SetGain, ...]  # what each set adds to a smaller one
     new_sets: tuple[SetWorth, ...]  # left out with its other seeds; empty where none repeat
-    new_gains: tuple[Gain, ...]  # alike, of new_sets
+    new_gains: tuple[SetGain, ...]  # alike, of new_sets
 
 
 class _Runs(NamedTuple):
@@ -209,7 +209,7 @@ def _sets(
     together: Codes,
     seed: int,
     on_fit: Callable[[], None],
-) -> tuple[tuple[SetWorth, ...], tuple[Gain, ...]]:
+) -> tuple[tuple[SetWorth, ...], tuple[SetGain, ...]]:
     cohort = runs.cohort if norm != "grad_norm" else [_with_raw_norm(t) for t in runs.cohort]
     found: dict[str, LeftOut] = {}
     for name in names:

@@ -65,7 +65,7 @@ class SetWorth:
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class SetGain:
     """What a set adds to one that it contains; 95 % intervals, paired over runs."""
 
     base: str  # the smaller set
@@ -142,12 +142,14 @@ def left_out(
     return LeftOut(own_ends, densities, predicted, num_noise_free)
 
 
-def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: int) -> list[Gain]:
+def compare(
+    found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: int
+) -> list[SetGain]:
     """The gain of each nested pair in `found`. weights, clusters: (num_runs,), as the LeftOut."""
     drawn = weights * cluster_counts(clusters, seed)
     num = len(np.unique(clusters))
     ranks = {name: (_rank(one, weights[None])[0], _rank(one, drawn)) for name, one in found.items()}
-    gains: list[Gain] = []
+    gains: list[SetGain] = []
     for base, name in NESTED:
         if base not in found or name not in found:
             continue
@@ -157,7 +159,7 @@ def compare(found: dict[str, LeftOut], weights: Floats, clusters: Codes, seed: i
         (rank, rank_drawn), (base_rank, base_drawn) = ranks[name], ranks[base]
         rank_gain = float(rank - base_rank)
         of_rank = mean_interval(rank_gain, rank_drawn - base_drawn, num)
-        gains.append(Gain(base, name, mean, *density, none_if_nan(rank_gain), *of_rank))
+        gains.append(SetGain(base, name, mean, *density, none_if_nan(rank_gain), *of_rank))
     return gains
 
 

@@ -39,7 +39,7 @@ EARLY_EVAL_ONLY = replace(
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WindowSetting:
     """Where the one look is."""
 
     share: float | None = None  # of the smallest horizon; None: as recorded, or 0.1
@@ -65,7 +65,7 @@ class OneLook:
 
     name: str
     rule: Rule
-    window: Window = Window()
+    window: WindowSetting = WindowSetting()
     shown: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the rule's settings
 
     @property
@@ -100,7 +100,7 @@ class TopByEarlyEval:
     the other: it takes checkpoints."""
 
     num_kept: int
-    window: Window = Window()
+    window: WindowSetting = WindowSetting()
 
     @property
     def name(self) -> str:
@@ -116,7 +116,7 @@ class TopByEarlyEval:
 
 def ours(
     settings: Settings,
-    window: Window = Window(),
+    window: WindowSetting = WindowSetting(),
     name: str = "sft-sweep",
 ) -> OneLook:
     """`judge` itself. The audits' coins are those of the order's seed."""
@@ -124,7 +124,7 @@ def ours(
     return OneLook(name, Judge(settings), window, shown)
 
 
-def baselines(window: Window = Window()) -> list[Policy]:
+def baselines(window: WindowSetting = WindowSetting()) -> list[Policy]:
     """Those that need no library, cheapest look first."""
     settings = Settings(audit=0.0)
     learned = {name: getattr(settings, name) for name in ("risk", "min_gain", "startup")}

@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.policies import OneLook, Window, ours
+from predictor.replay.policies import OneLook, WindowSetting, ours
 from predictor.types import Settings
 
 MAX_WINDOW = 0.25  # of the smallest horizon: what a study may have
-RECORDED = Window(0.1, 8)  # what a recorded window stands for, where nothing else is known
+RECORDED = WindowSetting(0.1, 8)  # what a recorded window stands for, where nothing else is known
 KEPT = 1 / 3  # of the design: how often a key keeps its present value
 LOG_SIZE = 5  # log2 of the number of points
 
@@ -52,7 +52,7 @@ class Candidate:
     """A setting that can be replayed."""
 
     settings: Settings
-    window: Window  # share and min_steps are both given or both not
+    window: WindowSetting  # share and min_steps are both given or both not
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Candidate:
         return ours(self.settings, self.window)
 
 
-def window_as_recorded(studies: Sequence[RecordedStudy]) -> Window:
+def window_as_recorded(studies: Sequence[RecordedStudy]) -> WindowSetting:
     """As near as a share and steps of the largest batch come to the recorded windows; RECORDED
     where none is recorded."""
     known = [(s, s.recorded_window) for s in studies if s.recorded_window is not None]
@@ -74,7 +74,7 @@ def window_as_recorded(studies: Sequence[RecordedStudy]) -> Window:
     share = min(window / min(run.horizon for run in study.runs) for study, window in known)
     steps = [window // max(1.0, _largest_batch(s)) for s, window in known if s.knows_batches]
     min_steps = max(1, int(min(steps))) if steps else RECORDED.min_steps
-    return Window(min(MAX_WINDOW, _two_digits(share)), min_steps)
+    return WindowSetting(min(MAX_WINDOW, _two_digits(share)), min_steps)
 
 
 def allowed(present: Candidate, risk: float | None) -> Candidate:
@@ -89,7 +89,7 @@ def design(
     studies: Sequence[RecordedStudy],
     risk: float | None,
     seed: int,
-    recorded: Window = RECORDED,
+    recorded: WindowSetting = RECORDED,
     fixed: Collection[str] = (),
 ) -> list[Candidate]:
     """`base` first, then a scrambled Sobol sequence around it, its pruning on, without repeats.
@@ -120,7 +120,7 @@ def _at(
     point: dict[str, Any],
     ranges: dict[str, _Range],
     most_steps: int | None,
-    recorded: Window,
+    recorded: WindowSetting,
 ) -> Candidate:
     moved = {name: (u - KEPT) / (1 - KEPT) for name, u in point.items() if u >= KEPT}
     changed: dict[str, Any] = {
@@ -137,7 +137,7 @@ def _at(
         return replace(base, settings=settings)
     share = recorded.share if share is None else share
     min_steps = recorded.min_steps if min_steps is None else min_steps
-    return Candidate(settings, Window(share, min_steps))
+    return Candidate(settings, WindowSetting(share, min_steps))
 
 
 def _most_steps(studies: Sequence[RecordedStudy]) -> int | None:

@@ -29,7 +29,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class SettingResult:
     """What settings did, on average over the units. Intervals are at 95 %."""
 
     compute: Interval  # share of training everything to its end
@@ -79,8 +79,8 @@ class Report:
         own = {unit: c for c, units in zip(chosen, held, strict=True) for unit in units}
         return [self.search.replays.of(own[unit], unit) for unit in self.search.units]
 
-    def measure(self, outcomes: Sequence[Outcome]) -> Measured:
-        return Measured(
+    def measure(self, outcomes: Sequence[Outcome]) -> SettingResult:
+        return SettingResult(
             self._interval(np.array([o.compute for o in outcomes]), least=0, most=1),
             self._interval(np.array([o.regret for o in outcomes]), least=0),
             lost_best=float(np.mean([bool(o.lost) for o in outcomes])),

@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import replayable
 from predictor.tuning.design import RECORDED, Candidate, allowed, design
 from predictor.tuning.replays import Replays
-from predictor.tuning.report import Interval, Loss, Measured, Report
+from predictor.tuning.report import Interval, Loss, Report, SettingResult
 from predictor.tuning.steps import (
     FEWEST_RUNS,
     LIMITS,
@@ -40,8 +40,8 @@ class Line:
 
     limit: float
     candidate: Candidate  # chosen on everything
-    in_sample: Measured
-    held_out: Measured  # of what was chosen without the fold that it is measured on
+    in_sample: SettingResult
+    held_out: SettingResult  # of what was chosen without the fold that it is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Tuning:
     recommended: Candidate
     is_better: bool
     frontier: tuple[Line, ...]  # one for each of LIMITS
-    present_measured: Measured
-    recommended_in_sample: Measured
-    recommended_held_out: Measured
+    present_measured: SettingResult
+    recommended_in_sample: SettingResult
+    recommended_held_out: SettingResult
     judged: tuple[float, ...]  # limits of the lines that could be recommended, in their order
     gained_at: float  # the limit of the line recommended; of the first where none is
     gained_level: float  # of the two intervals below
@@ -91,7 +91,7 @@ def tune(
     present: Candidate,
     *,
     risk: float | None = None,
-    recorded: Window = RECORDED,
+    recorded: WindowSetting = RECORDED,
     fixed: Collection[str] = (),
     num_orders: int = 5,
     num_workers: int = 1,
@@ -197,7 +197,7 @@ def _judged(frontier: Sequence[Line], base: Candidate) -> list[int]:
     return sorted(lines.values(), reverse=True)
 
 
-def _is_better(line: Line, own: Measured, compute: Interval, regret: Interval) -> bool:
+def _is_better(line: Line, own: SettingResult, compute: Interval, regret: Interval) -> bool:
     """Held-out, beyond its interval: cheaper at a regret that is allowed or no more than it was,
     or of less regret where that was beyond the limit."""
     within = line.held_out.regret.mean <= max(REGRET_LIMIT, own.regret.mean)

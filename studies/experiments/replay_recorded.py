@@ -26,7 +26,7 @@ from scipy import stats
 
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import group_values, replay_all, summarised
-from predictor.replay.policies import OneLook, Window, ours
+from predictor.replay.policies import OneLook, WindowSetting, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
@@ -58,7 +58,11 @@ def main() -> None:
     parser.add_argument("--window", default="0.1")
     arguments = parser.parse_args()
     studies = [replayable(study) for study in read_sources(arguments.stem)]
-    window = Window() if arguments.window == "recorded" else Window(float(arguments.window))
+    window = (
+        WindowSetting()
+        if arguments.window == "recorded"
+        else WindowSetting(float(arguments.window))
+    )
     policies = policies_of(Settings(), window, POINTS)
     policies.append(
         OneLook(MODEL_M, ModelM(), window, {"risk": 0.1, "min_gain": 0.05, "startup": 3})
@@ -84,7 +88,7 @@ def main() -> None:
         show_chosen(tried, named, chosen)
 
 
-def share_of(window: Window, study: RecordedStudy) -> float:
+def share_of(window: WindowSetting, study: RecordedStudy) -> float:
     return window.close(study) / min(run.horizon for run in study.runs)
 
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from predictor.evidence.correlations import Correlation, num_configs_needed
 from predictor.evidence.evidence import SignalEvidence, StudyEvidence
-from predictor.evidence.nested import SETS, Gain
+from predictor.evidence.nested import SETS, SetGain
 from predictor.evidence.pooling import Pooled
 from predictor.stats import holm_adjusted
 
@@ -49,8 +49,8 @@ class Added(NamedTuple):
 
     what: str
     how: str  # it was left out
-    to_config: Gain
-    to_both: Gain | None  # configuration and early evaluation; None: there is none of these
+    to_config: SetGain
+    to_both: SetGain | None  # configuration and early evaluation; None: there is none of these
 
 
 def statements(evidence: StudyEvidence) -> list[Statement]:
@@ -167,7 +167,7 @@ def _column(name: str) -> str:
     return "grad_norm" if name.startswith("grad_norm") else name
 
 
-def _predictions(evidence: StudyEvidence) -> list[tuple[str, str, tuple[Gain, ...]]]:
+def _predictions(evidence: StudyEvidence) -> list[tuple[str, str, tuple[SetGain, ...]]]:
     """What was predicted, how it was left out, and the gains. Where seeds repeat, a configuration
     without any other seed first: a sweep's next trial is one."""
     alone = "another seed of a known one" if evidence.new_gains else "a left-out run"
@@ -190,7 +190,7 @@ def added(evidence: StudyEvidence) -> list[Added]:
 
 
 def added_sentence(found: Added, numbers: bool = False) -> str:
-    def of(gain: Gain) -> str:
+    def of(gain: SetGain) -> str:
         return f" {_nats(gain)}" if numbers else ""
 
     helps = found.to_config.is_above
@@ -256,7 +256,7 @@ def _range(found: Correlation) -> str:
     return f"rho {found.rho:+.2f}, 95 % {found.low:+.2f} to {found.high:+.2f}"
 
 
-def _nats(gain: Gain) -> str:
+def _nats(gain: SetGain) -> str:
     return (
         f"({gain.log_density:+.2f} nats a run, 95 % {gain.log_density_low:+.2f} to "
         f"{gain.log_density_high:+.2f})"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from predictor.evidence.correlations import Correlation
 from predictor.evidence.evidence import SignalEvidence
-from predictor.evidence.nested import Gain, SetWorth
+from predictor.evidence.nested import SetGain, SetWorth
 from predictor.evidence.pooling import Pooled
 from predictor.evidence.reliability import MissRate
 from sweep.analysis.evidence_report import (
@@ -132,7 +132,7 @@ def _print_controls(console: Console, signals: Sequence[SignalEvidence]) -> None
 
 
 def _print_sets(
-    console: Console, title: str, sets: Sequence[SetWorth], found: Sequence[Gain]
+    console: Console, title: str, sets: Sequence[SetWorth], found: Sequence[SetGain]
 ) -> None:
     gains = {(gain.base, gain.name): gain for gain in found}
     rows: list[list[str]] = []
@@ -148,7 +148,7 @@ def _print_sets(
     print_table(console, titles, rows)
 
 
-def _gain(gain: Gain | None) -> list[str]:
+def _gain(gain: SetGain | None) -> list[str]:
     if gain is None:
         return [""] * 4
     return [

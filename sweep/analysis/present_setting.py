@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.tuning.design import Candidate, window_as_recorded
 from predictor.types import Settings
 from sweep.analysis.sources import names_study
@@ -23,7 +23,7 @@ from sweep.storage.readable import readable
 @dataclass(frozen=True, slots=True)
 class Present:
     candidate: Candidate  # without a window of its own where all were recorded with the present one
-    recorded: Window  # what the candidate's window stands for
+    recorded: WindowSetting  # what the candidate's window stands for
     recorded_differ: tuple[str, ...]  # window, min_steps: what is not the same in all sources
     origin: str  # in words
     has_history: bool  # a study learns from past ones (pruning.history), which no replay does
@@ -41,7 +41,7 @@ def present_setting(
     if own is not None:
         settings, window = own.settings(), _window(own)
     known = _window(sections[0]) if is_own else (None if file else window)
-    replayed = Window() if _is_recorded(studies, window, known) else window
+    replayed = WindowSetting() if _is_recorded(studies, window, known) else window
     return Present(
         candidate=Candidate(settings, replayed),
         recorded=window,
@@ -64,11 +64,13 @@ def _section(source: str) -> Pruning:
         return Pruning.model_validate(known)
 
 
-def _window(pruning: Pruning) -> Window:
-    return Window(pruning.window, pruning.min_steps)
+def _window(pruning: Pruning) -> WindowSetting:
+    return WindowSetting(pruning.window, pruning.min_steps)
 
 
-def _is_recorded(studies: Sequence[RecordedStudy], window: Window, known: Window | None) -> bool:
+def _is_recorded(
+    studies: Sequence[RecordedStudy], window: WindowSetting, known: WindowSetting | None
+) -> bool:
     """Whether all were recorded with this window. `known`: that they were; None: told by where it
     closes, as far as their batches tell."""
     closes = [(study.recorded_window, window.close(study)) for study in studies]

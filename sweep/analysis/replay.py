@@ -18,17 +18,17 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import Fewer, Window, baselines, ours
+from predictor.replay.policies import Fewer, WindowSetting, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
 from sweep.analysis.options import check_at_least
 from sweep.analysis.replay_report import (
     OURS,
     UNAUDITED,
-    Gain,
     Group,
     GroupResult,
     Measures,
+    PolicyGain,
     PolicyResult,
     ReplayReport,
 )
@@ -102,7 +102,7 @@ def replay(
     )
 
 
-def policies_of(settings: Settings, window: Window, num_points: int | None) -> list[Policy]:
+def policies_of(settings: Settings, window: WindowSetting, num_points: int | None) -> list[Policy]:
     """Ours, ours without audits, and keep all; with `num_points` every baseline."""
     own: list[Policy] = [
         ours(settings, window, OURS),
@@ -125,7 +125,7 @@ def _measures(row: Row) -> dict[str, Any]:
     return {name: ends[name] if name in ends else getattr(row, name) for name in names}
 
 
-def _group(study: RecordedStudy, settings: Settings, window: Window) -> Group:
+def _group(study: RecordedStudy, settings: Settings, window: WindowSetting) -> Group:
     kept = replayable(study)
     close, horizon = window.close(study), min(run.horizon for run in kept.runs)
     return Group(
@@ -158,7 +158,7 @@ def _per_group(studies: Sequence[RecordedStudy], replays: Sequence[Replay]) -> l
     ]
 
 
-def _gains(replays: Sequence[Replay]) -> list[Gain]:
+def _gains(replays: Sequence[Replay]) -> list[PolicyGain]:
     """Of each other policy what it takes more than ours, paired, with 95 % intervals."""
     names = list(dict.fromkeys(one.policy for one in replays))
     compute = group_values(replays, lambda one: one.compute)
@@ -167,7 +167,7 @@ def _gains(replays: Sequence[Replay]) -> list[Gain]:
     saved, gained = compute - compute[own], regret - regret[own]
     (saved_low, saved_high), (gained_low, gained_high) = _intervals(saved), _intervals(gained)
     return [
-        Gain(
+        PolicyGain(
             over=name,
             compute=float(saved[i].mean()),
             compute_low=saved_low[i],

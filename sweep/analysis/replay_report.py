@@ -74,7 +74,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class PolicyGain:
     """What another policy takes more than ours, paired by group or order."""
 
     over: str  # the other policy
@@ -94,7 +94,7 @@ class ReplayReport:
     per_group: tuple[GroupResult, ...]  # a row for each group and policy
     groups: tuple[Group, ...]  # in the order of the sources
     groups_without_end: tuple[str, ...]  # not replayed: no run was trained to its end
-    gains: tuple[Gain, ...]  # one for each policy but ours
+    gains: tuple[PolicyGain, ...]  # one for each policy but ours
     floor: float  # mean over groups
     settings: Settings  # of our policy
     orders: int  # shuffled orders in which each group was replayed

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from predictor.replay.policies import REPLAYED, Window
+from predictor.replay.policies import REPLAYED, WindowSetting
 from predictor.types import Settings
 from sweep.config.edit import SECTION
 from sweep.config.errors import complaints
@@ -27,7 +27,7 @@ def settings_given(texts: Sequence[str]) -> dict[str, Any]:
     return given
 
 
-def read_settings(given: Mapping[str, object]) -> tuple[Settings, Window]:
+def read_settings(given: Mapping[str, object]) -> tuple[Settings, WindowSetting]:
     """Defaults but for those `given`; the window is as recorded where neither of its keys is.
 
     UserError for a key that no replay has, and for a value out of range.
@@ -40,7 +40,7 @@ def read_settings(given: Mapping[str, object]) -> tuple[Settings, Window]:
     except ValidationError as error:
         path, problem = complaints(error, Pruning)[0]
         raise UserError(f"--set {path}: {problem}") from None
-    window = Window(
+    window = WindowSetting(
         pruning.window if "window" in given else None,
         pruning.min_steps if "min_steps" in given else None,
     )

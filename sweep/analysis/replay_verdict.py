@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sweep.analysis.replay_report import OURS, Gain, Group, Measures, ReplayReport
+from sweep.analysis.replay_report import OURS, Group, Measures, PolicyGain, ReplayReport
 
 FEW_RUNS, FEW_GROUPS = 8, 5  # fewer are too few
 ROUNDING = 1e-9  # of regrets and interval ends: what differs by less is equal
@@ -65,11 +65,11 @@ def in_orders(number: int) -> str:
     return "1 order" if number == 1 else f"{number} orders"
 
 
-def compute_interval(found: Measures | Gain) -> Interval | None:
+def compute_interval(found: Measures | PolicyGain) -> Interval | None:
     return _interval(found.compute_low, found.compute_high)
 
 
-def regret_interval(found: Measures | Gain) -> Interval | None:
+def regret_interval(found: Measures | PolicyGain) -> Interval | None:
     return _interval(found.regret_low, found.regret_high)
 
 
@@ -91,7 +91,7 @@ def _regret_within(policy: Measures) -> str:
     return "" if ends is None else f" (95 % {ends[0]:.3f} to {ends[1]:.3f})"
 
 
-def _difference(gain: Gain) -> str:
+def _difference(gain: PolicyGain) -> str:
     size, found = gain.compute, compute_interval(gain)
     if size == 0:
         return f"{OURS} trained as much."

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.replay.sample import Sample
-from predictor.tuning.report import Interval, Loss, Measured
+from predictor.tuning.report import Interval, Loss, SettingResult
 from predictor.tuning.steps import FoldsOver
 from sweep.config.edit import Change
 
@@ -27,8 +27,8 @@ class FrontierLine:
 
     limit: float  # of the mean regret
     candidate: Settings  # chosen on everything
-    in_sample: Measured  # what the candidate did on everything
-    held_out: Measured  # what was chosen without the fold that it is measured on
+    in_sample: SettingResult  # what the candidate did on everything
+    held_out: SettingResult  # what was chosen without the fold that it is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class TuneReport:
     is_better: bool  # the recommended setting is better than the base beyond its interval
     verdict: tuple[str, ...] = ()  # sentences: what to do, and what it is worth
     limits: tuple[str, ...]  # sentences: what to bear in mind
-    present_measured: Measured  # what the present setting did
-    recommended_in_sample: Measured  # what the recommended setting did on everything
-    recommended_held_out: Measured  # what was chosen like it did where it was not chosen on
+    present_measured: SettingResult  # what the present setting did
+    recommended_in_sample: SettingResult  # what the recommended setting did on everything
+    recommended_held_out: SettingResult  # what was chosen like it did where it was not chosen on
     compute_gained: Interval  # held out, of the line at `gained_at` less the base's; below 0: saved
     regret_gained: Interval  # alike; below 0: less regret
     gained_at: float  # the limit of the line recommended; of the first judged where none is
@@ -64,7 +64,7 @@ class TuneReport:
     judged: tuple[float, ...]  # limits of the lines that could be recommended, in their order
     present_losses: tuple[Loss, ...]  # runs that it stops, better than any it keeps
     recommended_losses: tuple[Loss, ...]  # alike, of the recommended setting
-    recorded_window: Window  # what a window of None stands for
+    recorded_window: WindowSetting  # what a window of None stands for
     recorded_differ: tuple[str, ...]  # window, min_steps: what of it is not the same in all sources
     metrics: tuple[tuple[str, str], ...]  # the groups' objectives, each with its direction
     folds_over: FoldsOver  # what was held out

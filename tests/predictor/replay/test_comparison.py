@@ -15,7 +15,7 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import Fewer, Window, baselines, ours
+from predictor.replay.policies import Fewer, WindowSetting, baselines, ours
 from predictor.replay.replay import Replay, replay
 from predictor.types import Settings
 from tests.support.evidence_studies import grid, study_of
@@ -45,7 +45,7 @@ class TestReplayAll:
         assert not {first, second} & {*order_seeds(0, "b", 2), *order_seeds(1, "a", 2)}
 
     def test_gives_the_same_whatever_the_number_of_processes(self) -> None:
-        policies = [ours(Settings()), *baselines(Window())]
+        policies = [ours(Settings()), *baselines(WindowSetting())]
         alone = replay_all(STUDIES, policies, num_orders=2, num_processes=1)
         assert replay_all(STUDIES, policies, num_orders=2, num_processes=2) == alone
 

@@ -18,7 +18,7 @@ from predictor.replay.policies import (
     OneLook,
     PaperSign,
     TopByEarlyEval,
-    Window,
+    WindowSetting,
     baselines,
     ours,
 )
@@ -70,7 +70,7 @@ class TestOurs:
         assert len(found.prunes) < len(more.prunes)
 
     def test_shows_the_settings_that_act(self) -> None:
-        shown = ours(Settings(risk=0.2), Window(0.2, 4)).settings
+        shown = ours(Settings(risk=0.2), WindowSetting(0.2, 4)).settings
         assert shown == {
             "window": 0.2,
             "min_steps": 4,
@@ -86,15 +86,15 @@ class TestOurs:
 class TestWindow:
     def test_is_where_it_was_recorded_unless_told_otherwise(self) -> None:
         study = telling_study()
-        assert Window().close(study) == WINDOW
-        assert Window(share=0.3).close(study) == pytest.approx(32.0)  # 8 steps of 4
-        assert Window(share=0.6).close(study) == pytest.approx(60.0)
-        assert Window(min_steps=3).close(study) == pytest.approx(12.0)
-        assert Window().close(replace(study, recorded_window=None)) == pytest.approx(32.0)
+        assert WindowSetting().close(study) == WINDOW
+        assert WindowSetting(share=0.3).close(study) == pytest.approx(32.0)  # 8 steps of 4
+        assert WindowSetting(share=0.6).close(study) == pytest.approx(60.0)
+        assert WindowSetting(min_steps=3).close(study) == pytest.approx(12.0)
+        assert WindowSetting().close(replace(study, recorded_window=None)) == pytest.approx(32.0)
 
     def test_a_look_is_paid_up_to_the_step_that_closes_it(self) -> None:
         study = telling_study()  # steps end at 4, 8, 12
-        found = replay(study, OneLook("all", PaperSign(startup=0), Window()), seed=0)
+        found = replay(study, OneLook("all", PaperSign(startup=0), WindowSetting()), seed=0)
         assert {p.share for p in found.prunes} <= {0.12}
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import replay_all
-from predictor.replay.policies import OneLook, Window
+from predictor.replay.policies import OneLook, WindowSetting
 from predictor.replay.replay import Replay, replay
 from predictor.tuning.design import RECORDED, Candidate, design
 from predictor.tuning.replays import Outcome, Replays
@@ -29,9 +29,9 @@ NAMES = ("a", "b", "c", "d", "e")
 
 
 CHOICES = (
-    replace(PRESENT, window=Window(0.03, 8)),
-    replace(PRESENT, window=Window(0.2, 8)),
-    Candidate(Settings(risk=0.3, startup=2), Window(0.03, 8)),
+    replace(PRESENT, window=WindowSetting(0.03, 8)),
+    replace(PRESENT, window=WindowSetting(0.2, 8)),
+    Candidate(Settings(risk=0.3, startup=2), WindowSetting(0.03, 8)),
 )
 
 
@@ -68,7 +68,7 @@ class TestWhatIsRecommended:
         assert clear.recommended_held_out.regret.mean <= REGRET_LIMIT
 
     def test_where_it_misleads_at_first_a_later_window(self) -> None:
-        present = replace(PRESENT, window=Window(0.03, 8))
+        present = replace(PRESENT, window=WindowSetting(0.03, 8))
         studies = [study(name, 0.15) for name in NAMES]
         found = tuned(studies, present, CHOICES[:2])
         assert found.is_better
@@ -220,7 +220,7 @@ class TestIntervals:
 class TestWhatIsLost:
     def test_the_run_and_what_was_stated_of_it(self) -> None:
         rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
-        present = Candidate(rash, Window(0.03, 8))
+        present = Candidate(rash, WindowSetting(0.03, 8))
         found = tuned([noise(name) for name in NAMES], present, ())
         assert found.present_losses
         for loss in found.present_losses:
@@ -233,7 +233,7 @@ class TestWhatIsLost:
     def test_the_reason_names_the_run_that_it_could_not_beat(self) -> None:
         rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         studies = [named(noise(name), f"{name}/") for name in NAMES]
-        found = tuned(studies, Candidate(rash, Window(0.03, 8)), ())
+        found = tuned(studies, Candidate(rash, WindowSetting(0.03, 8)), ())
         for loss in found.present_losses:
             assert loss.reason is not None
             assert re.match(rf"P\(beats run {loss.study}/\d+\) = 0\.\d+ < risk 0\.30", loss.reason)
@@ -244,7 +244,7 @@ class TestWhatIsLost:
         rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         one = noise("a")
         runs = tuple(replace(run, config={**run.config, "epochs": 3}) for run in one.runs)
-        found = tuned([replace(one, runs=runs)], Candidate(rash, Window(0.03, 8)), ())
+        found = tuned([replace(one, runs=runs)], Candidate(rash, WindowSetting(0.03, 8)), ())
         assert found.present_losses
         for loss in found.present_losses:
             own = next(run.config for run in runs if run.name == loss.run)
@@ -346,9 +346,11 @@ class TestTheDesign:
         assert strengths("prior_strength") == {1.5}
 
     def test_a_recorded_window_is_kept_or_moved_as_a_whole(self) -> None:
-        recorded = replace(PRESENT, window=Window())
-        windows = [one.window for one in design(recorded, [noise("a")], None, 0, Window(0.2, 4))]
-        assert Window() in windows
+        recorded = replace(PRESENT, window=WindowSetting())
+        windows = [
+            one.window for one in design(recorded, [noise("a")], None, 0, WindowSetting(0.2, 4))
+        ]
+        assert WindowSetting() in windows
         assert {w.min_steps for w in windows if w.share is not None} == {4}
         assert all((w.share is None) == (w.min_steps is None) for w in windows)
 

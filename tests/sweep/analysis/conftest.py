@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.tuning.design import Candidate
 from predictor.types import Settings
 from sweep.analysis.replay_report import ReplayReport
@@ -34,7 +34,9 @@ def against_all() -> ReplayReport:
 @pytest.fixture
 def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """One setting to choose from, and one process to replay in."""
-    offer(monkeypatch, lambda base: Candidate(Settings(risk=0.2, startup=2), Window(0.03, 2)))
+    offer(
+        monkeypatch, lambda base: Candidate(Settings(risk=0.2, startup=2), WindowSetting(0.03, 2))
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from predictor.evidence import evidence as module
 from predictor.evidence.correlations import num_configs_needed
 from predictor.evidence.evidence import SignalEvidence, StudyEvidence, study_evidence
-from predictor.evidence.nested import Gain
+from predictor.evidence.nested import SetGain
 from predictor.evidence.pooling import Pooled, adjusted, pool
 from sweep.analysis.evidence_answer import answer, overall
 from sweep.analysis.evidence_limits import limits
@@ -44,8 +44,8 @@ def explained(num: int) -> StudyEvidence:
     return study_evidence(study_of(objective, configs=configs, grad_norm=norm))
 
 
-def gain(base: str, name: str, mean: float) -> Gain:
-    return Gain(base, name, mean, mean - 0.1, mean + 0.1, None, None, None)
+def gain(base: str, name: str, mean: float) -> SetGain:
+    return SetGain(base, name, mean, mean - 0.1, mean + 0.1, None, None, None)
 
 
 @pytest.mark.usefixtures("without_sets")

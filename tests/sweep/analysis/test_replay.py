@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from predictor.recorded.files import write_frames
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.types import Settings
 from sweep.analysis.replay_report import PolicyResult, ReplayReport
 from sweep.analysis.replay_settings import read_settings, settings_given
@@ -120,9 +120,12 @@ class TestOptions:
         assert given == {"risk": 0.3, "startup": 2}
 
     def test_the_window_stays_as_recorded_unless_named(self) -> None:
-        assert read_settings({}) == (Settings(), Window())
-        assert read_settings({"min_steps": 4})[1] == Window(None, 4)
-        assert read_settings({"window": 0.2, "risk": 0.3}) == (Settings(risk=0.3), Window(0.2))
+        assert read_settings({}) == (Settings(), WindowSetting())
+        assert read_settings({"min_steps": 4})[1] == WindowSetting(None, 4)
+        assert read_settings({"window": 0.2, "risk": 0.3}) == (
+            Settings(risk=0.3),
+            WindowSetting(0.2),
+        )
 
     def test_nothing_that_ended_is_refused_by_name(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from predictor.replay.policies import Window
+from predictor.replay.policies import WindowSetting
 from predictor.tuning.design import Candidate
 from sweep.analysis import tune as module
 from sweep.config.load import load_study
@@ -92,7 +92,7 @@ class TestTheFileThatIsWrittenTo:
     ) -> None:
         edited = "pruning: {window: 0.1, risk: 0.20, min_gain: 0.04, startup: 3}"
         file = study_file(tmp_path, edited)
-        earlier = Window(0.03, 2)
+        earlier = WindowSetting(0.03, 2)
         offer(monkeypatch, lambda base: Candidate(replace(base.settings, startup=2), earlier))
         command([made], CLEAR, write=True)
         now = "pruning: {window: 0.03, risk: 0.20, min_gain: 0.04, startup: 2, min_steps: 2}"
@@ -102,7 +102,7 @@ class TestTheFileThatIsWrittenTo:
         self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file = study_file(tmp_path, "pruning: {window: 0.25}")
-        offer(monkeypatch, lambda base: replace(base, window=Window(0.1, 8)))
+        offer(monkeypatch, lambda base: replace(base, window=WindowSetting(0.1, 8)))
         command([made], CLEAR, write=True)
         assert file.read_text() == STUDY.format(pruning="pruning: {window: 0.1}")
 
