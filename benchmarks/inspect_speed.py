@@ -152,7 +152,7 @@ def time_optuna(paths: StudyPaths, rows: list[TrialRow], repeats: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--observations", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)

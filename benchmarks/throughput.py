@@ -97,6 +97,9 @@ class TurnLink(Link):
     def order(self) -> None:
         return None
 
+    def order_within(self, doing: str) -> None:
+        return None
+
 
 def train_ours(spec: TrialSpec, turns: Turns, who: int) -> None:
     from trainer.training.team import Team

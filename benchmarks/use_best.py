@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import torch
@@ -58,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(given.model)
-    model: Any = AutoModelForCausalLM.from_pretrained(given.model).to(device).eval()
+    model = cast(Any, AutoModelForCausalLM.from_pretrained(given.model)).to(device).eval()
     loss = loss_of(model, datasets.load_from_disk(str(given.rows)), getattr(torch, given.dtype))
     lines = given.questions.read_text().splitlines()[: given.num]
     chats = [json.loads(line)["messages"][:-1] for line in lines]

@@ -102,8 +102,9 @@ def draw(found: dict[int, list[Observation]], figure: Path) -> None:
         low = roots - np.sqrt(np.maximum(squares - errors, 0))
         high = np.sqrt(squares + errors) - roots
         axes.errorbar(batches, roots, [low, high], fmt=mark, capsize=3, label=name)
-    signal = np.mean([o.grad_sq_noise_free for seen in found.values() for o in seen])
-    noise = np.mean([b * o.grad_sq_noise for b, seen in found.items() for o in seen])
+    every = [(batch, o) for batch, seen in found.items() for o in seen]
+    signal = np.mean([o.grad_sq_noise_free for _, o in every if o.grad_sq_noise_free is not None])
+    noise = np.mean([batch * o.grad_sq_noise for batch, o in every if o.grad_sq_noise is not None])
     line = np.geomspace(batches[0], batches[-1], 50)
     axes.plot(line, np.sqrt(signal + noise / line), "C0:", label="predicted raw norm")
     axes.axhline(math.sqrt(signal), color="C1", linestyle=":", label="mean of the noise-free ones")

@@ -116,7 +116,7 @@ def test_a_study_of_a_version_before_goes_on(home: Home, url: str, found: int) -
     engine.dispose()
 
 
-def outcomes(url: str) -> list[tuple[str, str | None]]:
+def outcomes(url: str) -> list[tuple[str, object]]:
     return [(trial.state, trial.error) for trial in report(url).trials]
 
 
