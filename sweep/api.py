@@ -29,6 +29,7 @@ from sweep.storage.paths import StudyPaths
 from sweep.storage.readable import readable
 from trainer.contract.signals import Interrupted, Signals, exit_code
 from trainer.contract.sockets import use_short_socket_folder
+from trainer.contract.streams import safe_streams
 
 SHORT = {"trials": "run.trials", "workers": "run.workers", "storage": "run.storage"}
 
@@ -124,7 +125,7 @@ def run(
     loaded = load_study(study, texts)
     folder = Path(out or Path("runs") / loaded.study.name)
     try:
-        with Signals():
+        with safe_streams(), Signals():
             use_short_socket_folder()
             code = run_loaded(loaded, folder)
     except Interrupted as interrupted:

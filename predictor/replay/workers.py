@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from os import _exit
 from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal
 from threading import Thread
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 Shared = TypeVar("Shared")
@@ -20,10 +22,11 @@ Result = TypeVar("Result")
 class Workers(Generic[Shared]):
     """A map over processes, each of which is given `shared` once. With one process: in this one.
 
-    They are started afresh: a fork of a process with threads may hang. Signals that ask to end are
-    the caller's, and they end when it has gone. Left by an exception, they are killed and not
-    waited for: of a pool that is only shut down, a second Ctrl-C leaves some behind that this
-    process then waits for at its own end, for ever.
+    They are started afresh: a fork of a process with threads may hang. They do not run the caller's
+    script again: what is defined in it is not found there. Signals that ask to end are the
+    caller's, and they end when it has gone. Left by an exception, they are killed and not waited
+    for: of a pool that is only shut down, a second Ctrl-C leaves some behind that this process then
+    waits for at its own end, for ever.
     """
 
     def __init__(self, shared: Shared, num_processes: int) -> None:
@@ -53,7 +56,20 @@ class Workers(Generic[Shared]):
         """`function(shared, task)` of every task, in their order. `function` is found by name."""
         if self.pool is None:
             return (function(self.shared, task) for task in tasks)
-        return self.pool.map(_Held(function), tasks)
+        with _no_main_module():  # here all of them are started
+            return self.pool.map(_Held(function), tasks)
+
+
+@contextmanager
+def _no_main_module() -> Generator[None]:
+    """A worker does not run the caller's script again: it may be anybody's, without the guard that
+    multiprocessing asks for."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 # --- in a worker

@@ -19,7 +19,9 @@ READABLE = 2  # from here on all columns are there
 
 
 def create_tables(engine: sa.Engine) -> None:
-    """Those that are not there yet, of this version. Doing it again is harmless."""
+    """Those that are not there yet; older ones of another study are brought up to date. Doing it
+    again is harmless."""
+    _take_steps(engine, refuse_newer(engine))
     t.metadata.create_all(engine)
     _write_number(engine)
 
@@ -40,20 +42,20 @@ def version_of(engine: sa.Engine) -> int | None:
     return 2 if t.observations.c.phase.name in columns else 1
 
 
-def refuse_newer(engine: sa.Engine) -> None:
-    """UserError where a later version of sweep made the tables."""
+def refuse_newer(engine: sa.Engine) -> int | None:
+    """As `version_of`. UserError where a later version of sweep made the tables."""
     found = version_of(engine)
     if found is not None and found > VERSION:
         raise UserError(
             f"the storage was made by a later version of sweep (its tables have version {found}, "
             f"this one knows {VERSION}): go on with that version"
         )
+    return found
 
 
 def refuse_unreadable(engine: sa.Engine) -> None:
     """UserError where the tables are newer, or so old that they must be brought up to date."""
-    refuse_newer(engine)
-    found = version_of(engine)
+    found = refuse_newer(engine)
     if found is not None and found < READABLE:
         raise UserError(
             f"the storage was made by an earlier version of sweep (its tables have version "
@@ -65,16 +67,29 @@ def refuse_unreadable(engine: sa.Engine) -> None:
 def upgrade(engine: sa.Engine) -> int | None:
     """Bring the tables up to this version; the one that they had, None where nothing was to be
     done. The caller holds the study's lock. Safe to be killed in, and to be called again."""
-    refuse_newer(engine)
-    found = version_of(engine)
+    found = refuse_newer(engine)
     if found is None:
         return None
-    for version in range(found, VERSION):
-        with engine.begin() as connection:
-            _STEPS[version](connection)
+    _take_steps(engine, found)
     _refuse_damaged(engine)
     _write_number(engine)
     return None if found == VERSION else found
+
+
+def _take_steps(engine: sa.Engine, version: int | None) -> None:
+    """From `version` to this one. A driver of another study in the storage may take them as well:
+    of two, the server lets one."""
+    while version is not None and version < VERSION:
+        try:
+            with engine.begin() as connection:
+                _STEPS[version](connection)
+        except exc.DBAPIError:
+            now = version_of(engine)
+            if now == version:
+                raise
+            version = now
+        else:
+            version += 1
 
 
 def _add_phase(connection: sa.Connection) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pytest
 
 import sweep
 from sweep.report.html import study_html
+from sweep.report.view import PlainView
 from tests import ROOT
 from tests.support.drivers import start_driver, until_trials_run
 from tests.support.home import Home
@@ -102,6 +104,60 @@ def test_an_interruption_is_a_keyboard_interrupt_and_the_same_call_goes_on(here:
     said, _ = driver.communicate(timeout=240)
     assert said.splitlines()[-1] == "interrupted unfinished"
     assert sweep.run("fake.yaml").report().state == "done"
+
+
+TOLD = "\x1b[31m postgresql://u:secret@h/d \u4e2d \u2500 \xe9\n"
+
+
+class Telling(PlainView):
+    """Writes `TOLD`, as a library may do."""
+
+    def __enter__(self) -> Self:
+        sys.stdout.write(TOLD)
+        return super().__enter__()
+
+
+def test_what_is_printed_has_no_control_code_no_secret_and_fits_the_encoding(
+    here: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="latin-1")
+    monkeypatch.setattr("sweep.run_study.make_view", Telling)
+    monkeypatch.setattr(sys, "stdout", stream)
+    sweep.run("fake.yaml", trials=1)
+    assert sys.stdout is stream and stream.errors == "strict"
+    lines = written.getvalue().decode("latin-1").splitlines()
+    assert "\\x1b[31m postgresql://u:***@h/d \\u4e2d - \xe9" in lines
+    assert any("trial 0: completed" in line for line in lines)
+
+
+class Cell:
+    """What a notebook has in the place of a terminal: no file, and no buffer of bytes."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        self.is_terminal, self.text = is_terminal, ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_stream_need_be_no_file(
+    here: Home, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    cell = Cell(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stdout", cell)
+    monkeypatch.setattr(sys, "stderr", cell)
+    sweep.run("fake.yaml", trials=1)
+    assert sys.stdout is cell and sys.stderr is cell
+    assert "trial 0: completed" in cell.text
 
 
 def test_a_study_that_another_process_runs_can_be_read(here: Home) -> None:

@@ -96,12 +96,16 @@ def make_streams_safe() -> tuple[SafeStream, SafeStream]:
 def safe_streams() -> Generator[tuple[SafeStream, SafeStream]]:
     """`make_streams_safe`, taken back at the end."""
     before = sys.stdout, sys.stderr
+    errors = [(one, one.errors) for one in before if isinstance(one, io.TextIOWrapper)]
     out, err = make_streams_safe()
     try:
         yield out, err
     finally:
         out.flush()
         err.flush()
+        for stream, error in errors:
+            with contextlib.suppress(OSError, ValueError):  # lost, or closed
+                stream.reconfigure(errors=error)
         if before[0] is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stdout = before[0]
         if before[1] is not None:  # pyright: ignore[reportUnnecessaryComparison]
@@ -153,9 +157,10 @@ def _open_what_is_closed() -> None:
 
 def _forget(stream: TextIO) -> None:
     """What Python still holds of it goes to the null device: it is flushed again at exit."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a notebook's has no number
+        number = stream.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
+        os.dup2(null, number)
         os.close(null)
 
 

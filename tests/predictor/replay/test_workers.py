@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from multiprocessing import active_children
+from pathlib import Path
 
 import pytest
 
 from predictor.replay.workers import Workers
+from tests import ROOT
 
 
 def times(factor: int, number: int) -> tuple[int, int]:
@@ -39,6 +41,24 @@ def test_left_by_an_exception_it_waits_for_no_task() -> None:
         raise KeyError
     assert time.monotonic() - begun < 60
     assert not active_children()
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import operator\n"
+        "from predictor.replay.workers import Workers\n"
+        "with Workers(3, 2) as workers:\n"
+        "    print(list(workers.map(operator.mul, range(8))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "[0, 3, 6, 9, 12, 15, 18, 21]\n"
 
 
 TWICE = """

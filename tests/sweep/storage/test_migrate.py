@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
-from sweep.storage.engine import make_engine
+from sweep.storage.engine import make_engine, study_names
+from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.migrate import VERSION, refuse_unreadable, upgrade, version_of
 from sweep.storage.paths import StudyPaths
 from tests.support.home import Home
@@ -19,6 +21,7 @@ from trainer.contract.spec import UserError
 
 # Four trials of tests.support.home.STUDY, as the program wrote them before its tables had a number.
 VERSION_2 = Path(__file__).with_name("study_of_version_2.sql")
+WITHOUT_PHASE = "ALTER TABLE sweep_observations DROP COLUMN phase"
 ONE_BY_ONE = ("run.workers=1", "pruning.enabled=false")
 
 
@@ -61,7 +64,7 @@ def test_a_study_of_the_version_before_is_shown_and_goes_on(version_2: Home) -> 
 
 
 def test_a_study_from_before_phases_goes_on(version_2: Home) -> None:
-    change(version_2.out, "ALTER TABLE sweep_observations DROP COLUMN phase")
+    change(version_2.out, WITHOUT_PHASE)
     assert version_2.run(*ONE_BY_ONE, "run.trials=5") == 0
     assert version_2.states() == ["completed"] * 5
 
@@ -69,7 +72,7 @@ def test_a_study_from_before_phases_goes_on(version_2: Home) -> None:
 @pytest.mark.parametrize("found", [1, 2])
 def test_tables_are_brought_up_to_date_once(engine: sa.Engine, version_2: Home, found: int) -> None:
     if found == 1:
-        change(version_2.out, "ALTER TABLE sweep_observations DROP COLUMN phase")
+        change(version_2.out, WITHOUT_PHASE)
     assert version_of(engine) == found
     assert upgrade(engine) == found
     assert version_of(engine) == VERSION
@@ -77,6 +80,49 @@ def test_tables_are_brought_up_to_date_once(engine: sa.Engine, version_2: Home, 
     with engine.connect() as connection:
         phases = connection.scalars(sa.text("SELECT DISTINCT phase FROM sweep_observations"))
         assert phases.all() == [0]
+
+
+@pytest.mark.parametrize("found", [1, 2])
+def test_another_study_in_an_older_storage_brings_it_up_to_date(
+    engine: sa.Engine, version_2: Home, found: int
+) -> None:
+    if found == 1:
+        change(version_2.out, WITHOUT_PHASE)
+    Ledger(engine, "other").create(StudyRow("other", {}, {}, "learned-6"))
+    assert study_names(engine) == ["fake", "other"]
+    assert version_of(engine) == VERSION
+    assert upgrade(engine) is None
+    refuse_unreadable(engine)
+
+
+@pytest.mark.parametrize("step", ["ALTER TABLE", "\nCREATE TABLE"])
+def test_of_two_drivers_that_bring_tables_up_to_date_one_finds_it_done(
+    engine: sa.Engine, version_2: Home, step: str
+) -> None:
+    change(version_2.out, WITHOUT_PHASE)
+    taken: list[str] = []
+
+    def take_it_first(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith(step) and not taken:
+            taken.append(statement)
+            change(version_2.out, statement)
+
+    event.listen(engine, "before_cursor_execute", take_it_first)
+    assert upgrade(engine) == 1
+    assert len(taken) == 1
+    assert version_of(engine) == VERSION
+
+
+def test_a_step_that_fails_for_another_cause_is_told(engine: sa.Engine, version_2: Home) -> None:
+    change(version_2.out, WITHOUT_PHASE)
+    hasty = make_engine(StudyPaths(version_2.out).default_storage, busy_s=0.1)
+    assert version_of(hasty) == 1  # connected
+    with contextlib.closing(sqlite3.connect(StudyPaths(version_2.out).database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(exc.OperationalError, match="locked"):
+            upgrade(hasty)
+    hasty.dispose()
+    assert version_of(engine) == 1
 
 
 def test_a_new_study_has_the_present_version(home: Home) -> None:
