@@ -13,7 +13,7 @@ test: $(VENV)/installed-test  ## the whole suite, two files at a time: many of i
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 fast: $(VENV)/installed-test  ## without the slow tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

@@ -136,18 +136,32 @@ def full(spec: TrialSpec) -> TrialSpec:
     return replace(spec, model=replace(spec.model, tuning="full"))
 
 
-def whole(drive: Drive, spec: TrialSpec) -> list[Any]:
-    return drive(run_trial, replace(spec, trial_dir=spec.trial_dir + "-whole"))
+Whole = Callable[[TrialSpec], list[Any]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The events of the trial that nothing ends, and that writes no checkpoint: run once each."""
+    found: dict[TrialSpec, list[Any]] = {}
+
+    def run(spec: TrialSpec) -> list[Any]:
+        key = replace(spec, trial_dir="", checkpoint_every_s=1e9)
+        if key not in found:
+            folder = str(tmp_path_factory.mktemp("whole"))
+            found[key] = converse(run_trial, replace(key, trial_dir=folder))
+        return found[key]
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tuning", [full, lambda spec: spec], ids=["full", "lora"])
 @pytest.mark.parametrize("step", [2, 7, 13], ids=["in the window", "after it", "after the epoch"])
 def test_killed_between_two_micro_batches(
-    drive: Drive, forked: Any, spec: TrialSpec, tuning: Any, step: int
+    drive: Drive, whole: Whole, forked: Any, spec: TrialSpec, tuning: Any, step: int
 ) -> None:
     spec = tuning(spec)
-    expected = whole(drive, spec)
+    expected = whole(spec)
     first = killed(forked, spec, step)
     rest = drive(run_trial, spec)
     began = started(rest)
@@ -158,9 +172,9 @@ def test_killed_between_two_micro_batches(
 
 @pytest.mark.slow
 def test_a_torn_checkpoint_gives_way_to_the_one_before(
-    drive: Drive, forked: Any, spec: TrialSpec
+    drive: Drive, whole: Whole, forked: Any, spec: TrialSpec
 ) -> None:
-    expected = whole(drive, spec)
+    expected = whole(spec)
     killed(forked, spec, 8)
     folder = Path(spec.trial_dir) / "checkpoints"
     kept = sorted(int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*"))
@@ -181,12 +195,12 @@ def test_as_many_checkpoints_are_kept_as_asked_for(forked: Any, spec: TrialSpec)
 @pytest.mark.slow
 @pytest.mark.parametrize("reset", [False, True], ids=["moments kept", "moments reset"])
 def test_killed_where_one_phase_ends(
-    drive: Drive, forked: Any, spec: TrialSpec, phased_data: Path, reset: bool
+    drive: Drive, whole: Whole, forked: Any, spec: TrialSpec, phased_data: Path, reset: bool
 ) -> None:
     phased = replace(
         spec, data_dir=str(phased_data), strategy="phased", replay=0.2, reset_optimizer=reset
     )
-    expected = whole(drive, phased)
+    expected = whole(phased)
     border = [o.phase for o in curve(expected)].index(2)
     assert border == 13  # 100 of 130 rows, of 17 steps
     first = killed(forked, phased, border)
@@ -198,11 +212,11 @@ def test_killed_where_one_phase_ends(
 
 
 def test_moments_are_forgotten_where_a_phase_begins(
-    drive: Drive, spec: TrialSpec, phased_data: Path
+    drive: Drive, whole: Whole, spec: TrialSpec, phased_data: Path
 ) -> None:
     phased = replace(full(spec), data_dir=str(phased_data), strategy="phased", save_model=False)
     kept = curve(drive(run_trial, phased))
-    reset = curve(whole(drive, replace(phased, reset_optimizer=True)))
+    reset = curve(whole(replace(phased, reset_optimizer=True)))
     border = [o.phase for o in kept].index(2)
     # The step in which the phase begins is taken with new moments, so the next one differs.
     same = [one.loss == other.loss for one, other in zip(kept, reset, strict=True)]
@@ -211,11 +225,11 @@ def test_moments_are_forgotten_where_a_phase_begins(
 
 @pytest.mark.slow
 def test_another_number_of_processes_goes_on_too(
-    drive: Drive, drive_forked: Drive, forked: Any, spec: TrialSpec
+    whole: Whole, drive_forked: Drive, spec: TrialSpec
 ) -> None:
     """Without dropout to the last digits: each process has random numbers of its own."""
     alone = full(spec)
-    expected = curve(whole(drive, alone))
+    expected = curve(whole(alone))
     two = replace(alone, processes=2, model=replace(alone.model, parallel="ddp"))
     for before, after in ((alone, two), (two, alone)):
         shutil.rmtree(spec.trial_dir, ignore_errors=True)
@@ -228,13 +242,19 @@ def test_another_number_of_processes_goes_on_too(
 
 
 @pytest.mark.parametrize(
-    ("what", "step"), [("training", 0), ("training", 5), ("evaluating", 3), ("evaluating", 17)]
+    ("what", "step"),
+    [
+        ("training", 5),
+        ("evaluating", 3),
+        pytest.param("training", 0, marks=pytest.mark.slow),
+        pytest.param("evaluating", 17, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stop_is_obeyed_within_a_step_and_within_an_evaluation(
-    drive_forked: Drive, drive: Drive, spec: TrialSpec, what: str, step: int
+    drive_forked: Drive, drive: Drive, whole: Whole, spec: TrialSpec, what: str, step: int
 ) -> None:
     spec = replace(spec, checkpoint_every_s=1e9)  # but for the one that the Stop asks for
-    expected = whole(drive, spec)
+    expected = whole(spec)
     first = drive_forked(run_and_stop_while, (spec, what, step))
     assert first[-1] == Stopped(step)
     assert len(curve(first)) == step
