@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 # Contract: the file that breaks it, and by what.
@@ -38,6 +40,7 @@ def verdicts(folder: Path) -> dict[str, str]:
     return dict(re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_every_contract_notices_its_breach(tmp_path: Path) -> None:
     for package in ("sweep", "trainer", "predictor"):
         ignored = shutil.ignore_patterns("__pycache__")

@@ -59,6 +59,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(home: Home) -> None:
         assert trial["compute"]["input_tokens"] == 320 * 10 + 500 + 1000
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_now(home: Home) -> None:
     home.script({0: "silent"})
     driver = start_driver(home)
@@ -72,6 +73,7 @@ def test_ctrl_c_twice_stops_now(home: Home) -> None:
     assert_whole(home)
 
 
+@pytest.mark.slow
 def test_a_second_driver_is_refused_by_the_name_of_the_first(home: Home) -> None:
     driver = start_driver(home, step_s=0.1)
     until_trials_run(home)

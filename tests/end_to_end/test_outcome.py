@@ -102,6 +102,7 @@ def test_a_study_that_is_done_is_in_a_state_that_inspect_tells(home: Home) -> No
     assert home.document()["state"] == "unfinished"
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_terminated_says_so(home: Home) -> None:
     driver = start_driver(home, "pruning.enabled=false", step_s=0.05)
     until_trials_run(home)

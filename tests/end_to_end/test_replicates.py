@@ -206,6 +206,7 @@ def test_a_stopped_study_is_confirmed_as_well(home: Home) -> None:
     assert document["stopping"]["num_not_started"] == 16 - len(originals(document))
 
 
+@pytest.mark.slow
 def test_a_driver_killed_while_it_confirms_goes_on(home: Home) -> None:
     home.run(*CONFIRM[:2])
     for _ in range(3):
