@@ -15,15 +15,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.account.outcome import PreparationFailed
     from sweep.analysis.evidence import evidence
     from sweep.analysis.replay import replay
     from sweep.analysis.tune import tune
     from sweep.api import Study, load, run
     from trainer.contract.spec import UserError
 
-__all__ = ["Study", "UserError", "evidence", "load", "replay", "run", "tune"]
+__all__ = [
+    "PreparationFailed",
+    "Study",
+    "UserError",
+    "evidence",
+    "load",
+    "replay",
+    "run",
+    "tune",
+]
 
 _HOMES = {
+    "PreparationFailed": "sweep.account.outcome",
     "Study": "sweep.api",
     "UserError": "trainer.contract.spec",
     "evidence": "sweep.analysis.evidence",

@@ -8,9 +8,8 @@ study.best.model_dir
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,27 +21,42 @@ from sweep.config.load import load_study
 from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.types import BestReport, StudyReport, TrialSummary
-from sweep.run_study import run_loaded
-from sweep.storage.find import open_study
+from sweep.run_study import run_loaded, storage_url
+from sweep.storage.find import RUNS, Location, locate
 from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
 from sweep.storage.readable import readable
+from trainer.contract.safe_text import url_without_secrets
 from trainer.contract.signals import Interrupted, Signals, exit_code
 from trainer.contract.sockets import use_short_socket_folder
 from trainer.contract.streams import safe_streams
 
 SHORT = {"trials": "run.trials", "workers": "run.workers", "storage": "run.storage"}
 
+_OF_TRIAL: Mapping[str, Callable[[TrialSummary], Any]] = {
+    "early_loss": lambda trial: trial.window and trial.window.loss,
+    "grad_norm": lambda trial: trial.window and trial.window.grad_norm,
+    "grad_norm_noise_free": lambda trial: trial.window and trial.window.grad_norm_noise_free,
+    "early_eval": lambda trial: trial.window and trial.window.early_eval,
+    "p": lambda trial: trial.forecast and trial.forecast.probability,
+    "p0": lambda trial: trial.forecast and trial.forecast.before,
+    "action": lambda trial: trial.verdict and trial.verdict.action,
+    "reason": lambda trial: trial.verdict and trial.verdict.reason,
+    "objective": lambda trial: trial.objective,
+    "flops": lambda trial: trial.compute.flops,
+    "seconds": lambda trial: trial.compute.seconds,
+    "attempts": lambda trial: trial.attempts,
+    "recipe": lambda trial: trial.recipe,
+    "replicate_of": lambda trial: trial.confirms,
+}  # the columns of `Study.trials` beside its state and params
+
 
 class Study:
     """A study as it is stored. Each property reads it anew: a driver may be writing to it."""
 
-    def __init__(self, where: str | Path) -> None:
-        """`where`: a study's name (below ./runs), its folder, or URL#NAME. UserError where there is
-        none."""
-        self.where = str(where)
-        with self._opened():
-            pass
+    def __init__(self, location: Location) -> None:
+        """`sweep.run` and `sweep.load` make one."""
+        self._location = location.absolute()
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -54,9 +68,19 @@ class Study:
         `objective` is the metric at the end, NaN of a trial that did not get there; `flops` and
         `seconds` (device-seconds) what the trial has cost.
         """
-        rows = [_row(trial) for trial in self.report().trials]
-        numbers = pd.Index([row.pop("trial") for row in rows], name="trial")
-        return pd.DataFrame(rows, index=numbers)
+        report = self.report()
+        params = dict.fromkeys(name for trial in report.trials for name in trial.params)
+        columns = ["state", *(params or _searched(report)), *_OF_TRIAL]
+        rows = [
+            {
+                "state": trial.state.value,
+                **trial.params,
+                **{name: value(trial) for name, value in _OF_TRIAL.items()},
+            }
+            for trial in report.trials
+        ]
+        numbers = pd.Index([trial.number for trial in report.trials], name="trial", dtype="int64")
+        return pd.DataFrame(rows, index=numbers, columns=columns)
 
     @property
     def observations(self) -> pd.DataFrame:
@@ -65,9 +89,9 @@ class Study:
         names = [field.name for field in fields(Observation)]
         with self._opened() as (ledger, _):
             rows = [
-                (row.number, *(getattr(seen, name) for name in names))
-                for row in ledger.read_trials()
-                for seen in ledger.read_observations(row.number)
+                (number, *(getattr(seen, name) for name in names))
+                for number, observations in ledger.stream_observations()
+                for seen in observations
             ]
         return pd.DataFrame(rows, columns=["trial", *names])
 
@@ -83,17 +107,20 @@ class Study:
             return study_report(ledger, paths)
 
     def __repr__(self) -> str:
-        return f"sweep.load({self.where!r})"
+        at = self._location
+        stored = url_without_secrets(at.url)
+        elsewhere = "" if at.url == at.paths.default_storage else f", stored in {stored!r}"
+        return f"<sweep.Study {at.study!r} in {str(at.paths.out)!r}{elsewhere}>"
 
     def _repr_html_(self) -> str:
         return study_html(self.report())
 
     @contextlib.contextmanager
     def _opened(self) -> Generator[tuple[Ledger, StudyPaths]]:
-        with readable(self.where):
-            ledger, paths = open_study(self.where)
+        with readable(str(self._location)):
+            ledger = self._location.open()
             try:
-                yield ledger, paths
+                yield ledger, self._location.paths
             finally:
                 ledger.engine.dispose()
 
@@ -101,9 +128,10 @@ class Study:
 def load(where: str | Path) -> Study:
     """A study that was run, or runs now. `where`: its name (below ./runs), its folder, or URL#NAME.
 
-    UserError where there is none.
+    It stays the same where the working directory changes. UserError where there is none.
     """
-    return Study(where)
+    with readable(str(where)):
+        return Study(locate(str(where)))
 
 
 def run(
@@ -117,22 +145,33 @@ def run(
     underscores for its dots, as `pruning__risk=0.2`.
 
     Progress is printed as `sweep run` does it; in a notebook it is drawn in place where ipywidgets
-    is installed. UserError for what the caller can mend. KeyboardInterrupt after an interruption:
-    running trials have written a checkpoint, and the same call goes on from there. A study that
-    ends for a cause outside, or with failed trials, is returned: see `report().state`.
+    is installed. A study that ends for a cause outside (a full disk, run.max_hours), or with failed
+    trials, is returned: see `report().state`.
+
+    UserError for what the caller can mend, and where a cause outside, which is printed, ends the
+    preparation: there is no study yet. PreparationFailed where the data or the model could not be
+    prepared for another cause. KeyboardInterrupt after SIGINT, SystemExit(128 + its number) after
+    SIGTERM or SIGHUP: running trials have written a checkpoint, and the same call goes on from
+    there.
     """
-    texts = [f"{_path(key)}={json.dumps(value)}" for key, value in overrides.items()]
-    loaded = load_study(study, texts)
-    folder = Path(out or Path("runs") / loaded.study.name)
+    loaded = load_study(study, {_path(key): value for key, value in overrides.items()})
+    paths = StudyPaths(Path(out or RUNS / loaded.study.name).absolute())
     try:
         with safe_streams(), Signals():
             use_short_socket_folder()
-            code = run_loaded(loaded, folder)
+            code = run_loaded(loaded, paths.out)
     except Interrupted as interrupted:
         code = interrupted.exit_code
     _raise_interrupt(code)
-    storage = loaded.study.run.storage
-    return Study(folder if storage == "auto" else f"{storage}#{loaded.study.name}")
+    location = Location(storage_url(loaded, paths), loaded.study.name, paths)
+    with readable(str(location)):
+        location.open().engine.dispose()  # or a cause outside has ended the preparation
+    return Study(location)
+
+
+def _searched(report: StudyReport) -> Iterable[str]:
+    study: Mapping[str, Any] = report.resolved
+    return study.get("search", {}).get("space", {})
 
 
 def _path(key: str) -> str:
@@ -144,26 +183,3 @@ def _raise_interrupt(code: int) -> None:
         raise KeyboardInterrupt
     if code in (exit_code(signal.SIGTERM), exit_code(signal.SIGHUP)):
         raise SystemExit(code)
-
-
-def _row(trial: TrialSummary) -> dict[str, Any]:
-    window, forecast, verdict = trial.window, trial.forecast, trial.verdict
-    return {
-        "trial": trial.number,
-        "state": trial.state.value,
-        **trial.params,
-        "early_loss": window and window.loss,
-        "grad_norm": window and window.grad_norm,
-        "grad_norm_noise_free": window and window.grad_norm_noise_free,
-        "early_eval": window and window.early_eval,
-        "p": forecast and forecast.probability,
-        "p0": forecast and forecast.before,
-        "action": verdict and verdict.action,
-        "reason": verdict and verdict.reason,
-        "objective": trial.objective,
-        "flops": trial.compute.flops,
-        "seconds": trial.compute.seconds,
-        "attempts": trial.attempts,
-        "recipe": trial.recipe,
-        "replicate_of": trial.confirms,
-    }

@@ -10,6 +10,7 @@ from pathlib import Path
 from cyclopts import CycloptsError
 
 from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR, PreparationFailed
+from sweep.analysis.options import BadOption
 from sweep.offline_commands import app  # all of them
 from trainer.contract.signals import Interrupted, Signals
 from trainer.contract.sockets import use_short_socket_folder
@@ -46,7 +47,7 @@ def _exit_code(arguments: list[str]) -> int:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_USER_ERROR
     except UserError as error:
-        sys.stderr.write(f"sweep: {error}\n")
+        sys.stderr.write(f"sweep: {error.of_command if isinstance(error, BadOption) else error}\n")
         return EXIT_USER_ERROR
     except PreparationFailed as error:
         sys.stderr.write(f"sweep: {error}\n")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import Parameter
 
 from sweep.commands import AsJson, Flag, Settings, app
-from trainer.contract.spec import UserError
 from trainer.contract.streams import print_json
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def evidence(
     from sweep.analysis.evidence import evidence as find
     from sweep.analysis.evidence_text import print_evidence
 
-    _show(find(*_some(studies), max_runs=max_runs), print_evidence, as_json=json_)
+    _show(find(*studies, max_runs=max_runs), print_evidence, as_json=json_)
     return 0
 
 
@@ -92,7 +91,7 @@ def replay(
     if figure is not None:
         check_figure(figure)
     report = compare(
-        *_some(studies),
+        *studies,
         settings=settings_given(set_ or ()),
         against=against,
         workers=workers,
@@ -137,7 +136,7 @@ def tune(
     from sweep.analysis.tune_command import show_tuning
 
     return show_tuning(
-        _some(studies),
+        studies,
         risk=risk,
         write=write,
         to=to,
@@ -174,14 +173,8 @@ def export(
     def print_sentence(report: ExportReport) -> None:
         sys.stdout.write(export_sentence(report) + "\n")
 
-    _show(write(*_some(studies), to=to), print_sentence, as_json=json_)
+    _show(write(*studies, to=to), print_sentence, as_json=json_)
     return 0
-
-
-def _some(studies: tuple[str, ...]) -> tuple[str, ...]:
-    if not studies:
-        raise UserError("name at least one study, export or recorded set")
-    return studies
 
 
 def _show(report: Report, print_text: Callable[[Report], None], *, as_json: bool) -> None:

@@ -59,10 +59,9 @@ def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     """Prepare, drive and report a study with any executor. The command's exit code."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
-    storage = loaded.study.run.storage
-    if storage != "auto":
-        check_server(storage)
-    url = paths.default_storage if storage == "auto" else storage
+    url = storage_url(loaded, paths)
+    if url != paths.default_storage:
+        check_server(url)
     slots, threads = _slots(loaded)
     sessions = Sessions(loaded, paths, url, executor, slots, threads, view)
     try:
@@ -71,6 +70,12 @@ def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
         if error.errno in (errno.EACCES, errno.EPERM):
             raise UserError(f"{error.filename} cannot be written: {error.strerror}") from None
         raise
+
+
+def storage_url(loaded: LoadedStudy, paths: StudyPaths) -> str:
+    """Where the study is recorded."""
+    storage = loaded.study.run.storage
+    return paths.default_storage if storage == "auto" else storage
 
 
 def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:

@@ -30,7 +30,7 @@ from sweep.analysis.evidence_report import (
 )
 from sweep.analysis.evidence_sentences import pooled_statement, statements
 from sweep.analysis.sample import sample
-from sweep.analysis.sources import read_sources
+from sweep.analysis.sources import named, read_sources
 from sweep.report.console import progress_bar
 
 LEAST_JUDGED = 8  # finished runs of a group whose prunes are judged
@@ -43,9 +43,9 @@ def evidence(*sources: str | Path, max_runs: int = 500) -> EvidenceReport:
     `sources`: studies (a name below ./runs, a folder, URL#NAME), exports and recorded sets. Of a
     group with more than `max_runs` runs a sample of so many is looked at; audits are counted over
     all. Takes seconds to minutes, with a progress bar where standard error is a terminal.
-    UserError where a source cannot be read, or `max_runs` is below 20.
+    UserError where no source is named or one cannot be read, or `max_runs` is below 20.
     """
-    whole = read_sources([str(source) for source in sources])
+    whole = read_sources(named(sources))
     studies, samples = sample(whole, max_runs)
     return evidence_of(studies, samples, whole)
 

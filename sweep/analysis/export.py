@@ -11,11 +11,11 @@ from typing import Any
 
 from predictor.recorded.files import RUNS, prefix_of, runs_file, steps_file, write_frames
 from sweep.analysis.merge import Part, merged
-from sweep.analysis.sources import read_set, sets_named
+from sweep.analysis.options import BadOption
+from sweep.analysis.sources import named, read_set, sets_named
 from sweep.analysis.tables import study_tables
 from sweep.storage.find import look_for_study
 from trainer.contract.safe_text import file_name
-from trainer.contract.spec import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def export(*sources: str | Path, to: str | Path) -> ExportReport:
     after the study. UserError for what cannot be read or merged, and where the files cannot be
     written.
     """
-    texts = [str(source) for source in sources]
+    texts = named(sources)
     studies = [text for text in texts if _is_study(text)]
     sets = dict.fromkeys(p for text in texts if text not in studies for p in sets_named(text))
     parts: list[Part] = []
@@ -69,7 +69,7 @@ def export(*sources: str | Path, to: str | Path) -> ExportReport:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         write_frames(prefix, whole.runs, whole.steps)
     except OSError as error:
-        raise UserError(f"--to: {runs_file(prefix)} cannot be written: {error}") from None
+        raise BadOption("to", f": {runs_file(prefix)} cannot be written: {error}") from None
     return ExportReport(
         files=ExportedFiles(str(runs_file(prefix)), str(steps_file(prefix))),
         studies=len(studies),
@@ -113,9 +113,10 @@ def _prefix(to: str | Path, names: Sequence[str]) -> Path:
     if not is_folder:
         return prefix_of(to)
     if len(names) > 1:
-        raise UserError(
-            f"--to: {to} is a folder, and there are {len(names)} groups "
-            f"({', '.join(sorted(names))}); give {to / 'X'} for {to / 'X'}_runs.parquet"
+        raise BadOption(
+            "to",
+            f": {to} is a folder, and there are {len(names)} groups "
+            f"({', '.join(sorted(names))}); give {to / 'X'} for {to / 'X'}_runs.parquet",
         )
     return to / file_name(names[0])
 

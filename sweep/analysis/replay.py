@@ -21,7 +21,7 @@ from predictor.replay.comparison import (
 from predictor.replay.policies import Fewer, WindowSetting, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
 from predictor.types import Settings
-from sweep.analysis.options import check_at_least
+from sweep.analysis.options import BadOption, check_at_least
 from sweep.analysis.replay_report import (
     OURS,
     UNAUDITED,
@@ -35,7 +35,7 @@ from sweep.analysis.replay_report import (
 from sweep.analysis.replay_settings import read_settings
 from sweep.analysis.replay_verdict import cautions, verdict
 from sweep.analysis.sample import sample
-from sweep.analysis.sources import read_sources
+from sweep.analysis.sources import named, read_sources
 from sweep.report.console import progress_bar
 from trainer.contract.spec import UserError
 
@@ -61,16 +61,19 @@ def replay(
     with `workers` trials side by side; of one with more than `max_runs` runs a sample of so many.
     Takes seconds to minutes, with a progress bar where standard error is a terminal.
 
-    UserError where a source cannot be read, an option or a setting is out of range, or no run was
-    trained to its end.
+    UserError where no source is named or one cannot be read, an option or a setting is out of
+    range, or no run was trained to its end.
     """
+    texts = named(sources)
     check_at_least(1, workers=workers, orders=orders)
     check_at_least(0, seed=seed)
     check_at_least(LEAST_POINTS, points=points)
+    if against not in ("none", "all"):
+        raise BadOption("against", f": is {against!r}; must be none or all")
     pruning, window = read_settings(settings or {})
     num_points = points if against == "all" else None
     policies = policies_of(pruning, window, num_points)
-    whole = read_sources([str(source) for source in sources])
+    whole = read_sources(texts)
     studies, samples = sample(whole, max_runs, seed)
     studies, without_end = _replayable(studies)
     replays = _with_progress(studies, policies, pruning, orders, workers, seed)

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from predictor.replay.policies import REPLAYED, WindowSetting
 from predictor.types import Settings
+from sweep.analysis.options import BadOption
 from sweep.config.edit import SECTION
 from sweep.config.errors import complaints
 from sweep.config.study import Pruning
 from sweep.config.yaml_text import override
-from trainer.contract.spec import UserError
 
 KEYS = ("window", "min_steps", *REPLAYED)
 
@@ -30,16 +30,17 @@ def settings_given(texts: Sequence[str]) -> dict[str, Any]:
 def read_settings(given: Mapping[str, object]) -> tuple[Settings, WindowSetting]:
     """Defaults but for those `given`; the window is as recorded where neither of its keys is.
 
-    UserError for a key that no replay has, and for a value out of range.
+    BadOption for a key that no replay has, and for a value out of range.
     """
     for key in given:
         if key not in KEYS:
-            raise UserError(f"--set {key}: no setting of a replay; there are {', '.join(KEYS)}")
+            known = ", ".join(KEYS)
+            raise BadOption("settings", f" {key}: no setting of a replay; there are {known}", "set")
     try:
         pruning = Pruning.model_validate(dict(given))
     except ValidationError as error:
         path, problem = complaints(error, Pruning)[0]
-        raise UserError(f"--set {path}: {problem}") from None
+        raise BadOption("settings", f" {path}: {problem}", "set") from None
     window = WindowSetting(
         pruning.window if "window" in given else None,
         pruning.min_steps if "min_steps" in given else None,

@@ -15,6 +15,13 @@ from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import UserError
 
 
+def named(sources: Sequence[str | Path]) -> list[str]:
+    """As texts. UserError where there is none."""
+    if not sources:
+        raise UserError("name at least one study, export or recorded set")
+    return [str(source) for source in sources]
+
+
 def read_sources(texts: Sequence[str]) -> list[RecordedStudy]:
     """Every group in `texts`: studies (as for inspect), DIR/X of DIR/X_runs.parquet, that file
     itself, or a folder with such files. Studies of one name are one group.

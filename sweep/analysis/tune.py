@@ -13,10 +13,10 @@ from predictor.tuning.search import Tuning, too_few
 from predictor.tuning.search import tune as search
 from predictor.tuning.steps import REGRET_LIMIT, NothingToHoldOut
 from predictor.types import Settings
-from sweep.analysis.options import check_at_least
+from sweep.analysis.options import BadOption, check_at_least
 from sweep.analysis.present_setting import Present, present_setting
 from sweep.analysis.sample import sample
-from sweep.analysis.sources import read_sources
+from sweep.analysis.sources import named, read_sources
 from sweep.analysis.tune_report import FrontierLine, TuneReport
 from sweep.analysis.tune_verdict import limits, verdict
 from sweep.report.console import progress_bar
@@ -50,7 +50,7 @@ def tune(
     held out.
     """
     check_options(risk, workers, orders, seed)
-    texts = [str(source) for source in sources]
+    texts = named(sources)
     studies, samples = sample(read_sources(texts), max_runs, seed)
     reason = too_few(studies)
     if reason is not None:
@@ -61,12 +61,12 @@ def tune(
 
 
 def check_options(risk: float | None, workers: int, orders: int, seed: int) -> None:
-    """UserError that names the option that is out of range."""
+    """BadOption for the one that is out of range."""
     if risk is not None:
         try:
             Settings.checked({"risk": risk})
         except ValueError as error:
-            raise UserError(f"--{error}") from None
+            raise BadOption("risk", str(error).removeprefix("risk")) from None
     check_at_least(1, workers=workers, orders=orders)
     check_at_least(0, seed=seed)
 
@@ -146,4 +146,4 @@ def _with_progress(
                 on_done=bar.advance,
             )
         except NothingToHoldOut as error:
-            raise UserError(f"--orders {num_orders}: {error}") from None
+            raise BadOption("orders", f" {num_orders}: {error}") from None

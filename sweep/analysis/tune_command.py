@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sweep.analysis.sources import names_study
+from sweep.analysis.sources import named, names_study
 from sweep.analysis.tune import TooFewRuns, check_options, tune
 from sweep.analysis.tune_report import TuneReport, Written
 from sweep.analysis.tune_text import print_changes, print_tuning
@@ -38,6 +38,7 @@ def show_tuning(
     cannot be written; what was found is printed all the same. After Ctrl-C, in a line on stderr,
     that nothing was written.
     """
+    sources = named(sources)
     check_options(risk, workers, orders, seed)
     if to is not None and not write:
         raise UserError("--to names a file to write to, which takes --write as well")

@@ -104,7 +104,7 @@ def _has_one_look(study: RecordedStudy) -> bool:
 def _too_few(report: TuneReport) -> str:
     num, over = report.num_resampled, report.intervals_over
     if over == "orders":
-        return "So few orders of so few groups tell of no setting that it is better (see --orders)"
+        return "So few orders of so few groups tell of no setting that it is better (see orders)"
     return f"{num} {over} tell of no setting that it is better, which takes {FEWEST_UNITS}"
 
 

@@ -14,7 +14,8 @@ from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
 from sweep.config.errors import MOST_PROBLEMS, Problem, complaints
 from sweep.config.sources import SOURCE_KEYS, find_study, missing_sources, start_from_here
 from sweep.config.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
-from sweep.config.yaml_text import as_mapping, override, read_mapping
+from sweep.config.yaml_text import as_mapping, override, put, read_mapping
+from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 
 Origin = Literal["file", "default", "--set"]
@@ -41,21 +42,30 @@ class LoadedStudy:
 
 
 def load_study(
-    source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any] = ()
 ) -> LoadedStudy:
     """`source` is a YAML file, a shipped study's name, or a mapping of a study file's keys, whose
-    paths start at the working directory; `overrides` are key.path=value.
+    paths start at the working directory; `overrides` are key.path=value, or
+    values by their key.path.
 
     UserError with a line for each problem found.
     """
     if isinstance(source, Mapping):
         folder, name = Path.cwd(), "a dictionary"
         document = as_mapping(source)
+        if not document:
+            raise UserError("a study is a mapping of keys, as name, model, data, search")
     else:
+        _check_names_study(source)
         path = find_study(source)
         folder, name = path.parent.absolute(), str(source)
         document = read_mapping(path)
-    overridden = [override(document, text) for text in overrides]
+    if isinstance(overrides, Mapping):
+        overridden = list(overrides)
+        for key, value in as_mapping(overrides).items():
+            put(document, key, value)
+    else:
+        overridden = [override(document, text) for text in overrides]
     for key in set(overridden) & set(SOURCE_KEYS):
         start_from_here(document, key)
     study, problems = _validate(document, folder)
@@ -68,6 +78,15 @@ def load_study(
     if study.budget is not None and study.budget.samples is not None:
         window_samples(study, num_rows=0)  # no need to read the data first
     return LoadedStudy(study, _origins(study, document, overridden), folder, name)
+
+
+def _check_names_study(source: object) -> None:
+    """A caller of the API may hand over anything."""
+    if not isinstance(source, str | Path):
+        raise UserError(
+            "a study is named by its file or a shipped name, or is a dictionary of keys; "
+            f"{clipped(repr(source))} is none of these"
+        )
 
 
 def _validate(document: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[Problem]]:

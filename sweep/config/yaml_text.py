@@ -152,10 +152,7 @@ def as_mapping(given: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(given, default=_path_text)
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"a study is texts, numbers, lists and dictionaries: {error}") from None
-    document = parse(text, "the study")
-    if not document:
-        raise UserError("a study is a mapping of keys, as name, model, data, search")
-    return document
+    return parse(text, "the study")
 
 
 def _path_text(value: object) -> str:
@@ -170,12 +167,16 @@ def override(document: dict[str, Any], text: str) -> str:
     path = path.strip()
     if not equals or not all(path.split(".")) or path.count(".") > DEEPEST:
         raise UserError(f"--set {clipped(text)}: must be key.path=value, as run.trials=8")
-    parsed = parse(value, f"--set {clipped(text)}")
+    put(document, path, parse(value, f"--set {clipped(text)}"))
+    return path
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> None:
+    """The value at that key.path, in place. Mappings on the way are made."""
     *parents, last = path.split(".")
     part = document
     for key in parents:
         if not isinstance(part.get(key), dict):
             part[key] = {}
         part = part[key]
-    part[last] = parsed
-    return path
+    part[last] = value

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sweep.driver.trial import State, ask_again
 from sweep.storage.engine import make_engine, sqlite_file
-from sweep.storage.find import RUNS, open_study, storage_of
+from sweep.storage.find import RUNS, locate
 from sweep.storage.ledger import Ledger, TrialRow
 from sweep.storage.lock import only_driver
 from sweep.storage.migrate import upgrade
@@ -24,9 +24,8 @@ def retry_trials(where: str, numbers: Sequence[int]) -> str:
 
     UserError where a driver is at work on the study, and for a trial that has not failed.
     """
-    found, paths = open_study(where)
-    url, name = storage_of(where), found.study
-    found.engine.dispose()
+    found = locate(where)
+    paths, url, name = found.paths, found.url, found.study
     with only_driver(url, name):
         engine = make_engine(url)
         try:

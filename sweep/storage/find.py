@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.storage.engine import make_engine, sqlite_file, study_names
@@ -14,22 +15,56 @@ from trainer.contract.spec import UserError
 RUNS = Path("runs")
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a study's rows are, and where its files."""
+
+    url: str = field(repr=False)  # may have a password
+    study: str  # its name in the storage
+    paths: StudyPaths
+
+    def __str__(self) -> str:
+        """As it is told to `open_study`."""
+        if self.url == self.paths.default_storage:
+            return str(self.paths.out)
+        return f"{self.url}#{self.study}"
+
+    def absolute(self) -> Location:
+        """The same, whatever becomes of the working directory."""
+        file = sqlite_file(self.url)
+        url = self.url if file is None else f"sqlite:///{file.absolute()}"
+        return Location(url, self.study, StudyPaths(self.paths.out.absolute()))
+
+    def open(self) -> Ledger:
+        """As `open_study`."""
+        return _open(self.url, self.study, str(self))
+
+
 def open_study(where: str) -> tuple[Ledger, StudyPaths]:
     """`where`: a study's name (below ./runs), its folder, or URL#NAME. Reads only.
 
     UserError where there is none. The caller disposes of `ledger.engine`.
     """
+    ledger, location = _found(where)
+    return ledger, location.paths
+
+
+def locate(where: str) -> Location:
+    """Where the study is that `open_study` reads. UserError where there is none."""
+    ledger, location = _found(where)
+    ledger.engine.dispose()
+    return location
+
+
+def _found(where: str) -> tuple[Ledger, Location]:
     if "://" in where:
         url, name = _split(where)
         ledger = _open(url, name, where)
-        return ledger, StudyPaths(RUNS / file_name(ledger.study))
-    paths, url = find_study(where)
-    return _open(url, None, where, guess=paths.out.resolve().name), paths
-
-
-def storage_of(where: str) -> str:
-    """The URL of the storage that `open_study` reads."""
-    return _split(where)[0] if "://" in where else find_study(where)[1]
+        paths = StudyPaths(RUNS / file_name(ledger.study))
+    else:
+        paths, url = find_study(where)
+        ledger = _open(url, None, where, guess=paths.out.resolve().name)
+    return ledger, Location(url, ledger.study, paths)
 
 
 def _split(where: str) -> tuple[str, str | None]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import pandas as pd
 import pytest
 
 import sweep
+from sweep.cli import main
 from sweep.report.html import study_html
 from sweep.report.view import PlainView
+from sweep.storage.find import Location
+from sweep.storage.paths import StudyPaths
 from tests import ROOT
 from tests.support.drivers import start_driver, until_trials_run
 from tests.support.home import Home
@@ -32,7 +36,7 @@ def here(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def test_a_study_file_is_run_and_read(here: Home) -> None:
     study = sweep.run("fake.yaml", trials=4, pruning__enabled=False)
-    assert repr(study) == "sweep.load('runs/fake')"
+    assert repr(study) == f"<sweep.Study 'fake' in '{here.out}'>"
     trials = study.trials
     assert list(trials.index) == [0, 1, 2, 3]
     assert set(trials["state"]) == {"completed"}
@@ -65,6 +69,9 @@ def test_a_dictionary_is_a_study_whose_paths_start_at_the_working_directory(here
         ("fake.yaml", {"pruning__risky": 1}, "pruning.risky"),
         ({}, {}, "a study is a mapping of keys"),
         ({"name": object()}, {}, "a study is texts, numbers, lists and dictionaries"),
+        ("fake.yaml", {"data__train": object()}, "a study is texts, numbers, lists"),
+        ("fake.yaml", {"trials": 10**30}, "the study, line 1: .* is malformed or out of range"),
+        (3, {}, "a study is named by its file .*; 3 is none of these"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(
@@ -73,6 +80,39 @@ def test_mistakes_are_said_in_a_sentence(
     with pytest.raises(sweep.UserError, match=said):
         sweep.run(asked, **named)
     assert not here.out.exists()
+
+
+def test_an_override_may_be_a_path(here: Home) -> None:
+    Path("train.jsonl").rename("other.jsonl")
+    study = sweep.run("fake.yaml", trials=1, data__train=Path("other.jsonl"))
+    resolved: Mapping[str, Any] = study.report().resolved
+    assert resolved["data"]["train"] == str(here.folder / "other.jsonl")
+
+
+def test_a_study_is_the_one_that_was_run_wherever_one_looks_from(
+    here: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of that name is below ./runs, and where its storage is elsewhere."""
+    once: dict[str, Any] = {"trials": 1, "pruning__enabled": False}
+    other = sweep.run("fake.yaml", out="runs/mine", **once)
+    mine = sweep.run("fake.yaml", out="mine", trials=2, pruning__enabled=False)
+    stored = sweep.run("fake.yaml", out="kept", storage="sqlite:///here.db", **once)
+    loaded = sweep.load("mine"), sweep.load("sqlite:///here.db#fake")
+    monkeypatch.chdir("/")
+    assert [len(study.trials) for study in (other, mine, stored)] == [1, 2, 1]
+    for study, folder in ((other, here.out.with_name("mine")), (mine, here.folder / "mine")):
+        assert study.best is not None and study.best.model_dir == str(folder / "best")
+    assert stored.best is not None
+    assert stored.best.model_dir == str(here.folder / "kept" / "best")
+    assert f"stored in 'sqlite:///{here.folder}/here.db'" in repr(stored)
+    assert [len(study.trials) for study in loaded] == [1, 1]
+
+
+def test_a_password_is_not_shown(here: Home) -> None:
+    at = Location("postgresql+psycopg://me:secret@h/d", "fake", StudyPaths(here.out))
+    shown = repr(sweep.Study(at)), repr(at)
+    assert "stored in 'postgresql+psycopg://me@h/d'" in shown[0]
+    assert "secret" not in "".join(shown)
 
 
 def test_what_is_not_there_cannot_be_loaded(here: Home) -> None:
@@ -184,6 +224,61 @@ def test_names_of_strangers_are_escaped(tmp_path: Path) -> None:
     assert "<script>" not in shown and "a&lt;script&gt;b" in shown
 
 
+@pytest.mark.parametrize("function", [sweep.evidence, sweep.replay, sweep.tune])
+def test_functions_of_recorded_runs_want_one(function: Callable[..., object]) -> None:
+    with pytest.raises(sweep.UserError, match=r"^name at least one study, export or recorded set$"):
+        function()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_runs": 2}, "max_runs: is 2; must be at least 20"),
+        ({"orders": 0}, "orders: is 0; must be at least 1"),
+        ({"against": "everything"}, "against: is 'everything'; must be none or all"),
+        ({"settings": {"risk": 1.5}}, "settings risk: is 1.5; must be less than 1"),
+        ({"settings": {"risky": 1}}, "settings risky: no setting of a replay"),
+    ],
+)
+def test_options_are_named_as_python_has_them(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(sweep.UserError, match=f"^{said}"):
+        sweep.replay(ROOT / "studies" / "recorded" / "quickstart", **options)
+
+
+@pytest.mark.parametrize("command", ["evidence", "replay", "tune"])
+def test_commands_name_them_as_they_are_typed(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = str(ROOT / "studies" / "recorded" / "quickstart")
+    assert main([command, recorded, "--max-runs", "2"]) == 2
+    assert capsys.readouterr().err == "sweep: --max-runs: is 2; must be at least 20\n"
+    assert main([command]) == 2
+    assert "name at least one study" in capsys.readouterr().err
+
+
+def test_a_study_that_cannot_be_prepared_is_an_error_of_its_own(
+    here: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sweep.PreparationFailed("the model cannot be loaded")
+
+    monkeypatch.setattr("sweep.driver.make_study.prepare", fail)
+    with pytest.raises(sweep.PreparationFailed):
+        sweep.run("fake.yaml")
+
+
+def test_there_is_no_study_where_a_cause_outside_ends_its_preparation(
+    here: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sweep.driver.make_study.prepare", fail)
+    with pytest.raises(sweep.UserError, match=r"no study '.*/runs/fake'"):
+        sweep.run("fake.yaml", run__wait_minutes=0)
+    assert "No space left on device" in capsys.readouterr().out
+
+
 def test_importing_is_cheap_and_names_are_there() -> None:
     code = (
         "import sys, sweep; assert not {'pandas', 'torch', 'numpy', 'pydantic'} & set(sys.modules);"
@@ -200,4 +295,5 @@ def test_a_study_without_trials_has_empty_tables(tmp_path: Path) -> None:
         pass
     study = sweep.load(tmp_path)
     assert study.trials.empty and study.observations.empty and study.best is None
-    assert isinstance(study.trials, pd.DataFrame)
+    assert study.trials[["learning_rate", "batch_size", "state", "p", "objective"]].empty
+    assert list(study.observations.columns)[:2] == ["trial", "step"]

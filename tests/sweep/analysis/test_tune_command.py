@@ -149,7 +149,7 @@ class TestWhereToWrite:
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
-            ({"orders": 0}, "--orders: is 0; must be at least 1"),
+            ({"orders": 0}, "^orders: is 0; must be at least 1"),
             ({"to": Path("x.yaml")}, "takes --write as well"),
             ({"to": Path("x.yaml"), "write": True}, "x.yaml: there is no such file"),
         ],
