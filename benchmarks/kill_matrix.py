@@ -28,6 +28,8 @@ from typing import Any
 
 import psutil
 
+from trainer.contract.signals import end_with
+
 BASE = Path(__file__).parents[1] / "studies" / "quickstart"
 STUDY = f"""
 name: matrix
@@ -349,7 +351,7 @@ def main() -> int:
     parser.add_argument("--drive", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.drive:
-        return run_driver(*given.drive)
+        return end_with(run_driver(*given.drive))
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers respect nohup, which this may run under
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR, PreparationFailed
 from sweep.analysis.options import BadOption
 from sweep.offline_commands import app  # all of them
-from trainer.contract.signals import Interrupted, Signals
+from trainer.contract.signals import Interrupted, Signals, end_with
 from trainer.contract.sockets import use_short_socket_folder
 from trainer.contract.spec import UserError
 from trainer.contract.streams import safe_streams
@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     with safe_streams() as (out, err):
         code = _exit_code(given)
+        if arguments is None:  # this process is the command
+            end_with(code)
         out.flush()
         lost = out.steady.lost
         if lost is not None and not isinstance(lost, BrokenPipeError):  # as in `... | head`

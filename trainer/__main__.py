@@ -2,7 +2,8 @@
 
 import sys
 
+from trainer.contract.signals import end_with
 from trainer.standalone import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_with(main()))

@@ -41,6 +41,15 @@ def exit_code(number: int) -> int:
     return 128 + number
 
 
+def end_with(code: int) -> int:
+    """The code. From here a signal ends this process at once, with that exit code: for the moments
+    between a command's end and its process's, in which it would be killed and its end unknown."""
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: os._exit(code))
+    return code
+
+
 class Signals:
     """Heard from here to the end of the `with`, which puts back what was there before.
 
