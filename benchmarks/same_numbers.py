@@ -25,9 +25,8 @@ STUDIES = Path(__file__).parents[1] / "studies"
 SETS = ("quickstart", "smollm2")
 DRY_RUNS = ("quickstart", "smollm2-gsm8k")
 RUNS = ["--trials", "14", "--workers", "1", "--set", "run.seed=0"]
-VOLATILE = re.compile(
-    r"seconds|_s$|^out$|^path|dir$|^folder$|^log$|version|created|^machine|^peak|memory|^storage$"
-)
+VOLATILE = {"seconds", "created_s", "out", "model_dir", "folder", "log"}  # keys that differ by run
+NAMES = ("group", "policy", "name", "over", "number")  # what tells the parts of a list apart
 ANY_NUMBER = re.compile(r"\d+(\.\d+)?( ?(s|min|h|GB|MB|GiB|MiB)\b)|/\S+")
 
 
@@ -82,16 +81,22 @@ def ask_json(*arguments: str) -> Any:
 
 def flat(value: Any, at: str = "") -> dict[str, Any]:
     """`a.b.0.c` -> value, without what changes from run to run."""
-    if isinstance(value, dict):
-        items = [(key, one) for key, one in value.items() if not VOLATILE.search(key)]
-    elif isinstance(value, list):
-        items = list(enumerate(value))
+    if isinstance(value, dict) and value:
+        items = [(key, one) for key, one in value.items() if key not in VOLATILE]
+    elif isinstance(value, list) and value:
+        items = [(_name(one, index), one) for index, one in enumerate(value)]
     else:
         return {at: value}
     found: dict[str, Any] = {}
     for key, one in items:
         found |= flat(one, f"{at}.{key}" if at else str(key))
     return found
+
+
+def _name(part: Any, index: int) -> str:
+    """Of a part of a list: what it is called, where that is so; else its place."""
+    named = [str(part[key]) for key in NAMES if isinstance(part, dict) and key in part]
+    return " ".join(named) or str(index)
 
 
 def compare(
