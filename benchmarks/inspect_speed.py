@@ -77,7 +77,7 @@ def write_study(paths: StudyPaths, num_trials: int, num_observations: int) -> li
     ledger = Ledger(engine, "bench")
     base = {"eval_loss": {"value": 2.0, "num": 400, "groups": {}}}
     ledger.create(StudyRow("bench", DOCUMENT, {"base_measurements": base}, "bench"))
-    ledger.book(Cost(BASE, 0, "eval", 10_000, 1.0, 1e12))
+    ledger.record(Cost(BASE, 0, "eval", 10_000, 1.0, 1e12))
     rows = [random_trial(number, rng) for number in range(num_trials)]
     for row in rows:
         steps = num_observations if row.state == "completed" else num_observations // 10
@@ -87,7 +87,7 @@ def write_study(paths: StudyPaths, num_trials: int, num_observations: int) -> li
             at = Observation(step, seen, seen * 100, seen * 40, loss, norm, 1e-5, 0.1)
             ledger.add_observation(row.number, at)
         for what, share in (("train", steps / num_observations), ("early_eval", 0.01)):
-            ledger.book(Cost(row.number, 1, what, 1_000_000, 60.0, share * row.planned_flops))
+            ledger.record(Cost(row.number, 1, what, 1_000_000, 60.0, share * row.planned_flops))
         action = "prune" if row.state == "pruned" else "continue"
         verdict = Verdict(action, "rank", "early evaluation 0.8 sd above the cohort " * 3)
         ledger.save_trial(

@@ -139,7 +139,7 @@ def regress(
 ) -> tuple[Fit, Mixture]:
     """The models on the `finished` rows of a table, and what they predict of its first.
 
-    targets: (num_finished,). Without repeats of a point its effect is only noise under another
+    targets: (num_finished,). Without replicates of a point its effect is only noise under another
     name, and is left out.
     """
     centre, design = float(targets.mean()), table.design

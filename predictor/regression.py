@@ -203,7 +203,7 @@ def inflation(fitted: Fit, weight: float) -> Floats:
     The mean of squared left-out residuals over what the model expects of them, with `weight`
     residuals as expected mixed in. Shape (num_models, num_b0). 1 with fewer than three trials.
     Of many trials some 100 are left out in turn, the mean of which is known well enough.
-    Known weakness: repeats of one point predict each other, which hides how new points err.
+    Known weakness: replicates of one point predict each other, which hides how new points err.
     """
     if fitted.residuals.shape[1] < 3:
         return np.ones_like(fitted.weights)

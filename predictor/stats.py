@@ -6,7 +6,7 @@ scipy is imported when first asked: the command line starts without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +19,12 @@ Key = TypeVar("Key", bound=Hashable)
 NUM_DRAWS = 4000
 FEWEST_UNITS = 3
 FEWEST_FOR_PERCENTILES = 5  # no resample leaves the range of the units: of three a quarter miss
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not None; None where all are."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def normal_cdf(x: float) -> float:

@@ -41,13 +41,18 @@ class Scale(NamedTuple):
         return float(self.squash(np.array(self.best - gain * self.spread)))
 
 
+def best_and_spread(finished: Sequence[float] | Floats) -> tuple[float, float]:
+    """The best of finished objectives, of which there is one at least, and median - best."""
+    best = float(np.min(finished))
+    return best, float(np.median(finished)) - best
+
+
 def scale_of(objectives: Sequence[float]) -> Scale | None:
     """None for a tie: no finite objective, or a median equal to the best."""
     finite = [y for y in objectives if math.isfinite(y)]
     if not finite:
         return None
-    best = min(finite)
-    spread = float(np.median(finite)) - best
+    best, spread = best_and_spread(finite)
     return Scale(best, spread) if spread > 0 and math.isfinite(spread) else None
 
 
@@ -66,5 +71,4 @@ def beats(objective: float | None, finished: Sequence[float], min_gain: float) -
     """`is_miss` against the objectives that were finished; without any nothing is missed."""
     if not finished:
         return False
-    best = min(finished)
-    return is_miss(objective, best, float(np.median(finished)) - best, min_gain)
+    return is_miss(objective, *best_and_spread(finished), min_gain)

@@ -56,7 +56,7 @@ def _exit_code(arguments: list[str]) -> int:
         return EXIT_ERROR
     except Interrupted as interrupted:
         return interrupted.exit_code
-    except Exception as error:  # a fault of ours: said in a sentence, not mended by it
+    except Exception as error:  # a fault of ours: said in a sentence, for the user cannot fix it
         sys.stderr.write(_fault(error))
         return EXIT_ERROR
     return code if isinstance(code, int) else 0

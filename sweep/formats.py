@@ -89,5 +89,17 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{count} {what}" + ("" if count == 1 else "s")
+    """`1 trial`, `2,000 trials`, `2 studies`, `2 processes`."""
+    return f"{count:,} {what if count == 1 else plural(what)}"
+
+
+def plural(what: str) -> str:
+    """`trials`, `studies`, `processes`."""
+    if what.endswith("y"):
+        return f"{what[:-1]}ies"
+    return f"{what}es" if what.endswith("s") else f"{what}s"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter in upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]

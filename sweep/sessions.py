@@ -1,4 +1,4 @@
-"""A study is driven in sessions: a cause outside ends one, and when it is mended the next goes on.
+"""A study is driven in sessions: a cause outside ends one, and when it is gone the next goes on.
 
 It goes on as a command that is started again does: it opens the study and recovers it. Beyond that
 it has what the session before could not write.

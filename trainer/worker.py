@@ -70,13 +70,13 @@ def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Fail
     """Launched again, from its newest checkpoint, for as long as smaller micro-batches may help."""
     from trainer.model.fit import FitMemory
 
-    def run_rank(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
+    def run_rank(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
         def work() -> None:
             from trainer.training.team import join
             from trainer.training.trial import train_trial
 
             _quieten(spec.num_threads)
-            team = join(rank, size, meeting)
+            team = join(rank, size, rendezvous)
             train_trial(spec, TeamLink(team, DriverLink(own) if own else None), team)
             team.barrier()  # nobody leaves while another still needs it
 
@@ -117,7 +117,7 @@ def _quieten(num_threads: int) -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(num_threads or cores or 1)
-    # peft asks transformers by the old name; nothing that a user could mend.
+    # peft asks transformers by the old name; nothing that a user could fix.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -26,7 +26,7 @@ class Correlation:
     high: float  # upper end
     p_value: float  # of no correlation, two-sided
     num_runs: int  # that it is over
-    num_configs: int  # different ones: repeats of a configuration are no new evidence
+    num_configs: int  # different ones: a further seed of one is no new evidence
 
     @property
     def excludes_zero(self) -> bool:
@@ -43,13 +43,13 @@ def correlate(
     """Spearman's correlation of x and y, all (n,); with `controls` (n, p) of what they leave.
 
     Given controls, it is Pearson's correlation of the residuals of the ranks on them. Infinite
-    values rank last. `clusters` are equal for repeats of one configuration, which are drawn
+    values rank last. `clusters` are equal for replicates of one configuration, which are drawn
     together in the bootstrap and count as one for the degrees of freedom (of m configurations: m
     - 2 less the controls' rank), unless the controls tell all clusters apart: then runs count.
     The interval: rho +- t x sd of the bootstrap on Fisher's scale (Fieller, Hartley and Pearson,
     Biometrika 44, 1957), the sd times sqrt(units / (dof + 1)): the residuals are taken once, and
     are smaller than the errors by what the controls took. The p-value: Student's t as in
-    scipy.stats.spearmanr, which it equals for unit weights and no repeats.
+    scipy.stats.spearmanr, which it equals for unit weights and no replicates.
     None where x or y, or what the controls leave of one, is constant.
     """
     left = residuals(x, controls, weights), residuals(y, controls, weights)

@@ -78,7 +78,7 @@ class StudyEvidence:
     norm: str  # that the verdict and the sets are about: grad_norm or grad_norm_noise_free
     sets: tuple[SetWorth, ...]  # each run left out alone
     gains: tuple[SetGain, ...]  # what each set adds to a smaller one
-    new_sets: tuple[SetWorth, ...]  # left out with its other seeds; empty where none repeat
+    new_sets: tuple[SetWorth, ...]  # left out with its other seeds; empty where none has any
     new_gains: tuple[SetGain, ...]  # alike, of new_sets
 
 

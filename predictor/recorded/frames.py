@@ -48,7 +48,7 @@ def studies_from_frames(runs: pd.DataFrame, steps: pd.DataFrame) -> list[Recorde
     The columns are those of predictor.recorded.columns; others are not read. A row of `steps` with
     an eval_loss, a loss or both is an evaluation, a training step or both. Positions are samples
     where `steps` has `samples`, else steps. Runs without any step are left out unless they have an
-    objective or a guard ended them, and repeats of others (`confirms`) always: they were chosen by
+    objective or a guard ended them, and replicates (`confirms`) always: they were chosen by
     how those ended. Of a run whose `state` is not there, an objective says that it was completed, a
     last loss that is not finite that a guard ended it.
     Raises ValueError for a column that is missing or of the wrong kind, params that are no JSON
@@ -85,7 +85,7 @@ def _study(name: str, rows: Sequence[Row], steps: _Steps) -> RecordedStudy:
         recorded_window=float(mode(windows)) if steps.in_samples and windows else None,
         metric=str(first.get("metric") or "eval_loss"),
         direction=str(first.get("direction") or "minimize"),
-        num_repeats=len(rows) - len(originals),
+        num_replicates=len(rows) - len(originals),
         created_s=tuple(sorted(set(_given(rows, "created_s")))),
     )
 

@@ -36,7 +36,7 @@ class Curve(NamedTuple):
 class RecordedRun:
     name: str  # unique in its study
     config: Mapping[str, Any]
-    seed: str  # repeats of one configuration differ in it
+    seed: str  # replicates of one configuration differ in it
     horizon: float  # the position at which the training ends
     curve: Curve
     evals: Floats  # (num_evals, 2): position, objective; the early evaluation and the last included
@@ -72,7 +72,7 @@ class RecordedStudy:
     recorded_window: float | None = None  # the position where its early evaluations were taken
     metric: str = "eval_loss"  # what the objective is of, by its own direction
     direction: str = "minimize"  # of the metric: minimize | maximize
-    num_repeats: int = 0  # runs that repeat others as they were the best; they are left out
+    num_replicates: int = 0  # replicates of the best, with new seeds; they are left out
     created_s: tuple[float, ...] = ()  # when the studies were made that the runs are of
     has_gaps: bool = False  # steps are missing in the curves
 

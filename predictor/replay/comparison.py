@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import Policy, Replay, replay
 from predictor.replay.workers import Workers
-from predictor.stats import FEWEST_UNITS, bootstrap_interval
+from predictor.stats import FEWEST_UNITS, bootstrap_interval, mean_of_known
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Row:
     regret_interval: tuple[float, float] | None
     regret_p90: float  # over replays
     lost_best: float  # share of the replays
-    config_regret: float | None  # over groups in which seeds repeat
+    config_regret: float | None  # over groups in which configurations have several seeds
     wall: float  # in mean full runs
     random_regret: float  # at equal compute
     num_pruned: float  # of a replay, as the two below
@@ -112,11 +112,11 @@ def summarised(
                 regret_interval=None if regrets is None else (regrets[0][i], regrets[1][i]),
                 regret_p90=float(np.quantile([one.regret for one in own], 0.9)),
                 lost_best=_mean(one.lost_best for one in own),
-                config_regret=_mean_of_known(one.config_regret for one in own),
+                config_regret=mean_of_known(one.config_regret for one in own),
                 wall=_mean(one.wall for one in own),
                 random_regret=_mean(one.random_regret for one in own),
                 num_pruned=_mean(len(one.prunes) for one in own),
-                stated_misses=_mean_of_known(one.stated_misses for one in own),
+                stated_misses=mean_of_known(one.stated_misses for one in own),
                 misses=_mean(one.num_misses for one in own),
                 groups=len({one.study for one in own}),
                 replays=len(own),
@@ -172,8 +172,3 @@ def num_cores() -> int:
 
 def _mean(values: Iterator[float]) -> float:
     return float(np.mean(list(values)))
-
-
-def _mean_of_known(values: Iterator[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

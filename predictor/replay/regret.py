@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.recorded.runs import RecordedStudy
+from predictor.target import best_and_spread
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ class Ends(NamedTuple):
 
     objectives: Floats  # (num_runs,), lower is better; infinite where a guard ended it
     config_means: Floats  # (num_runs,), over the finished seeds of the run's configuration
-    has_repeats: bool  # a configuration with two finished runs or more
+    has_replicates: bool  # a configuration with two finished runs or more
     best: float
     spread: float  # median - best
 
@@ -38,8 +39,8 @@ class Ends(NamedTuple):
         sizes = np.bincount(codes[finished], minlength=int(codes.max()) + 1)
         sums = np.bincount(codes[finished], objectives[finished], minlength=len(sizes))
         means = np.where(sizes > 0, sums / np.maximum(sizes, 1), math.inf)[codes]
-        best, median = float(objectives.min()), float(np.median(objectives[finished]))
-        return Ends(objectives, means, bool((sizes > 1).any()), best, median - best)
+        has_replicates = bool((sizes > 1).any())
+        return Ends(objectives, means, has_replicates, *best_and_spread(objectives[finished]))
 
     def regret(self, kept: Sequence[int]) -> float:
         """Best kept - best of all. With none kept, as if the worst had been."""
@@ -48,7 +49,7 @@ class Ends(NamedTuple):
     def config_regret(self, kept: Sequence[int]) -> float | None:
         """Of the configuration of the best kept run, by means over seeds: those of a name with
         luck lose here. None where no configuration has two finished runs."""
-        if not self.has_repeats:
+        if not self.has_replicates:
             return None
         finished = np.isfinite(self.objectives)
         if not kept:

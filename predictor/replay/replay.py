@@ -100,7 +100,7 @@ class Replay:
     compute: float  # share of running everything to its end
     regret: float  # best kept - best of all; 0 where all tie
     random_regret: float  # expected of as many random runs as this compute trains to their end
-    config_regret: float | None  # by seed means of configurations; None where no seed repeats
+    config_regret: float | None  # by seed means of configurations; None where each has one seed
     wall: float  # in mean full runs
     kept: tuple[str, ...]  # trained to their end, with an objective
     prunes: tuple[Prune, ...]

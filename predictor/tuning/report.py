@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.stats import FEWEST_UNITS, bootstrap_interval
+from predictor.stats import FEWEST_UNITS, bootstrap_interval, mean_of_known
 from predictor.tuning.design import Candidate
 from predictor.tuning.replays import LostRun, Outcome
 from predictor.tuning.steps import FoldsOver, Search
@@ -120,8 +120,8 @@ class Report:
             regret=float(np.mean([one.regret for one in lost])),
             num_replays=len(lost),
             of_replays=self.search.folds.num_orders,
-            probability=_mean_of_known([one.probability for one in lost]),
-            before=_mean_of_known([one.before for one in lost]),
+            probability=mean_of_known([one.probability for one in lost]),
+            before=mean_of_known([one.before for one in lost]),
             reason=lost[0].reason,
             config=_differing(recorded, lost[0].run),
         )
@@ -140,11 +140,6 @@ class Report:
         if found is None or math.isclose(found[0][0], found[1][0], abs_tol=1e-9):
             return Interval(mean, None, None)
         return Interval(mean, found[0][0], found[1][0])
-
-
-def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 def _differing(study: RecordedStudy, name: str) -> dict[str, object]:

@@ -131,6 +131,14 @@ def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
     return is_missed(ended_with(trial, metric), best, spread, decision.settings.min_gain)
 
 
+def decisions_by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:
+    """Each trial's decisions, in their order; no key for a trial without one."""
+    found: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        found.setdefault(decision.trial, []).append(decision)
+    return found
+
+
 def expected_miss(at_window: Verdict | None) -> float:
     """The probability stated where the trial was pruned by rank; 0 of an audit, which will show."""
     if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):

@@ -1,4 +1,4 @@
-"""A trial's objective as the predictor reads it: turned so that lower is better."""
+"""A trial's objective as the predictor reads it: minimized."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def phase_of(row: TrialRow) -> int | None:
 
 
 def objective_of(row: TrialRow, metric: str) -> float | None:
-    """The objective turned so that lower is better. None of one that is not completed, and where
+    """The objective as minimized: lower is better. None of one that is not completed, and where
     the storage has lost what was measured: nothing is learned from that trial."""
     measured = (row.measurements or {}).get(metric)
     if row.state != State.COMPLETED or row.objective is None or measured is None:
@@ -31,6 +31,6 @@ def ended_with(row: TrialRow, metric: str) -> float | None:
 
 
 def minimized(metric: str, value: float, num: int) -> float:
-    """A metric turned so that lower is better, and never 0: an accuracy becomes its error rate,
+    """A metric minimized: lower is better, and it is never 0: an accuracy becomes its error rate,
     half a question up."""
     return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value

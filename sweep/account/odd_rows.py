@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sweep.formats import plural
 from sweep.storage.ledger import BASE, TrialRow
 from sweep.storage.states import State
 
 MOST_NAMED = 10
 
 
-def odd_rows(trials: Sequence[TrialRow], metric: str, booked: Iterable[int]) -> list[str]:
-    """None for what a driver wrote. `booked`: the trials that decisions and costs are of."""
+def odd_rows(trials: Sequence[TrialRow], metric: str, recorded: Iterable[int]) -> list[str]:
+    """None for what a driver wrote. `recorded`: the trials that decisions and costs are of."""
     found: list[str] = []
     lost = [
         row.number
@@ -24,7 +25,7 @@ def odd_rows(trials: Sequence[TrialRow], metric: str, booked: Iterable[int]) -> 
             "learned from what these ended with."
         )
     known = {row.number for row in trials} | {BASE}
-    gone = sorted({number for number in booked if number not in known})
+    gone = sorted({number for number in recorded if number not in known})
     if gone:
         found.append(
             f"Decisions, costs or observations without a row in sweep_trials: {named(gone)}. "
@@ -37,4 +38,4 @@ def named(numbers: Sequence[int]) -> str:
     """As in: trials 3, 4, 7 and 12 more."""
     more = len(numbers) - MOST_NAMED
     text = ", ".join(map(str, numbers[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
-    return f"trial{'s' if len(numbers) > 1 else ''} {text}"
+    return f"{'trial' if len(numbers) == 1 else plural('trial')} {text}"

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Collection
 from enum import StrEnum
 
+from sweep.storage.states import State
 from trainer.contract.signals import exit_code as after_signal
 
 
@@ -50,9 +51,9 @@ def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
     """Of the states of all trials, replicates too; `is_finished`: none is left to be run."""
     if not is_finished:
         return Standing.UNFINISHED
-    if "completed" not in states:
+    if State.COMPLETED not in states:
         return Standing.NONE_COMPLETED
-    return Standing.SOME_FAILED if "failed" in states else Standing.DONE
+    return Standing.SOME_FAILED if State.FAILED in states else Standing.DONE
 
 
 def exit_code(outcome: Outcome, state: Standing, signal_number: int = signal.SIGINT) -> int:

@@ -89,7 +89,7 @@ def _group(
     """`sampled`: the sentence on what was drawn of it, if anything was."""
     return GroupEvidence(
         **_values(found),
-        num_repeats=study.num_repeats,
+        num_repeats=study.num_replicates,
         answer=answer(found),
         verdict=tuple(statements(found)),
         limits=(*([] if sampled is None else [sampled]), *limits(found)),

@@ -1,11 +1,12 @@
-"""What the numbers of evidence are not over, and what repeats can and cannot tell, in sentences."""
+"""Sentences: what the numbers of evidence leave out, what replicates can and cannot tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from predictor.evidence.evidence import StudyEvidence
-from sweep.analysis.evidence_sentences import NOUNS, capital, runs
+from sweep.analysis.evidence_sentences import NOUNS
+from sweep.formats import capital, counted
 
 WHY_MISSING = {
     "grad_norm_noise_free": "it is missing where noise drowns it, so not at random",
@@ -14,7 +15,7 @@ MOST_NAMES = 4  # of runs
 
 
 def limits(evidence: StudyEvidence) -> list[str]:
-    """What the numbers are not over, and what repeats can and cannot tell."""
+    """What the numbers are not over, and what replicates can and cannot tell."""
     kept, said = evidence.kept, list[str]()
     if kept.pruned_by_rank:
         num = len(kept.pruned_by_rank)
@@ -25,14 +26,13 @@ def limits(evidence: StudyEvidence) -> list[str]:
     for signal in evidence.signals:
         num = kept.num_finished - signal.num_missing
         if signal.name in (evidence.norm, "loss", "early_eval") and 0 < num < kept.num_finished:
-            said.append(
-                f"{capital(NOUNS[signal.name])}: only {num} of {runs(kept.num_finished)} have "
-                f"it; {WHY_MISSING.get(signal.name, 'the others are not in its correlation')}."
-            )
+            of_all = counted(kept.num_finished, "run")
+            why = WHY_MISSING.get(signal.name, "the others are not in its correlation")
+            said.append(f"{capital(NOUNS[signal.name])}: only {num} of {of_all} have it; {why}.")
     if kept.num_weighted:
         said.append(
-            f"{runs(kept.num_weighted)} taken to the end by an audit, weighted by one over the "
-            "audit's probability: they stand for the pruned ones too."
+            f"{counted(kept.num_weighted, 'run')} taken to the end by an audit, weighted by one "
+            "over the audit's probability: they stand for the pruned ones too."
         )
     for names, what in (
         (kept.pruned_by_guard, "ended by a guard, without a score"),
@@ -42,12 +42,12 @@ def limits(evidence: StudyEvidence) -> list[str]:
         (kept.other_phase, "finished, but with a window that closed on other data"),
     ):
         if names:
-            said.append(f"Left out: {runs(len(names))} {what}: {_listed(names)}.")
-    repeats = kept.num_finished - kept.num_configs
-    if repeats:
+            said.append(f"Left out: {counted(len(names), 'run')} {what}: {_listed(names)}.")
+    num_replicates = kept.num_finished - kept.num_configs
+    if num_replicates:
         text = (
             f"{kept.num_finished} finished runs are of {kept.num_configs} configurations: "
-            "intervals resample configurations, as repeats are no new evidence."
+            "intervals resample configurations, as replicates are no new evidence."
         )
         if any(signal.controls == "label" for signal in evidence.signals):
             text += (

@@ -1,6 +1,6 @@
 """What `sweep evidence` found: the report as Python has it and as `--json` prints it.
 
-Scores are objectives turned so that higher is better, early evaluations too. Densities are in nats
+Scores are objectives as maximized: higher is better, early evaluations too. Densities are in nats
 a run. Windows are in samples, or in steps where samples are not known. Intervals are at 95 %. What
 cannot be told is None or NaN here and null in JSON.
 """
@@ -16,7 +16,7 @@ from predictor.evidence.reliability import Bin, MissRate
 from predictor.replay.sample import Sample
 from sweep.analysis.evidence_sentences import Statement
 
-SCORE = "the objective, turned so that higher is better"
+SCORE = "the objective as maximized: higher is better"
 
 MissRates = Mapping[str, MissRate]  # by what was to prune: rank, guard; only those with audits
 
@@ -25,7 +25,7 @@ MissRates = Mapping[str, MissRate]  # by what was to prune: rank, guard; only th
 class GroupEvidence(StudyEvidence):
     """The evidence of one group: the studies of one name, or a group of a recorded set."""
 
-    num_repeats: int  # runs that repeat the best configurations; they are left out
+    num_repeats: int  # replicates of the best configurations, with new seeds; they are left out
     answer: str  # does the paper's finding hold here, and does it add anything? Two sentences
     verdict: tuple[Statement, ...]  # a sentence a signal, then one on what they add together
     limits: tuple[str, ...]  # sentences: what the numbers are not over

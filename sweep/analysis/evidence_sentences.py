@@ -18,6 +18,7 @@ from predictor.evidence.evidence import SignalEvidence, StudyEvidence
 from predictor.evidence.nested import SETS, SetGain
 from predictor.evidence.pooling import Pooled
 from predictor.stats import holm_adjusted
+from sweep.formats import capital, counted
 
 Finding = Literal["lower", "higher", "hint", "none", "too few"]
 
@@ -242,7 +243,7 @@ def _config_words(names: Sequence[str]) -> str:
 
 
 def _numbers(found: Correlation) -> str:
-    over = runs(found.num_runs)
+    over = counted(found.num_runs, "run")
     if found.num_configs < found.num_runs:
         over += f" of {found.num_configs} configurations"
     return f"({_range(found)}, {over})"
@@ -261,14 +262,6 @@ def _nats(gain: SetGain) -> str:
         f"({gain.log_density:+.2f} nats a run, 95 % {gain.log_density_low:+.2f} to "
         f"{gain.log_density_high:+.2f})"
     )
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def runs(num: int) -> str:
-    return "1 run" if num == 1 else f"{num} runs"
 
 
 def pooled_statement(pooled: Pooled, given: str = "") -> str:

@@ -18,6 +18,7 @@ from sweep.analysis.evidence_report import (
     Reliability,
 )
 from sweep.analysis.evidence_sentences import NOUNS
+from sweep.formats import counted
 from sweep.report.console import Console, make_console, plain, print_table, print_wrapped
 
 MOST_IN_FULL = 4  # groups; of more only the verdicts, and what is pooled
@@ -25,7 +26,7 @@ MOST_IN_FULL = 4  # groups; of more only the verdicts, and what is pooled
 _LEGEND = (
     "The paper (Pareja et al., arXiv 2412.13337) finds that a lower early gradient norm and a "
     "higher early training loss go with a better score: rho below 0, and above 0. rho: Spearman's "
-    "correlation with the score, the objective turned so that higher is better, the early "
+    "correlation with the score, the objective as maximized (higher is better), the early "
     "evaluation alike."
 )
 _NATS = (
@@ -95,10 +96,10 @@ def _print_tables(console: Console, study: GroupEvidence) -> None:
 def _headline(study: GroupEvidence) -> str:
     kept, unit = study.kept, "samples" if study.in_samples else "steps"
     num = study.num_repeats
-    repeats = f"; {num} repeat{'' if num == 1 else 's'} of the best left out" if num else ""
+    left_out = f"; {counted(num, 'replicate')} of the best left out" if num else ""
     return (
         f"{study.name}: {kept.num_finished} of {kept.num_runs} runs, "
-        f"window of {study.close:.0f} {unit}{repeats}"
+        f"window of {study.close:.0f} {unit}{left_out}"
     )
 
 

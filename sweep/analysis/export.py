@@ -14,7 +14,9 @@ from sweep.analysis.merge import Part, merged
 from sweep.analysis.options import BadOption
 from sweep.analysis.sources import named, read_set, sets_named
 from sweep.analysis.tables import study_tables
+from sweep.formats import counted
 from sweep.storage.find import look_for_study
+from sweep.storage.states import State
 from trainer.contract.safe_text import file_name
 
 
@@ -87,16 +89,16 @@ def export_sentence(report: ExportReport) -> str:
     for group in report.groups:
         ends.update(group.ends)
     named = (("study", report.studies), ("recorded set", report.sets))
-    of = " and ".join(_number(count, thing) for thing, count in named if count)
+    of = " and ".join(counted(count, thing) for thing, count in named if count)
     text = (
-        f"{report.files.runs} has {_number(report.runs, 'run')} of {of} in "
-        f"{_number(len(report.groups), 'group')} "
+        f"{report.files.runs} has {counted(report.runs, 'run')} of {of} in "
+        f"{counted(len(report.groups), 'group')} "
         f"({', '.join(f'{num} {end}' for end, num in ends.items())}), "
-        f"{report.files.steps} {_number(report.steps, 'row')}."
+        f"{report.files.steps} {counted(report.steps, 'row')}."
     )
     if report.unsettled:
         are = "is" if report.unsettled == 1 else "are"
-        text += f" {_number(report.unsettled, 'trial')} not yet settled {are} left out."
+        text += f" {counted(report.unsettled, 'trial')} not yet settled {are} left out."
     return text
 
 
@@ -133,9 +135,4 @@ def _end(row: Mapping[str, Any]) -> str:
     state, by = row.get("state"), row.get("pruned_by")
     if isinstance(state, str):
         return f"pruned by {by}" if isinstance(by, str) else state
-    return "without an objective" if math.isnan(row["final_eval_loss"]) else "completed"
-
-
-def _number(count: int, thing: str) -> str:
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
-    return f"{count:,} {thing if count == 1 else plural}"
+    return "without an objective" if math.isnan(row["final_eval_loss"]) else State.COMPLETED

@@ -30,7 +30,7 @@ class Measures:
     regret_high: float | None  # upper end
     regret_p90: float  # over replays
     lost_best: float  # share of the replays with a regret above 0.05
-    config_regret: float | None  # by seed means of configurations; None where no seed repeats
+    config_regret: float | None  # by seed means of configurations; None where each has one seed
     wall: float  # duration, in full runs of mean length
     random_regret: float  # expected of as many random runs as this compute trains to their end
     num_pruned: float  # runs a replay

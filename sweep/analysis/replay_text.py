@@ -8,6 +8,7 @@ from predictor.stats import FEWEST_UNITS
 from sweep.analysis.replay_report import PolicyResult, ReplayReport
 from sweep.analysis.replay_table import INTERVALS, columns_with_values, print_policies
 from sweep.analysis.replay_verdict import compute_interval, in_orders, regret_interval
+from sweep.formats import counted
 from sweep.report.console import Console, make_console, plain, print_wrapped
 
 _LEGEND = {  # by column
@@ -43,7 +44,7 @@ def print_replay(report: ReplayReport, console: Console | None = None) -> None:
 
 def headline(report: ReplayReport) -> str:
     """`demo: 8 runs, replayed in 3 orders on 1 worker`."""
-    workers = "1 worker" if report.workers == 1 else f"{report.workers} workers"
+    workers = counted(report.workers, "worker")
     names = report.groups[0].group if len(report.groups) == 1 else f"{len(report.groups)} groups"
     num_runs = sum(group.runs for group in report.groups)
     return f"{names}: {num_runs} runs, replayed in {in_orders(report.orders)} on {workers}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sweep.analysis.replay_report import OURS, Group, Measures, PolicyGain, ReplayReport
+from sweep.formats import counted
 
 FEW_RUNS, FEW_GROUPS = 8, 5  # fewer are too few
 ROUNDING = 1e-9  # of regrets and interval ends: what differs by less is equal
@@ -62,7 +63,7 @@ def cautions(groups: Sequence[Group]) -> list[str]:
 
 
 def in_orders(number: int) -> str:
-    return "1 order" if number == 1 else f"{number} orders"
+    return counted(number, "order")
 
 
 def compute_interval(found: Measures | PolicyGain) -> Interval | None:

@@ -14,6 +14,7 @@ from sweep.account.objective import minimized, objective_of
 from sweep.account.replicates import is_replicate, original_of, seed_index
 from sweep.analysis.settled import SettledStudy
 from sweep.storage.ledger import Decision, TrialRow
+from sweep.storage.states import State
 from trainer.contract.spec import HIGHER_IS_BETTER
 
 Row = dict[str, Any]  # by the columns of predictor.recorded.columns
@@ -33,7 +34,7 @@ def run_row(
     seed += seed_index(trial.number)
     window, final = trial.window or {}, objective_of(trial, metric)
     early = window.get("early_eval")
-    pruned = trial.state == "pruned"
+    pruned = trial.state == State.PRUNED
     pruning = next((d for d in decisions if pruned and d.verdict.action == "prune"), None)
     return {
         "group": study.row.name,

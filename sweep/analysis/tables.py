@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.recorded.columns import RUNS, types
 from predictor.types import Observation
+from sweep.account.audits import decisions_by_trial
 from sweep.analysis.run_row import Row, run_row
 from sweep.analysis.same_question import refuse_other_questions
 from sweep.analysis.settled import SettledStudy, settled_studies
 from sweep.analysis.step_table import StepTable
-from sweep.storage.ledger import Decision, TrialRow
+from sweep.storage.ledger import TrialRow
 from sweep.storage.readable import readable
 from trainer.contract.spec import UserError
 
@@ -37,7 +38,7 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
     with readable(", ".join(texts)), settled_studies(texts) as studies:
         refuse_other_questions(studies)
         for study in studies:
-            decisions = _by_trial(study.ledger.read_decisions())
+            decisions = decisions_by_trial(study.ledger.read_decisions())
             usual_window = study.usual_window
             for trial, seen in _with_observations(study):
                 own = decisions.get(trial.number, [])
@@ -65,13 +66,6 @@ def _without_gap(seen: Sequence[Observation]) -> Sequence[Observation]:
     """Up to the first step that was lost with a driver that was killed."""
     pairs = enumerate(seen, start=1)
     return seen[: next((step - 1 for step, one in pairs if one.step != step), len(seen))]
-
-
-def _by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:
-    found: dict[int, list[Decision]] = {}
-    for decision in decisions:
-        found.setdefault(decision.trial, []).append(decision)
-    return found
 
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:

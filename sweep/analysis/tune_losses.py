@@ -29,7 +29,7 @@ def print_losses(console: Console, report: TuneReport) -> None:
             continue
         console.print(plain(f"Runs that the {name} setting loses, better than any that it keeps"))
         _print_lost_runs(console, losses[:MOST_LOSSES])
-        print_wrapped(console, [_LEGEND, *_turned(report)], "dim")
+        print_wrapped(console, [_LEGEND, *_as_minimized(report)], "dim")
         if len(losses) > MOST_LOSSES:
             console.print(plain(f"and {len(losses) - MOST_LOSSES} more: --json has them", "dim"))
 
@@ -56,11 +56,12 @@ def _print_lost_runs(console: Console, losses: Sequence[Loss]) -> None:
     print_table(console, titles, rows, below=below)
 
 
-def _turned(report: TuneReport) -> list[str]:
-    """What became of objectives of which more is better."""
+def _as_minimized(report: TuneReport) -> list[str]:
+    """A sentence for each objective of which more is better: what is shown in its place."""
     sentences: list[str] = []
     for name, direction in report.metrics:
         if direction == "maximize":
-            how = " into an error rate, half a question up" if name.endswith("accuracy") else ""
-            sentences.append(f"objective, best kept: {name} turned{how}, so that lower is better.")
+            is_share = name.endswith("accuracy")
+            how = "as an error rate, half a question up" if is_share else "as minimized"
+            sentences.append(f"objective, best kept: {name} {how}, so that lower is better.")
     return sentences

@@ -1,7 +1,7 @@
 """What `sweep tune` found: the report as Python has it and as `--json` prints it.
 
 Compute is a share of training every run to its end. Regret is the best objective kept less the best
-of all, as a share of median - best. Objectives are turned so that lower is better. Settings go by
+of all, as a share of median - best. Objectives are minimized. Settings go by
 the keys of the study file's `pruning` section. Held out: of each fold what the setting chosen
 without it did.
 """

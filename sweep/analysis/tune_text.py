@@ -7,6 +7,7 @@ from sweep.analysis.tune_report import TuneReport, Written
 from sweep.analysis.tune_tables import print_frontier, print_measured, print_settings
 from sweep.analysis.tune_verdict import has_intervals
 from sweep.config.errors import show
+from sweep.formats import counted
 from sweep.report.console import Console, make_console, plain, print_wrapped
 
 _LEGEND = (
@@ -46,12 +47,12 @@ def print_changes(written: Written, is_better: bool, console: Console | None = N
 
 
 def _headline(report: TuneReport) -> str:
-    groups, runs = _counted(report.num_groups, "group"), _counted(report.num_runs, "run")
+    groups, runs = counted(report.num_groups, "group"), counted(report.num_runs, "run")
     if report.folds_over == "seeds":
         groups += f" of {report.num_folds} seeds"
-    orders = _counted(report.num_orders, "order")
-    settings = _counted(report.num_candidates, "setting")
-    replays = _counted(report.num_replays, "replay")
+    orders = counted(report.num_orders, "order")
+    settings = counted(report.num_candidates, "setting")
+    replays = counted(report.num_replays, "replay")
     return f"{groups}, {runs}, {orders}: {settings} in {replays}"
 
 
@@ -70,7 +71,3 @@ def _held_out(report: TuneReport) -> str:
         f"chosen without it. Intervals: {intervals}. The settings that are named, and the runs "
         "that the recommended one loses, come from everything."
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
+from predictor.target import best_and_spread
 from predictor.types import CohortTrial, WindowSignals
 from sweep.account.audits import expected_miss
 from sweep.account.objective import minimized, objective_of
@@ -49,4 +49,5 @@ def incumbent(objectives: Sequence[float]) -> dict[str, float]:
     Under the names that evidence has for them."""
     if not objectives:
         return {}
-    return {"best": min(objectives), "spread": median(objectives) - min(objectives)}
+    best, spread = best_and_spread(objectives)
+    return {"best": best, "spread": spread}

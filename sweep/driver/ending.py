@@ -8,6 +8,7 @@ from sweep.account.outcome import Outcome
 from sweep.driver.best_model import finish_promotion
 from sweep.driver.leaving import Trouble
 from sweep.driver.study_state import StudyState
+from sweep.formats import capital
 from sweep.storage.paths import StudyPaths, best_kept
 from trainer.contract.files import write_text
 from trainer.contract.outside import Cause
@@ -73,18 +74,14 @@ def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None
             what = f"The disk is full ({paths.out}): {trouble.text}."
             then = f"make room {again}"
         case Cause.FOLDER_GONE:
-            what, then = f"{_sentence(trouble.text)}.", f"put it back {again}"
+            what, then = f"{capital(trouble.text)}.", f"put it back {again}"
         case Cause.NOT_WRITABLE | Cause.MACHINE_LIMIT:
-            what, then = f"{_sentence(trouble.text)}.", f"fix that {again}"
+            what, then = f"{capital(trouble.text)}.", f"fix that {again}"
         case Cause.STORAGE_LOCKED:
-            what = f"{_sentence(trouble.text)}."
+            what = f"{capital(trouble.text)}."
             then = f"end the other program, or wait for it, {again}"
         case Cause.STORAGE_GONE:
-            what, then = f"{_sentence(trouble.text)}.", f"bring it back {again}"
+            what, then = f"{capital(trouble.text)}.", f"bring it back {again}"
     is_kept = has_study and trouble.cause not in (Cause.FOLDER_GONE, Cause.STORAGE_GONE)
     kept = "What was recorded is kept: " if is_kept else ""
-    print_lines([f"{what} {kept}{then if kept else _sentence(then)}"])
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    print_lines([f"{what} {kept}{then if kept else capital(then)}"])

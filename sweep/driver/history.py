@@ -8,6 +8,7 @@ from pathlib import Path
 from predictor.recorded.history import History, history_prior
 from predictor.recorded.runs import RecordedStudy
 from sweep.config.load import LoadedStudy
+from sweep.formats import counted
 from sweep.report.view import View
 from sweep.storage.find import look_for_study, open_study
 from sweep.storage.ledger import Ledger
@@ -54,7 +55,7 @@ def described(history: History | None, metric: str) -> str:
     for name, num in history.num_trials.items():
         theirs = history.metrics[name]
         other = f", scored by {theirs}, not {metric}" if theirs != metric else ""
-        past.append(f"{name} ({num} trial{'' if num == 1 else 's'}{other})")
+        past.append(f"{name} ({counted(num, 'trial')}{other})")
     return f"{', '.join(past)}; digest {history.digest}"
 
 

@@ -73,7 +73,9 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         measured = base.values()
         tokens = sum(one["input_tokens"] for one in measured)
         seconds = sum(one["seconds"] for one in measured)
-        ledger.book(Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens)))
+        ledger.record(
+            Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens))
+        )
         document = loaded.study.to_document()
         ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
         OptunaStudy(loaded.study, url).close()

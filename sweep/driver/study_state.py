@@ -128,7 +128,7 @@ class StudyState:
         """An optimizer step of the trial; written with the next write or flush."""
         trial.observe(event.observation)
         self.ledger.add_observation(trial.number, event.observation)
-        self._book(trial.train_cost(self.num_params))
+        self._record(trial.train_cost(self.num_params))
 
     def window_closed(self, trial: Trial, early: Measurement | None) -> bool:
         """What the window shows, noted on the trial; it is saved with the verdict.
@@ -142,7 +142,7 @@ class StudyState:
         signals = window_signals(trial.observations, samples, value)
         trial.row.window = {**asdict(signals), "early_eval_num": num}
         if early is not None:
-            self._book(trial.eval_cost("early_eval", [early], self.num_params))
+            self._record(trial.eval_cost("early_eval", [early], self.num_params))
             if isfinite(early.value) and not trial.is_replicate:
                 report = self.optuna.report
                 self.optuna.patience(lambda: report(trial.number, samples, early.value))
@@ -156,7 +156,7 @@ class StudyState:
 
     def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
         """The final evaluation; what is not finite is no result."""
-        self._book(trial.eval_cost("eval", list(measurements.values()), self.num_params))
+        self._record(trial.eval_cost("eval", list(measurements.values()), self.num_params))
         trial.row.measurements = {name: asdict(one) for name, one in measurements.items()}
         objective = measurements[self.metric].value
         if not isfinite(objective):
@@ -238,6 +238,6 @@ class StudyState:
         no_new = self.is_stopped or EXHAUSTED in self.ledger.read_notes()
         return standing(rows, self.terms, no_new=no_new)
 
-    def _book(self, cost: Cost) -> None:
+    def _record(self, cost: Cost) -> None:
         self.trials[cost.trial].costs[(cost.attempt, cost.what)] = cost
-        self.ledger.book(cost)
+        self.ledger.record(cost)

@@ -69,7 +69,7 @@ class Trial:
 
     @property
     def is_replicate(self) -> bool:
-        """Whether it repeats an original with another seed."""
+        """Whether it trains an original again, with another seed."""
         return is_replicate(self.number)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import textwrap
 from collections.abc import Generator, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -28,7 +27,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from sweep.report.text_table import Column, table_lines
+from sweep.report.text_table import Column, table_lines, wrapped
 from trainer.contract.safe_text import safe
 
 _BEST = Style(bold=True, color="green")
@@ -75,15 +74,7 @@ def print_wrapped(
     for text in texts:
         first = indent + bullet
         for line in plain(text).plain.split("\n"):
-            parts = textwrap.wrap(
-                line,
-                console.width,
-                initial_indent=first,
-                subsequent_indent=below,
-                break_on_hyphens=False,
-                break_long_words=False,  # a path that is cut cannot be copied
-            )
-            for part in parts or [""]:
+            for part in wrapped(line, console.width, first, below):
                 console.print(Text(part, style=style), soft_wrap=True)
             first = below
 

@@ -12,7 +12,7 @@ from sweep.report.types import Failure, StudyReport, TrialSummary
 from sweep.storage.states import State
 
 _WAYS_OUT = {
-    "bad input": "mend what it names",
+    "bad input": "fix what it names",
     "out of memory": "`sweep run STUDY --dry-run` says what a trial needs and what would fit",
     "killed": "often the machine's memory is short: fewer at a time (run.workers), or more memory",
     "silent": "allow for more (run.silence_minutes), or look where it hangs",
@@ -53,7 +53,7 @@ def _told(trial: TrialSummary) -> Failure:
 
 def _back(report: StudyReport) -> str:
     return (
-        f"When that is mended: `sweep retry {_named(report)}`, then the same `sweep run` again. "
+        f"When that is fixed: `sweep retry {_named(report)}`, then the same `sweep run` again. "
         "Failed trials go on under their numbers."
     )
 

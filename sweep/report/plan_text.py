@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from sweep.config.errors import show
-from sweep.formats import flops, parameters
+from sweep.formats import counted, flops, parameters
 from sweep.report.data_text import data_lines
 from sweep.report.plan import StudyPlan
+from sweep.report.text_table import wrapped
 
 
 def plan_lines(plan: StudyPlan) -> list[str]:
@@ -71,8 +71,7 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
     compute, disk, memory = plan.flops, plan.disk_gb, plan.memory
     needed = memory.needed_gb
     one = "trial" if memory.processes == 1 else "process"
-    sharing = f" for each of {memory.sharing} {one}{'s' if one == 'trial' else 'es'}"
-    shared = sharing if memory.sharing > 1 else ""
+    shared = f" for each of {counted(memory.sharing, one)}" if memory.sharing > 1 else ""
     yield from _wrapped(
         "tokens",
         f"{plan.tokens_per_trial:,} a trial, {plan.total_tokens:,} in all, "
@@ -101,7 +100,7 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
 
 
 def _wrapped(title: str, text: str) -> list[str]:
-    return textwrap.wrap(text, 86, initial_indent=f"{title:<9}", subsequent_indent=" " * 9)
+    return wrapped(text, 86, f"{title:<9}", " " * 9) if text else []
 
 
 def _gb(size: float) -> str:

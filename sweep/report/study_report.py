@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
-from sweep.account.audits import audit_report, expected_misses
+from sweep.account.audits import audit_report, decisions_by_trial, expected_misses
 from sweep.account.compute import (
     NOTHING,
     compute_report,
@@ -24,7 +24,7 @@ from sweep.report.parts import (
     trial_summary,
 )
 from sweep.report.types import Direction, NoiseScale, StudyReport, TrialReport
-from sweep.storage.ledger import BASE, Decision, Ledger, StudyRow
+from sweep.storage.ledger import BASE, Ledger, StudyRow
 from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths
 from trainer.contract.spec import HIGHER_IS_BETTER, UserError
@@ -36,7 +36,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
     terms = Terms.of(study.document)
     # In this order: a decision or cost may be newer than its trial's row, never missing.
     trials = ledger.read_trials()
-    decisions = _by_trial(ledger.read_decisions())
+    decisions = decisions_by_trial(ledger.read_decisions())
     usage = usage_by_trial(ledger.read_costs())
     notes = ledger.read_notes()
     decided = {
@@ -89,7 +89,7 @@ def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
     if number not in trials:
         raise UserError(f"study {study.name!r} has no trial {number}; {_numbers(trials)}")
     trial = trials[number]
-    decisions = _by_trial(ledger.read_decisions()).get(number, [])
+    decisions = decisions_by_trial(ledger.read_decisions()).get(number, [])
     costs = ledger.read_costs()
     usage = usage_by_trial(costs)
     observations = ledger.read_observations(number)
@@ -129,10 +129,3 @@ def _study(ledger: Ledger) -> StudyRow:
     study = ledger.read_study()
     assert study is not None, ledger.study
     return study
-
-
-def _by_trial(decisions: Sequence[Decision]) -> Mapping[int, Sequence[Decision]]:
-    found: dict[int, list[Decision]] = {}
-    for decision in decisions:
-        found.setdefault(decision.trial, []).append(decision)
-    return found

@@ -40,14 +40,14 @@ def standing(report: StudyReport) -> str:
     states = [trial.state for trial in report.originals]
     audited = sum(trial.is_audited for trial in report.trials)
     settled = [
-        f"{states.count(State.COMPLETED)} completed",
-        f"{states.count(State.PRUNED)} pruned",
-        f"{audited} audited",
-        f"{states.count(State.FAILED)} failed",
+        f"{states.count(State.COMPLETED):,} completed",
+        f"{states.count(State.PRUNED):,} pruned",
+        f"{audited:,} audited",
+        f"{states.count(State.FAILED):,} failed",
     ]
     num_settled = sum(state in SETTLED for state in states)
     total = report.total or len(states)
-    line = f"{num_settled} of {f.counted(total, 'trial')} settled: {', '.join(settled)}"
+    line = f"{num_settled:,} of {f.counted(total, 'trial')} settled: {', '.join(settled)}"
     under_way = (State.RUNNING, State.WAITING)
     going = [f"{states.count(state)} {state}" for state in under_way if state in states]
     if report.confirm.num_settled:

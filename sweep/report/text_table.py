@@ -46,7 +46,7 @@ def table_lines(
     for index, row in enumerate(rows):
         last = [row[-1]]
         if columns[-1].wraps:
-            last = _wrapped(row[-1], widths[-1])
+            last = wrapped(row[-1], widths[-1])
         for number, piece in enumerate(last):
             cells = blank if number else row[:-1]
             lines.append((index, form.format(*cells, piece).rstrip()))
@@ -60,11 +60,20 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
     return widths
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """As textwrap wraps it, which takes long to leave a line as it is."""
-    if len(text) <= width and text.isprintable() and not text.endswith(" "):
-        return [text]
-    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+def wrapped(text: str, width: int, first: str = "", below: str = "") -> list[str]:
+    """The lines of a text, at least one: `first` before the first line, `below` before the others.
+    Broken at spaces alone, so a longer word stays whole: a path that is cut cannot be copied."""
+    if len(first) + len(text) <= width and text.isprintable() and not text.endswith(" "):
+        return [first + text]  # textwrap takes long to leave a line as it is
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=below,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines or [""]
 
 
 def _form(columns: Sequence[Column], widths: Sequence[int]) -> str:

@@ -88,7 +88,7 @@ class Forecast:
     incumbent: int | None
     """the best finished trial of that moment"""
     best: float | None
-    """its objective, turned so that lower is better"""
+    """its objective as minimized: lower is better"""
     spread: float | None
     """median - best of the trials finished by then"""
 

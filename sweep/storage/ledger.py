@@ -25,7 +25,7 @@ from sweep.storage.patience import Patience
 from sweep.storage.unwritten import Unwritten, Write
 
 ROWS_AT_ONCE = 10_000  # that are read from the storage
-BASE = -1  # the trial number that the base model's costs are booked under
+BASE = -1  # the trial number that the base model's costs are recorded under
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class Ledger:
         self._write(write, *([] if decision is None else [self._decision(decision)]))
 
     def forget_observations_after(self, trial: int, step: int) -> None:
-        """A resumed trial does these steps again. What they cost stays booked."""
+        """A resumed trial does these steps again. What they cost stays on record."""
         o = t.observations.c
         here = (o.study == self.study) & (o.trial == trial) & (o.step > step)
         self._write(lambda connection: connection.execute(t.observations.delete().where(here)))
@@ -147,7 +147,7 @@ class Ledger:
         values = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
         self.unwritten.observations.append({"study": self.study, "trial": trial, **values})
 
-    def book(self, cost: Cost) -> None:
+    def record(self, cost: Cost) -> None:
         """Queued; a cost replaces an earlier one of the same trial, attempt and kind."""
         row = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
         self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}

@@ -36,11 +36,11 @@ def run(job: Job, channel: Connection) -> None:
     """Entry point of a process that forks the others; sends a Sharded or a Failed."""
     from trainer.training.launch import launch
 
-    def work(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
+    def work(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
         from trainer.training.team import join
 
         torch.set_num_threads(1)
-        join(rank, size, meeting)
+        join(rank, size, rendezvous)
         result = step(job, rank)
         if own is not None:
             own.send(result)
@@ -107,11 +107,11 @@ def run_wrapped(job: tuple[str, str, str], channel: Connection) -> None:
     the library does it on GPUs; with TRL's fused head and our evaluation."""
     from trainer.training.launch import launch
 
-    def work(rank: int, size: int, meeting: Path, own: Connection | None) -> Failed | None:
+    def work(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
         from trainer.training.team import join
 
         torch.set_num_threads(1)
-        team = join(rank, size, meeting)
+        team = join(rank, size, rendezvous)
         result = wrapped(job, team)
         if own is not None:
             own.send(result)

@@ -171,7 +171,7 @@ def observation(step: int, batch_size: int = 64, phase: int = 0, **changes: floa
 def fill(ledger: Ledger) -> None:
     """A trial in every state: two completed, one audited, pruned by rank and by a guard, failed,
     running, waiting after an interruption."""
-    ledger.book(cost(BASE, 1e12, "eval", attempt=0))
+    ledger.record(cost(BASE, 1e12, "eval", attempt=0))
     go_on = decision(0, "continue", "none", reason="2 of 3 startup trials are complete")
     ledger.save_trial(completed(0, 0.55, recipe="lab"), decision=go_on)
     ledger.save_trial(
@@ -198,14 +198,14 @@ def fill(ledger: Ledger) -> None:
     for step, loss in ((1, 2.0), (2, math.nan), (3, math.inf)):
         ledger.add_observation(4, observation(step, 16, loss=loss, grad_norm=math.nan))
     for number in (0, 1, 2):
-        ledger.book(cost(number, 9e12))
-        ledger.book(cost(number, 1e12, "eval"))
-        ledger.book(cost(number, 0.1e12, "early_eval"))
-    ledger.book(cost(1, 4e12, attempt=2))
-    ledger.book(cost(3, 2.5e12))
-    ledger.book(cost(3, 0.1e12, "early_eval"))
+        ledger.record(cost(number, 9e12))
+        ledger.record(cost(number, 1e12, "eval"))
+        ledger.record(cost(number, 0.1e12, "early_eval"))
+    ledger.record(cost(1, 4e12, attempt=2))
+    ledger.record(cost(3, 2.5e12))
+    ledger.record(cost(3, 0.1e12, "early_eval"))
     for number, flops in ((4, 1e12), (5, 3e12), (6, 5e12), (7, 0.5e12)):
-        ledger.book(cost(number, flops))
+        ledger.record(cost(number, flops))
     ledger.flush()
 
 

@@ -1,6 +1,6 @@
 """What is nobody's failure: the one place that says so.
 
-A full disk, a locked database, a folder that is gone: it passes, or somebody mends it, and then
+A full disk, a locked database, a folder that is gone: it passes, or somebody fixes it, and then
 the work goes on. Libraries raise it as errors of many kinds, some of which are words alone. An
 error that is not known here counts as a fault of whoever raised it. Imports nothing heavy.
 """

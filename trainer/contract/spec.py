@@ -33,7 +33,7 @@ def is_template_file(template: str) -> bool:
 
 
 class UserError(ValueError):
-    """Something only the user can mend: a sentence that says what, where, and what is right."""
+    """Something only the user can fix: a sentence that says what, where, and what is right."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(without_secrets(sentence))

@@ -44,7 +44,7 @@ _MEANINGFUL = (
 # Columns of other layouts, and what to make of them here.
 _ELSEWHERE: Mapping[str, str] = {
     "chosen": "preference rows: name the prompt prompt and the chosen reply completion",
-    "text": "text alone: name it completion, beside an empty prompt; data.template: '{prompt}'",
+    "text": "text alone: name it completion, with an empty prompt; data.template: '{prompt}'",
     "input": "name input prompt and output completion",
     "query": "name query prompt and response completion",
     "response": "name the response completion, and what it answers prompt",

@@ -27,7 +27,7 @@ COLLECT_S = 2.0
 _CAUSES = ("bad input", "killed", "out of memory", *Cause, "lost", "error")
 _VICTIMS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "gloo")
 
-# work(rank, size, meeting, channel): the channel is the main process's alone.
+# work(rank, size, rendezvous, channel): the channel is the main process's alone.
 Work = Callable[[int, int, Path, Connection | None], Failed | None]
 
 
@@ -40,7 +40,7 @@ def launch(work: Work, processes: int, channel: Connection) -> Failed | None:
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(
                 target=_run_rank,
-                args=(work, rank, processes, Path(folder) / "meeting", channel, theirs),
+                args=(work, rank, processes, Path(folder) / "rendezvous", channel, theirs),
             )
             process.start()
             theirs.close()
@@ -55,12 +55,12 @@ def launch(work: Work, processes: int, channel: Connection) -> Failed | None:
 
 
 def _run_rank(
-    work: Work, rank: int, size: int, meeting: Path, channel: Connection, report: Connection
+    work: Work, rank: int, size: int, rendezvous: Path, channel: Connection, report: Connection
 ) -> None:
     end_with_the_starter(lambda: os._exit(1))
     if rank > 0:
         channel.close()
-    failed = work(rank, size, meeting, channel if rank == 0 else None)
+    failed = work(rank, size, rendezvous, channel if rank == 0 else None)
     if failed is not None:
         report.send(failed)
     report.close()

@@ -129,7 +129,7 @@ class TeamLink(Link):
 
     def order_within(self, doing: str) -> Verdict | Stop | None:
         """Every process calls it equally often. They wait for each other in one call out of as many
-        as take BROADCAST_EVERY_S; when that is, the main process tells them as they meet."""
+        as take BROADCAST_EVERY_S; when that is, the main process broadcasts its order."""
         if doing != self._doing:  # whose parts may take longer
             self._doing, self._calls, self._calls_to_broadcast = doing, 0, 1
         self._calls += 1

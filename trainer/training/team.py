@@ -53,8 +53,8 @@ class Team:
         self.gather(None)
 
 
-def join(rank: int, size: int, meeting: Path) -> Team:
-    """Find the other processes of a trial on this machine, through the file `meeting`.
+def join(rank: int, size: int, rendezvous: Path) -> Team:
+    """Find the other processes of a trial on this machine, through the file `rendezvous`.
 
     Gradients go over NCCL where there are GPUs (one for each process), else over gloo; what is said
     beside them always over gloo, so that nobody waits for a device.
@@ -78,7 +78,7 @@ def join(rank: int, size: int, meeting: Path) -> Team:
         torch.cuda.set_device(rank)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if cuda else "gloo",
-        store=dist.FileStore(str(meeting), size),  # pyright: ignore[reportPrivateImportUsage]
+        store=dist.FileStore(str(rendezvous), size),  # pyright: ignore[reportPrivateImportUsage]
         rank=rank,
         world_size=size,
         timeout=PATIENCE,

@@ -171,7 +171,7 @@ def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
         ledger.continue_as(stopped, "learned-2", [])
         for row in finished(SPENT):
             ledger.save_trial(row)
-        ledger.book(cost(0, 1e12))
+        ledger.record(cost(0, 1e12))
         found = study_report(ledger, StudyPaths(tmp_path)).stopping
         assert found.stopped and found.num_not_started == 2
 

@@ -180,7 +180,7 @@ def audited(tmp_path: Path) -> str:
     moment (accuracy 0.70) by a tenth of the spread, one did not, one still runs."""
     folder = tmp_path / "audited"
     with written(folder) as ledger:
-        best = 1 - 0.7 + 1 / 800  # as the accuracy turned: lower is better
+        best = 1 - 0.7 + 1 / 800  # as the accuracy is minimized
         accuracies = [0.5, 0.6, 0.7, 0.55, 0.8, 0.52, 0.71, 0.66, 0.64]
         for number, accuracy in enumerate(accuracies):
             window = {
@@ -283,7 +283,7 @@ def test_repeats_of_the_best_are_left_out_and_counted(
     assert before["studies"][0].pop("num_repeats") == 0
     assert after == before
     main(["evidence", audited])
-    assert "9 of 9 runs, window of 64 samples; 1 repeat of the best" in capsys.readouterr().out
+    assert "9 of 9 runs, window of 64 samples; 1 replicate of the best" in capsys.readouterr().out
 
 
 def test_a_source_that_is_none_is_refused_in_a_sentence(

@@ -51,7 +51,7 @@ def test_exports_of_studies_of_one_name_are_one_group(tmp_path: Path) -> None:
     assert confirms.where(confirms.notna(), None).tolist() == [None, "demo/0", None, "demo#2/0"]
     assert set(rows["run"]) == set(runs["run"]) == {0, 1, 2, 3}
     (study,) = read_sources([str(tmp_path / "all")])
-    assert (len(study.runs), study.num_repeats, study.created_s) == (2, 2, (1.0, 2.0))
+    assert (len(study.runs), study.num_replicates, study.created_s) == (2, 2, (1.0, 2.0))
 
 
 def test_sets_from_elsewhere_keep_their_columns_and_names(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_repeats_of_the_best_are_exported_as_such_and_read_as_no_runs(tmp_path: 
     for source in (tmp_path / "demo", tmp_path / "to" / "x"):
         (study,) = read_sources([str(source)])
         assert [run.name for run in study.runs] == ["demo/0", "demo/1"]
-        assert study.num_repeats == 2
+        assert study.num_replicates == 2
 
 
 def test_studies_of_one_name_are_one_group(demo: Path, tmp_path: Path) -> None:

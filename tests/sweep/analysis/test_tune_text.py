@@ -142,19 +142,17 @@ class TestLosses:
             rate = loss.config["learning_rate"]
             assert f"{loss.study}, learning_rate {rate:.3g} {loss.reason}" in rest
 
-    def test_name_the_objectives_that_differ_or_are_turned(
+    def test_name_the_objectives_that_differ_or_are_maximized(
         self, made: Path, tmp_path: Path
     ) -> None:
         file = study_file(tmp_path, RASH)
-        turned = replace(noise("a"), metric="accuracy", direction="maximize")
-        said = words(tuned([made], [turned, noise("b"), noise("c")], file=file))
+        accuracy = replace(noise("a"), metric="accuracy", direction="maximize")
+        said = words(tuned([made], [accuracy, noise("b"), noise("c")], file=file))
         assert "The objectives differ (accuracy (maximize), eval_loss (minimize)): each" in said
-        assert (
-            "objective, best kept: accuracy turned into an error rate, half a question up" in said
-        )
+        assert "objective, best kept: accuracy as an error rate, half a question up" in said
         assert "P and P0: means over the replays that lost the run; the reason" in said
         said = words(tuned([made], [noise("b"), noise("c")], file=file))
-        assert "The objectives differ" not in said and "turned" not in said
+        assert "The objectives differ" not in said and "objective, best kept" not in said
 
 
 def test_seeds_are_called_seeds(made: Path) -> None:

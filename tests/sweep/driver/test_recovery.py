@@ -24,7 +24,7 @@ def test_odd_rows_are_said_and_break_nothing(tmp_path: Path) -> None:
             ledger.save_trial(completed(number, 0.5 + 0.1 * number))
         ledger.save_trial(trial(4, "completed", objective=0.99))
         ledger.save_trial(trial(5, "pruned"))  # no decision
-        ledger.book(Cost(77, 1, "train", 10, 1.0, 1e12))
+        ledger.record(Cost(77, 1, "train", 10, 1.0, 1e12))
     with going_on(out) as ledger:
         report = study_report(ledger, StudyPaths(out))
     lost, gone = report.notes

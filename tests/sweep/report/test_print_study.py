@@ -381,8 +381,8 @@ def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything(
 ) -> None:
     with written(tmp_path) as ledger:
         ledger.save_trial(trial(0, "failed"))
-        ledger.book(cost(BASE, 3e9, "eval"))
-        ledger.book(cost(0, 30e9))
+        ledger.record(cost(BASE, 3e9, "eval"))
+        ledger.record(cost(0, 30e9))
         ledger.flush()
         rows = compute_rows(study_report(ledger, StudyPaths(tmp_path)))
     assert [name for name, *_ in rows] == ["used", "time"]

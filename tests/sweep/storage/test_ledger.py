@@ -42,13 +42,13 @@ LIFE: list[Work] = [
     lambda ledger: ledger.save_trial(trial(0, "running", window=None)),
     observe(1),
     observe(2, math.nan),
-    lambda ledger: ledger.book(Cost(0, 1, "train", 160, 0.2, 1e9)),
+    lambda ledger: ledger.record(Cost(0, 1, "train", 160, 0.2, 1e9)),
     lambda ledger: ledger.flush(),
     decide,
     observe(3),
     lambda ledger: ledger.forget_observations_after(0, 2),  # a resumed trial does it again
     observe(3, 0.9),
-    lambda ledger: ledger.book(Cost(0, 1, "train", 240, 0.3, 2e9)),
+    lambda ledger: ledger.record(Cost(0, 1, "train", 240, 0.3, 2e9)),
     lambda ledger: ledger.note("said once"),
     lambda ledger: ledger.save_trial(trial(0, "pruned")),
 ]

@@ -260,7 +260,7 @@ def fails_at_length(spec: TrialSpec, channel: Any) -> None:
     """Entry point: the second of two processes fails with more to say than a pipe holds."""
     from trainer.training.launch import launch
 
-    def work(rank: int, size: int, meeting: Path, own: Any) -> Failed | None:
+    def work(rank: int, size: int, rendezvous: Path, own: Any) -> Failed | None:
         if rank == 1:
             return Failed("error", "x" * 2**20)
         time.sleep(60)
