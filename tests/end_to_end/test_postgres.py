@@ -6,16 +6,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from sweep.driver.retry import retry_trials
 from sweep.report.study_report import study_report
 from sweep.report.types import StudyReport
 from sweep.storage.engine import make_engine
 from sweep.storage.find import open_study
-from sweep.storage.migrate import VERSION, version_of
+from sweep.storage.migrate import VERSION, refuse_unreadable, upgrade, version_of
 from tests.support.drivers import start_driver
 from tests.support.home import Home
 from tests.support.postgres import Server, running_server
@@ -114,6 +117,33 @@ def test_a_study_of_a_version_before_goes_on(home: Home, url: str, found: int) -
     engine = make_engine(url)
     assert version_of(engine) == VERSION
     engine.dispose()
+
+
+@pytest.mark.parametrize("first_step", ["ALTER TABLE", "\nCREATE TABLE"])
+def test_two_drivers_bring_tables_up_to_date_at_once(home: Home, url: str, first_step: str) -> None:
+    assert home.run(f"run.storage={url}", "run.trials=1") == 0
+    execute(url, "DROP TABLE sweep_version")
+    if first_step == "ALTER TABLE":
+        execute(url, "ALTER TABLE sweep_observations DROP COLUMN phase")
+    together = threading.Barrier(2, timeout=60)
+    waited: set[int] = set()
+
+    def wait(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith(first_step) and threading.get_ident() not in waited:
+            waited.add(threading.get_ident())
+            together.wait()
+
+    engines = [make_engine(url), make_engine(url)]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", wait)
+    with ThreadPoolExecutor(2) as drivers:
+        found = list(drivers.map(upgrade, engines))
+    assert len(waited) == 2
+    assert found == [1 if first_step == "ALTER TABLE" else 2] * 2
+    assert [version_of(engine) for engine in engines] == [VERSION] * 2
+    for engine in engines:
+        refuse_unreadable(engine)
+        engine.dispose()
 
 
 def outcomes(url: str) -> list[tuple[str, object]]:
