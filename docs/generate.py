@@ -18,9 +18,10 @@ from sweep.analysis.export import ExportReport
 from sweep.analysis.replay_report import ReplayReport
 from sweep.analysis.tune_report import TuneReport
 from sweep.config.study import Study
-from sweep.documents import INLINE, field_docs
+from sweep.documents import INLINE, Json, field_docs
 from sweep.report.recipes_text import RecipesReport
-from sweep.report.types import StudyReport, TrialReport
+from sweep.report.study_types import StudyReport
+from sweep.report.trial_types import TrialReport
 
 HERE = Path(__file__).parent
 
@@ -114,13 +115,18 @@ def json_page() -> str:
 
 def _fields(kind: type) -> str:
     docs = field_docs(kind)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     lines = ["| key | type | |", "| --- | --- | --- |"]
     for field in fields(kind):
         text = docs.get(field.name, "").replace("|", "\\|")
         name = "*(its keys, inlined)*" if field.metadata == INLINE else f"`{field.name}`"
         lines.append(f"| {name} | {_type(hints[field.name])} | {text} |")
     return "\n".join(lines)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of its fields, by their names; what `Json` is made of is looked up here."""
+    return get_type_hints(kind, localns={"Json": Json, "Mapping": Mapping, "Sequence": Sequence})
 
 
 def _type(hint: Any) -> str:
@@ -151,7 +157,7 @@ def _inner(kind: type) -> list[type]:
             return [hint]
         return [one for argument in get_args(hint) for one in within(argument)]
 
-    return [one for hint in get_type_hints(kind).values() for one in within(hint)]
+    return [one for hint in _hints(kind).values() for one in within(hint)]
 
 
 DOCUMENTS = {"study-file.md": study_file, "json.md": json_page}

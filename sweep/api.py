@@ -20,7 +20,8 @@ from predictor.types import Observation
 from sweep.config.load import load_study
 from sweep.report.html import study_html
 from sweep.report.study_report import study_report
-from sweep.report.types import BestReport, StudyReport, TrialSummary
+from sweep.report.study_types import BestReport, StudyReport
+from sweep.report.trial_types import TrialSummary
 from sweep.run_study import run_loaded, storage_url
 from sweep.storage.find import RUNS, Location, locate
 from sweep.storage.ledger import Ledger

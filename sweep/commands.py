@@ -108,7 +108,7 @@ def inspect(
     """
     from sweep.documents import to_json
     from sweep.report.study_report import study_report, trial_report
-    from sweep.report.types import TrialReport
+    from sweep.report.trial_types import TrialReport
     from sweep.storage.find import open_study
     from sweep.storage.readable import readable
 

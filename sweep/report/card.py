@@ -9,7 +9,8 @@ from pathlib import PurePath
 from sweep import formats as f
 from sweep.account.terms import Terms, at
 from sweep.report.study_text import best_value, varying
-from sweep.report.types import BestReport, StudyReport, TrialSummary
+from sweep.report.study_types import BestReport, StudyReport
+from sweep.report.trial_types import TrialSummary
 from sweep.report.usage import usage
 from sweep.storage.states import State
 from trainer.contract.safe_text import safe

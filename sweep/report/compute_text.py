@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sweep import formats as f
 from sweep.account.audits import AuditReport
 from sweep.formats import duration
-from sweep.report.types import StudyReport
+from sweep.report.study_types import StudyReport
 from sweep.storage.states import State
 
 

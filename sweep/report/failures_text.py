@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.account.outcome import Standing
-from sweep.report.types import Failure, StudyReport, TrialSummary
+from sweep.report.study_types import StudyReport
+from sweep.report.trial_types import Failure, TrialSummary
 from sweep.storage.states import State
 
 _WAYS_OUT = {

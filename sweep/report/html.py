@@ -9,7 +9,8 @@ from html import escape
 from sweep import formats as f
 from sweep.report import study_text
 from sweep.report.compute_text import compute_rows
-from sweep.report.types import StudyReport, TrialSummary
+from sweep.report.study_types import StudyReport
+from sweep.report.trial_types import TrialSummary
 from sweep.storage.states import State
 from trainer.contract.safe_text import safe
 

@@ -16,9 +16,9 @@ from sweep.account.replicates import (
     original_of,
     seed_index,
 )
-from sweep.report.types import (
+from sweep.report.study_types import BestReport
+from sweep.report.trial_types import (
     BaseReport,
-    BestReport,
     DecisionReport,
     Failure,
     FailureReport,

@@ -20,8 +20,9 @@ from sweep.report.console import (
     print_rows,
 )
 from sweep.report.failures_text import failure_lines
+from sweep.report.study_types import StudyReport
 from sweep.report.text_table import Column, table_width
-from sweep.report.types import StudyReport, TrialSummary
+from sweep.report.trial_types import TrialSummary
 from sweep.storage.states import State
 
 _REASON = 50  # columns that a reason needs beside its trial's numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweep.report import trial_text
 from sweep.report.console import Console, heading, make_console, plain, print_lines, print_rows
-from sweep.report.types import TrialReport
+from sweep.report.trial_types import TrialReport
 
 _WIDEST_CURVE = 120  # columns
 

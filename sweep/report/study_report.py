@@ -23,7 +23,8 @@ from sweep.report.parts import (
     failure_report,
     trial_summary,
 )
-from sweep.report.types import Direction, NoiseScale, StudyReport, TrialReport
+from sweep.report.study_types import StudyReport
+from sweep.report.trial_types import Direction, NoiseScale, TrialReport
 from sweep.storage.ledger import BASE, Ledger, StudyRow
 from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from sweep import formats as f
 from sweep.account.terms import Terms
 from sweep.documents import Json
-from sweep.report.types import BestReport, Failure, Measured, StudyReport, TrialSummary
+from sweep.report.study_types import BestReport, StudyReport
+from sweep.report.trial_types import Failure, Measured, TrialSummary
 from sweep.storage.states import SETTLED, State
 
 _UNKNOWN = Failure("error", "cause not recorded")

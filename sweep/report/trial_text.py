@@ -13,7 +13,7 @@ from sweep import formats as f
 from sweep.documents import Json
 from sweep.formats import duration
 from sweep.report.curves import labelled_curve
-from sweep.report.types import DecisionReport, NoiseScale, TrialReport, Window
+from sweep.report.trial_types import DecisionReport, NoiseScale, TrialReport, Window
 from sweep.storage.ledger import Cost
 
 

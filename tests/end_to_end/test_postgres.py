@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from sweep.driver.retry import retry_trials
 from sweep.report.study_report import study_report
-from sweep.report.types import StudyReport
+from sweep.report.study_types import StudyReport
 from sweep.storage.engine import make_engine
 from sweep.storage.find import open_study
 from sweep.storage.migrate import VERSION, refuse_unreadable, upgrade, version_of

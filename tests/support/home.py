@@ -12,7 +12,7 @@ import optuna
 from sweep.config.load import load_study
 from sweep.documents import to_json
 from sweep.report.study_report import study_report
-from sweep.report.types import StudyReport
+from sweep.report.study_types import StudyReport
 from sweep.report.view import PlainView, Status
 from sweep.run_study import drive
 from sweep.storage.find import open_study

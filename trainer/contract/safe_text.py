@@ -220,11 +220,6 @@ def clean(text: str) -> str:
     return _CONTROL.sub(_written_out, text)
 
 
-def one_line(text: str) -> str:
-    r"""As `clean`, line feeds and tabs written out as well."""
-    return clean(text).replace("\n", r"\n").replace("\t", r"\t")
-
-
 def _written_out(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x100:

@@ -15,7 +15,7 @@ from sweep.documents import to_json
 from sweep.report.study_report import study_report, trial_report
 from sweep.report.study_text import best_lines
 from sweep.report.trial_text import trial_rows
-from sweep.report.types import Failure
+from sweep.report.trial_types import Failure
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths

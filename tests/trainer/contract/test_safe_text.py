@@ -17,7 +17,6 @@ from trainer.contract.safe_text import (
     document_without_secrets,
     file_name,
     keep_secret,
-    one_line,
     url_without_secrets,
     without_secrets,
 )
@@ -209,7 +208,6 @@ def test_no_character_that_moves_or_hides_anything_is_left() -> None:
     left = {unicodedata.category(char) for char in set(clean(everything)) - set("\n\t")}
     assert not left & {"Cc", "Cf", "Zl", "Zp", "Cs"}
     assert clean("a\x1b[31mb\u202ec\U000e0041") == "a\\x1b[31mb\\u202ec\\U000e0041"
-    assert one_line("a\nb\tc\x85") == "a\\nb\\tc\\x85"
     assert clean("Größe 漢字 é\n\t🙂") == "Größe 漢字 é\n\t🙂"
 
 

@@ -1,20 +1,16 @@
-"""What is known of a study and of a trial, as types: `--json` prints their fields as they are here.
+"""What is known of a trial, as types: `--json` prints their fields as they are here.
 
 Losses are in nats per token, compute in FLOPs, times in seconds. What is not finite is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from predictor.types import Action, Kind, Observation, Settings
-from sweep.account.audits import AuditReport, ExpectedMisses
-from sweep.account.compute import ComputeReport, Usage
-from sweep.account.outcome import Standing
-from sweep.account.outlook import StoppingReport
-from sweep.account.replicates import ConfirmReport
+from sweep.account.compute import Usage
 from sweep.documents import INLINE, Json
 from sweep.storage.ledger import Cost
 from sweep.storage.states import State
@@ -49,7 +45,7 @@ class Window:
     grad_norm: float | None
     """global gradient norm before clipping"""
     grad_norm_noise_free: float | None
-    """the same with the noise of the batch taken out; null where it could not be told apart"""
+    """the same without the noise of the batch; null where the noise hides it"""
     early_eval: float | None
     """the objective on the few early samples; null where it was not measured"""
     phase: int | None
@@ -156,10 +152,12 @@ class TrialSummary:
 
     @property
     def is_audited(self) -> bool:
+        """Whether it was to be pruned and went on to its end as a check."""
         return self.verdict is not None and self.verdict.audited
 
     @property
     def is_replicate(self) -> bool:
+        """Whether it trains another trial's configuration again, with a new seed."""
         return self.confirms is not None
 
 
@@ -173,111 +171,6 @@ class BaseReport:
     """each metric, by its name"""
     compute: Usage
     """what measuring it cost"""
-
-
-@dataclass(frozen=True, slots=True)
-class BestReport:
-    """The best configuration, and the run of it whose weights count."""
-
-    number: int
-    """the trial whose weights count"""
-    params: Mapping[str, Json]
-    """its hyperparameters"""
-    objective: float | None
-    """its own objective, which it was picked by: too good on average"""
-    mean: float
-    """the estimate: mean objective of the configuration's new seeds, once it is confirmed; else the
-    one value"""
-    sd: float | None
-    """standard deviation of the new seeds (n - 1); null of fewer than two"""
-    num_seeds: int
-    """new seeds in the mean once it is confirmed; else 1"""
-    confirms: int | None
-    """once confirmed, the original trial of the configuration; else null"""
-    model_dir: str | None
-    """folder of the weights; null where they are not kept"""
-
-    @property
-    def original(self) -> int:
-        """The trial whose configuration it is."""
-        return self.number if self.confirms is None else self.confirms
-
-    @property
-    def num_new_seeds(self) -> int:
-        """How many replicates the estimate is of: 0 before the best is confirmed."""
-        return 0 if self.confirms is None else self.num_seeds
-
-
-@dataclass(frozen=True, slots=True)
-class StudyReport:
-    """A whole study but its observations: `sweep inspect STUDY --json`."""
-
-    study: str
-    """its name"""
-    metric: str
-    """what is optimized (objective.metric)"""
-    direction: Direction
-    """maximize or minimize"""
-    out: str
-    """the study's folder"""
-    state: Standing
-    """unfinished, done, no completed trial, or some trials failed"""
-    total: int | None
-    """run.trials"""
-    predictor: str
-    """version of the predictor that the study was last run with"""
-    created_s: float
-    """when it was made, in seconds since 1970"""
-    notes: tuple[str, ...]
-    """sentences on what happened to it, oldest first, and on what is odd in its storage"""
-    base: BaseReport
-    """the base model"""
-    trials: tuple[TrialSummary, ...]
-    """by number, replicates included"""
-    best: BestReport | None
-    """null while no trial is completed"""
-    confirm: ConfirmReport
-    """the best configurations trained again with new seeds"""
-    compute: ComputeReport
-    """what was planned, used and saved"""
-    stopping: StoppingReport
-    """whether further trials are unlikely to help"""
-    audits: AuditReport
-    """what audits found of the predictor's misses"""
-    expected_misses: ExpectedMisses
-    """what the predictor states of its misses"""
-    resolved: Mapping[str, Json]
-    """the study file as resolved, defaults filled in"""
-
-    @property
-    def originals(self) -> Sequence[TrialSummary]:
-        """The trials that are no replicates, by number."""
-        return [trial for trial in self.trials if not trial.is_replicate]
-
-    def trial(self, number: int) -> TrialSummary:
-        """LookupError where there is none."""
-        for trial in self.trials:
-            if trial.number == number:
-                return trial
-        raise LookupError(f"no trial {number}")
-
-    def in_state(self, state: State) -> Sequence[TrialSummary]:
-        """Best objective first, those without one last, then by number."""
-        sign = -1.0 if self.direction == "maximize" else 1.0
-
-        def key(trial: TrialSummary) -> tuple[bool, float, int]:
-            return trial.objective is None, sign * (trial.objective or 0.0), trial.number
-
-        return sorted((trial for trial in self.trials if trial.state is state), key=key)
-
-    def is_better(self, value: float, than: float) -> bool:
-        return value > than if self.direction == "maximize" else value < than
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        from sweep.report.html import study_html
-
-        return study_html(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +220,7 @@ class TrialReport:
     base: BaseReport
     """the base model"""
     trial: TrialSummary = field(metadata=INLINE)
-    """the trial, as the study's report has it; its keys stand beside the others"""
+    """the trial, as the study's report has it; its keys are among the others"""
     error: FailureReport | None
     """its last failure with its traceback, in place of the short one; null if it has none"""
     decisions: tuple[DecisionReport, ...]
@@ -337,7 +230,7 @@ class TrialReport:
     observations: tuple[Observation, ...]
     """every optimizer step"""
     noise_scale: NoiseScale | None
-    """null where it could not be told"""
+    """null where the noise hides it"""
     folder: str | None
     """the trial's folder; null if it is gone"""
     log: str | None

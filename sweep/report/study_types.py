@@ -1,0 +1,124 @@
+"""What is known of a study, as types: `--json` prints their fields as they are here.
+
+Losses are in nats per token, compute in FLOPs, times in seconds. What is not finite is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.account.audits import AuditReport, ExpectedMisses
+from sweep.account.compute import ComputeReport
+from sweep.account.outcome import Standing
+from sweep.account.outlook import StoppingReport
+from sweep.account.replicates import ConfirmReport
+from sweep.documents import Json
+from sweep.report.trial_types import BaseReport, Direction, TrialSummary
+from sweep.storage.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class BestReport:
+    """The best configuration, and the run of it whose weights count."""
+
+    number: int
+    """the trial whose weights count"""
+    params: Mapping[str, Json]
+    """its hyperparameters"""
+    objective: float | None
+    """its own objective, which it was picked by: too good on average"""
+    mean: float
+    """the estimate: mean objective of the configuration's new seeds, once it is confirmed; else the
+    one value"""
+    sd: float | None
+    """standard deviation of the new seeds (n - 1); null of fewer than two"""
+    num_seeds: int
+    """new seeds in the mean once it is confirmed; else 1"""
+    confirms: int | None
+    """once confirmed, the original trial of the configuration; else null"""
+    model_dir: str | None
+    """folder of the weights; null where they are not kept"""
+
+    @property
+    def original(self) -> int:
+        """The trial whose configuration it is."""
+        return self.number if self.confirms is None else self.confirms
+
+    @property
+    def num_new_seeds(self) -> int:
+        """How many replicates the estimate is of: 0 before the best is confirmed."""
+        return 0 if self.confirms is None else self.num_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """A whole study but its observations: `sweep inspect STUDY --json`."""
+
+    study: str
+    """its name"""
+    metric: str
+    """what is optimized (objective.metric)"""
+    direction: Direction
+    """maximize or minimize"""
+    out: str
+    """the study's folder"""
+    state: Standing
+    """unfinished, done, no completed trial, or some trials failed"""
+    total: int | None
+    """run.trials"""
+    predictor: str
+    """version of the predictor that the study was last run with"""
+    created_s: float
+    """when it was made, in seconds since 1970"""
+    notes: tuple[str, ...]
+    """sentences on what happened to it, oldest first, and on what is odd in its storage"""
+    base: BaseReport
+    """the base model"""
+    trials: tuple[TrialSummary, ...]
+    """by number, replicates included"""
+    best: BestReport | None
+    """null while no trial is completed"""
+    confirm: ConfirmReport
+    """the best configurations trained again with new seeds"""
+    compute: ComputeReport
+    """what was planned, used and saved"""
+    stopping: StoppingReport
+    """whether further trials are unlikely to help"""
+    audits: AuditReport
+    """what audits found of the predictor's misses"""
+    expected_misses: ExpectedMisses
+    """what the predictor states of its misses"""
+    resolved: Mapping[str, Json]
+    """the study file as resolved, defaults filled in"""
+
+    @property
+    def originals(self) -> Sequence[TrialSummary]:
+        """The trials that are no replicates, by number."""
+        return [trial for trial in self.trials if not trial.is_replicate]
+
+    def trial(self, number: int) -> TrialSummary:
+        """The trial of that number. LookupError where there is none."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise LookupError(f"no trial {number}")
+
+    def in_state(self, state: State) -> Sequence[TrialSummary]:
+        """The trials in that state: best objective first, without one last, then by number."""
+        sign = -1.0 if self.direction == "maximize" else 1.0
+
+        def key(trial: TrialSummary) -> tuple[bool, float, int]:
+            return trial.objective is None, sign * (trial.objective or 0.0), trial.number
+
+        return sorted((trial for trial in self.trials if trial.state is state), key=key)
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether an objective is better than another, strictly, in the study's direction."""
+        return value > than if self.direction == "maximize" else value < than
+
+    def _repr_html_(self) -> str:
+        """The report as HTML, which notebooks show."""
+        from sweep.report.html import study_html
+
+        return study_html(self)
