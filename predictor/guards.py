@@ -16,6 +16,8 @@ MEDIAN_STEPS = 5
 
 
 class GuardHit(NamedTuple):
+    """Which guard ended a trial, and why."""
+
     name: str  # "not finite" or "divergence"
     reason: str
     evidence: dict[str, Any]  # JSON values only

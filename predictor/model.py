@@ -75,7 +75,7 @@ class Forecast:
     config_weight: float  # of the models that use the configuration
 
     def to_json(self) -> dict[str, Any]:
-        """By field names, of which two have the names that verdicts have been stored with."""
+        """The fields by their names, of which two are those that verdicts are stored with."""
         stored = {"p_signals": "by_signals", "p0": "before"}
         return {stored.get(name, name): getattr(self, name) for name in self.__slots__}
 

@@ -12,6 +12,8 @@ from predictor.types import Observation
 
 
 class Estimate(NamedTuple):
+    """An estimate with its standard error."""
+
     value: float
     standard_error: float
 

@@ -28,7 +28,7 @@ def mean_of_known(values: Iterable[float | None]) -> float | None:
 
 
 def normal_cdf(x: float) -> float:
-    """As scipy.stats.norm.cdf."""
+    """P(Z < x) of the standard normal, equal to scipy.stats.norm.cdf."""
     return 0.5 * math.erfc(-x / 2**0.5)
 
 
@@ -40,7 +40,7 @@ def student_cdf(x: Floats | float, dof: float) -> Floats:
 
 
 def student_quantile(probability: float, dof: float) -> float:
-    """As scipy.stats.t.ppf."""
+    """The quantile of Student's t, equal to scipy.stats.t.ppf."""
     from scipy.special import stdtrit  # pyright: ignore
 
     return float(np.asarray(stdtrit(dof, probability), dtype=np.float64))

@@ -39,6 +39,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def fixed(value: float | None, decimals: int = 3) -> str:
+    """The value with so many decimals; `-` for None."""
     return MISSING if value is None else f"{value:.{decimals}f}"
 
 
@@ -50,6 +51,7 @@ def chance(probability: float | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
+    """`12.3%`: a part of a whole; `-` where the whole is 0."""
     return f"{part / whole:.1%}" if whole else MISSING
 
 

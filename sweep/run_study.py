@@ -31,7 +31,7 @@ def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_ru
 
 
 def run_loaded(loaded: LoadedStudy, out: Path, *, dry_run: bool = False) -> int:
-    """As `run_study`, of a study that has been read; `out` is its folder."""
+    """Run a study that has been read, as `run_study` does; `out` is its folder."""
     paths = StudyPaths(out.absolute())
     view = make_view()
     executor = LocalExecutor()

@@ -30,10 +30,12 @@ class Correlation:
 
     @property
     def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of 0."""
         return self.low > 0 or self.high < 0
 
     @property
     def half_width(self) -> float:
+        """Half the interval's width."""
         return (self.high - self.low) / 2
 
 

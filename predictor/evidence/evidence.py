@@ -43,6 +43,8 @@ WINDOW = 0.1  # of the smallest horizon, where the record has no window of its o
 
 @dataclass(frozen=True, slots=True)
 class SignalEvidence:
+    """How one early signal goes with the score, alone and given the configuration."""
+
     name: str  # one of SIGNALS
     alone: Correlation | None  # None: fewer than LEAST_RUNS runs have it, or nothing varies
     given_config: Correlation | None  # with what the configuration leaves of the ranks
@@ -68,6 +70,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StudyEvidence:
+    """What a study's runs tell of its early signals."""
+
     name: str  # of the group
     workload: str  # base model and training data
     close: float  # the window: samples, or steps

@@ -184,6 +184,7 @@ def log_density(mixture: Mixture, scale: Scale, objective: float) -> float:
 
 
 def none_if_nan(value: float) -> float | None:
+    """The value, or None for NaN."""
     return None if math.isnan(value) else value
 
 

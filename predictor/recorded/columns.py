@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 
 class Column(NamedTuple):
+    """One column of a recorded table."""
+
     type: str  # that an export has it in
     is_needed: bool = False  # a set without it is refused
     is_number: bool = False  # of a run: refused where it is none

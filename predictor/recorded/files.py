@@ -30,6 +30,7 @@ def prefix_of(file: Path) -> Path:
 
 
 def steps_file(prefix: Path) -> Path:
+    """The path PREFIX_steps.parquet."""
     return prefix.with_name(prefix.name + STEPS)
 
 

@@ -33,6 +33,7 @@ class History:
     metrics: Mapping[str, str]  # of each past study: what its objective was
 
     def to_json(self) -> dict[str, Any]:
+        """The history as JSON values, as a study's facts keep it."""
         second = {" ".join(pair): _rounded(x) for pair, x in self.prior.second.items()}
         return {
             "strength": self.prior.strength,

@@ -34,6 +34,8 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
+    """One trained run: its configuration, steps, early window and end."""
+
     name: str  # unique in its study
     config: Mapping[str, Any]
     seed: str  # replicates of one configuration differ in it
@@ -51,6 +53,7 @@ class RecordedRun:
 
     @property
     def is_finished(self) -> bool:
+        """Whether it was trained to its end, with a finite objective."""
         return self.objective is not None and math.isfinite(self.objective)
 
     @property

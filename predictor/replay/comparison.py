@@ -167,6 +167,7 @@ def _replayed(asked: _Asked, task: tuple[int, int]) -> list[Replay]:
 
 
 def num_cores() -> int:
+    """How many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

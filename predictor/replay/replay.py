@@ -65,6 +65,8 @@ class Session(Protocol):
 
 
 class Policy(Protocol):
+    """What decides in a replay which runs go on."""
+
     @property
     def name(self) -> str: ...
 
@@ -118,6 +120,7 @@ class Replay:
 
     @property
     def num_misses(self) -> int:
+        """How many pruned runs would have beaten the best of that moment."""
         return sum(prune.is_miss for prune in self.prunes)
 
 

@@ -23,6 +23,7 @@ class Sample:
 
     @property
     def text(self) -> str:
+        """The sample in a sentence: how many runs of how many, and how they were drawn."""
         return (
             f"{self.group}: this is based on a sample of {self.num_runs:,} of its {self.of:,} runs "
             f"(seed {self.seed}), those of each kind of end in their share and the first run of "

@@ -35,6 +35,8 @@ class LostRun(NamedTuple):
 
 
 class Outcome(NamedTuple):
+    """What one replay under one setting came to."""
+
     compute: float
     regret: float
     num_prunes: int

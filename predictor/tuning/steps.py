@@ -29,6 +29,8 @@ FoldsOver = Literal["workloads", "studies", "seeds", "orders"]
 
 @dataclass(frozen=True, slots=True)
 class Folds:
+    """The units of a search, in the folds that are held out in turn."""
+
     over: FoldsOver
     studies: tuple[RecordedStudy, ...]  # one study may have come apart by its seeds
     units: tuple[Unit, ...]  # of each study its orders, those that `sweep replay` has

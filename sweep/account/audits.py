@@ -56,7 +56,7 @@ def expected_misses(
     decisions: Mapping[int, Sequence[Decision]],
     most: float | None = None,
 ) -> ExpectedMisses:
-    """Of a study's trials; `most` is its limit."""
+    """The expected misses of a study's trials; `most` is its limit."""
     pruned = [
         expected_miss(decision.verdict)
         for trial in trials
@@ -72,8 +72,9 @@ def audit_report(
     decisions: Mapping[int, Sequence[Decision]],
     metric: str,
 ) -> AuditReport:
-    """Of a study's trials. Each audit counts by one over its probability, which may have changed
-    within the study; with several probabilities the interval is that of the effective number."""
+    """What audits of a study's trials found. Each audit counts by one over its probability, which
+    may have changed within the study; with several probabilities the interval is that of the
+    effective number."""
     audits = [
         (trial, audit)
         for trial in trials

@@ -94,7 +94,7 @@ def usage_by_trial(costs: Iterable[Cost]) -> dict[int, Usage]:
 
 
 def usage_of(costs: Iterable[Cost]) -> Usage:
-    """Of costs of one trial."""
+    """The usage that the costs of one trial add up to."""
     own = list(costs)
     return Usage(
         input_tokens=sum(cost.input_tokens for cost in own),

@@ -13,13 +13,15 @@ from trainer.contract.spec import MEASURED_ON
 
 
 def train_flops(tuning: str, num_params: int, input_tokens: float) -> float:
+    """FLOPs of training on so many tokens: 6 per parameter and token, with LoRA 4."""
     return (4.0 if tuning == "lora" else 6.0) * num_params * input_tokens
 
 
 def eval_flops(num_params: int, input_tokens: float) -> float:
+    """FLOPs of a forward pass over so many tokens: 2 per parameter and token."""
     return 2.0 * num_params * input_tokens
 
 
 def eval_tokens(metrics: Iterable[str], facts: Mapping[str, Any]) -> int:
-    """Of one evaluation of all the metrics."""
+    """Tokens of one evaluation of all the metrics."""
     return sum(facts[MEASURED_ON[metric]]["input_tokens"] for metric in metrics)

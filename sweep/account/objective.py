@@ -25,7 +25,7 @@ def objective_of(row: TrialRow, metric: str) -> float | None:
 
 
 def ended_with(row: TrialRow, metric: str) -> float | None:
-    """As `objective_of`; None where it is not finite either."""
+    """The objective as minimized, if finite; None else, and where `objective_of` has none."""
     objective = objective_of(row, metric)
     return objective if objective is not None and math.isfinite(objective) else None
 

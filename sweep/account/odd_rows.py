@@ -35,7 +35,7 @@ def odd_rows(trials: Sequence[TrialRow], metric: str, recorded: Iterable[int]) -
 
 
 def named(numbers: Sequence[int]) -> str:
-    """As in: trials 3, 4, 7 and 12 more."""
+    """The numbers in words: trials 3, 4, 7 and 12 more."""
     more = len(numbers) - MOST_NAMED
     text = ", ".join(map(str, numbers[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
     return f"{'trial' if len(numbers) == 1 else plural('trial')} {text}"

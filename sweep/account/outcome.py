@@ -48,7 +48,8 @@ _EXIT_CODES = {
 
 
 def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
-    """Of the states of all trials, replicates too; `is_finished`: none is left to be run."""
+    """Where a study stands, by the states of all trials, replicates too; `is_finished`: none is
+    left to be run."""
     if not is_finished:
         return Standing.UNFINISHED
     if State.COMPLETED not in states:
@@ -57,7 +58,7 @@ def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
 
 
 def exit_code(outcome: Outcome, state: Standing, signal_number: int = signal.SIGINT) -> int:
-    """Of `sweep run`. `signal_number` counts where it was interrupted."""
+    """The exit code of `sweep run`. `signal_number` counts where it was interrupted."""
     if outcome is Outcome.INTERRUPTED:
         return after_signal(signal_number)
     if outcome in FINISHED or outcome is Outcome.OUT_OF_TIME:

@@ -31,6 +31,7 @@ class Outlook:
 
     @property
     def is_unlikely(self) -> bool:
+        """Whether one more trial would win with a chance below the risk."""
         return self.before < self.risk
 
     @property
@@ -42,6 +43,7 @@ class Outlook:
         return text
 
     def sentence(self) -> str:
+        """The finding in a sentence, with the best trial and the chance to beat it."""
         beats = f"one not yet looked at beats trial {self.incumbent} with P = {self.stated}"
         if self.is_unlikely:
             return f"{BEGINNING}: {beats}, below the risk {self.risk:.2f}."

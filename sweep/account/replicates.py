@@ -24,7 +24,7 @@ from trainer.contract.spec import HIGHER_IS_BETTER
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """As run.confirm in the study file."""
+    """What run.confirm in the study file asks for."""
 
     top: int = 0  # configurations; 0: none are replicated
     seeds: int = 2  # further ones each
@@ -52,7 +52,7 @@ class Replicated:
 
     @property
     def sd(self) -> float | None:
-        """Of the new seeds, the sample's, with n - 1; None of fewer than two."""
+        """Standard deviation of the new seeds (n - 1); None of fewer than two."""
         return stdev(self.values) if len(self.values) > 1 else None
 
     def place(self, sign: int) -> tuple[bool, bool, float, int]:
@@ -99,6 +99,7 @@ class ConfirmReport:
 
 
 def original_of(number: int) -> int:
+    """The number of the original that a trial replicates; its own if it is one."""
     return number % STRIDE
 
 
@@ -108,6 +109,7 @@ def seed_index(number: int) -> int:
 
 
 def is_replicate(number: int) -> bool:
+    """Whether a trial of that number trains another one again with a new seed."""
     return number >= STRIDE
 
 
@@ -174,7 +176,7 @@ def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | 
 
 
 def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> ConfirmReport:
-    """Of all of a study's trials."""
+    """The report on a study's replicates, made from all of its trials."""
     wanted = wanted_numbers(rows, metric, plan)
     states = {row.number: row.state for row in rows}
     return ConfirmReport(

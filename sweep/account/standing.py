@@ -15,7 +15,7 @@ EXHAUSTED = f"no trial is left: {Outcome.EXHAUSTED}"  # a note
 
 
 def standing(rows: Sequence[TrialRow], terms: Terms, *, no_new: bool) -> Standing:
-    """Of all of a study's trials. `no_new`: no further one is to be started."""
+    """Where a study stands, by all of its trials. `no_new`: no further one is to be started."""
     states = {row.number: row.state for row in rows}
     originals = [state for number, state in states.items() if not is_replicate(number)]
     num_settled = sum(state in SETTLED for state in originals)

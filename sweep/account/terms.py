@@ -30,6 +30,8 @@ class StoredPruning:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
+    """What a study file asks of the study as a whole, read from the resolved document."""
+
     metric: str  # objective.metric
     num_trials: int | None  # run.trials; None: as many as there are
     confirm: Plan
@@ -40,7 +42,7 @@ class Terms:
 
     @staticmethod
     def of(document: Mapping[str, Json]) -> Terms:
-        """Of a resolved study file."""
+        """The terms of a resolved study file."""
 
         def setting(path: str, default: T) -> T:
             section, _, key = path.rpartition(".")

@@ -38,6 +38,8 @@ MOST_NAMES = 4  # of hyperparameters
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """One sentence of a verdict, with what it is about."""
+
     about: str  # a signal, or "sets"
     finding: Finding  # lower, higher: what goes with a better score
     adds: bool | None  # beyond the configuration; None: nobody can tell, or not asked
@@ -191,6 +193,8 @@ def added(evidence: StudyEvidence) -> list[Added]:
 
 
 def added_sentence(found: Added, numbers: bool = False) -> str:
+    """The sentence on what loss and norm add to the configuration."""
+
     def of(gain: SetGain) -> str:
         return f" {_nats(gain)}" if numbers else ""
 

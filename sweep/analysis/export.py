@@ -22,12 +22,16 @@ from trainer.contract.safe_text import file_name
 
 @dataclass(frozen=True, slots=True)
 class ExportedFiles:
+    """The two files that an export consists of."""
+
     runs: str  # DIR/X_runs.parquet
     steps: str  # DIR/X_steps.parquet
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedGroup:
+    """One group of the exported runs."""
+
     group: str  # its name
     runs: int  # how many it has
     ends: Mapping[str, int]  # runs by how they ended: completed, pruned by rank, failed, ...

@@ -22,6 +22,8 @@ from sweep.storage.readable import readable
 
 @dataclass(frozen=True, slots=True)
 class Present:
+    """The setting that a search is compared with, and where it comes from."""
+
     candidate: Candidate  # without a window of its own where all were recorded with the present one
     recorded: WindowSetting  # what the candidate's window stands for
     recorded_differ: tuple[str, ...]  # window, min_steps: what is not the same in all sources

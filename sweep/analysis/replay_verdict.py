@@ -63,14 +63,17 @@ def cautions(groups: Sequence[Group]) -> list[str]:
 
 
 def in_orders(number: int) -> str:
+    """`1 order`, `20 orders`."""
     return counted(number, "order")
 
 
 def compute_interval(found: Measures | PolicyGain) -> Interval | None:
+    """The 95 % interval of the compute; None where there is none."""
     return _interval(found.compute_low, found.compute_high)
 
 
 def regret_interval(found: Measures | PolicyGain) -> Interval | None:
+    """The 95 % interval of the regret; None where there is none."""
     return _interval(found.regret_low, found.regret_high)
 
 

@@ -16,6 +16,8 @@ from trainer.contract.spec import UserError
 
 @dataclass(frozen=True, slots=True)
 class SettledStudy:
+    """A stored study, with its settled trials."""
+
     ledger: Ledger
     row: StudyRow
     trials: Sequence[TrialRow]  # settled

@@ -22,6 +22,8 @@ from trainer.contract.spec import UserError
 
 @dataclass(frozen=True, slots=True)
 class StudyTables:
+    """The runs and steps of studies, as pandas tables."""
+
     runs: pd.DataFrame
     steps: pd.DataFrame
     num_unsettled: int  # trials that run or wait, and are in neither table

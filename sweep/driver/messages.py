@@ -23,34 +23,34 @@ def started(trial: Trial, step: int, searched: Sequence[str]) -> str:
 
 
 def decided(trial: Trial, step: int, verdict: Verdict) -> str:
-    """Of a verdict at `step`."""
+    """The message on a verdict at `step`."""
     return f"trial {trial.number}: {verdict.action} at step {step}: {verdict.reason}"
 
 
 def stopped(trial: Trial, step: int) -> str:
-    """Of a trial that wrote a checkpoint at `step` as it was told."""
+    """The message on a trial that wrote a checkpoint at `step` as it was told."""
     return f"trial {trial.number}: stopped at step {step}, to be continued"
 
 
 def interrupted(trial: Trial, failed: Failed) -> str:
-    """Of a trial that ended for a cause outside."""
+    """The message on a trial that ended for a cause outside."""
     return f"trial {trial.number}: {failed.message}; to be continued"
 
 
 def failed(trial: Trial, cause: Failed, *, is_tried_again: bool) -> str:
-    """Of a trial that ended for a cause of its own."""
+    """The message on a trial that ended for a cause of its own."""
     then = "to be tried again" if is_tried_again else "given up"
     return f"trial {trial.number}: {cause.kind}: {cause.message}; {then}"
 
 
 def completed(row: TrialRow, metric: str, *, is_best: bool) -> str:
-    """Of a trial that ended with its objective."""
+    """The message on a trial that ended with its objective."""
     best = "; the best so far" if is_best else ""
     return f"trial {row.number}: completed, {metric} {row.objective:.4g}{best}"
 
 
 def ending(why: str, *, some_run: bool) -> str:
-    """Of a session that starts nothing new; `some_run`: trials are under way."""
+    """The message on a session that starts nothing new; `some_run`: trials are under way."""
     then = "; running trials write a checkpoint first" if some_run else ""
     return f"stopping: {why}{then}"
 

@@ -121,7 +121,7 @@ class Roster:
 
     @property
     def objectives(self) -> list[float]:
-        """Of completed originals, lower is better."""
+        """Objectives of completed originals, lower is better."""
         settled = (seen for alike in self._alike.values() for seen in alike.seen.values())
         return [seen.objective for seen in settled if seen.objective is not None]
 

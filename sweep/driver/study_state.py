@@ -182,7 +182,7 @@ class StudyState:
 
     @property
     def trials(self) -> Mapping[int, Trial]:
-        """By number, replicates among them."""
+        """The trials by number, replicates among them."""
         return self.roster.trials
 
     @property
@@ -192,7 +192,7 @@ class StudyState:
 
     @property
     def num_params(self) -> int:
-        """Of the base model."""
+        """How many parameters the base model has."""
         return self.facts["num_params"]
 
     @property
@@ -226,7 +226,7 @@ class StudyState:
 
     @property
     def num_not_started(self) -> int:
-        """Of the trials that the study would have."""
+        """How many of the trials that the study would have were not started."""
         planned = num_planned(self.terms, self.roster.originals)
         return max(0, planned - self.roster.originals)
 

@@ -135,6 +135,7 @@ class _Lines:
 
 
 def heading(console: Console, text: str) -> None:
+    """Print a line in bold, below an empty one."""
     console.print(plain(f"\n{text}", "bold"))
 
 
@@ -147,6 +148,7 @@ class Bar:
         self._task = progress.add_task(description, total=total)
 
     def advance(self) -> None:
+        """Count one more as done."""
         self._progress.advance(self._task)
 
     def extend(self, num: int) -> None:

@@ -44,6 +44,7 @@ class _Measurement(TypedDict):
 
 
 def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
+    """The base model's part of a study's report."""
     measurements = _measurements(study.facts.get("base_measurements"))
     measured = measurements.get(metric)
     return BaseReport(None if measured is None else measured.value, measurements, usage)
@@ -98,6 +99,7 @@ def best_report(
 
 
 def decision_report(decision: Decision) -> DecisionReport:
+    """A stored decision as a trial's report has it."""
     verdict = decision.verdict
     return DecisionReport(
         moment=decision.moment,

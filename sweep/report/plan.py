@@ -30,7 +30,7 @@ class StepsOfBatch:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFlops:
-    """Of all runs together, if none is pruned."""
+    """FLOPs of all runs together, if none is pruned."""
 
     training: float
     evaluations: float  # at the end of each run, and of the base model
@@ -38,12 +38,13 @@ class PlannedFlops:
 
     @property
     def total(self) -> float:
+        """FLOPs of training and all evaluations."""
         return self.training + self.evaluations + self.early_evaluations
 
 
 @dataclass(frozen=True, slots=True)
 class NeededMemory:
-    """Of one process before activations, in GB of 10^9 bytes."""
+    """The memory of one process before activations, in GB of 10^9 bytes."""
 
     weights: float
     gradients: float
@@ -51,6 +52,7 @@ class NeededMemory:
 
     @property
     def total(self) -> float:
+        """GB of all parts together."""
         return self.weights + self.gradients + self.moments
 
     def shared_by(self, processes: int) -> NeededMemory:
@@ -61,6 +63,8 @@ class NeededMemory:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMemory:
+    """The memory that a trial needs, and what there is."""
+
     needed_gb: NeededMemory
     available_gb: float  # for one process
     of: str  # one GPU, or this machine
@@ -79,11 +83,14 @@ class NeededDisk:
 
     @property
     def total(self) -> float:
+        """GB of all that is written."""
         return self.checkpoints + self.models
 
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
+    """What a study would do and need: `sweep run STUDY --dry-run`."""
+
     study: str
     source: str  # where it was read from
     values: Sequence[Setting]
@@ -109,5 +116,5 @@ class StudyPlan:
 
     @property
     def window_share(self) -> float:
-        """Of the smallest budget."""
+        """The early window as a share of the smallest budget."""
         return self.window_samples / self.smallest_samples

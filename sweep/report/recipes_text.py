@@ -73,6 +73,7 @@ class RecipesReport:
 
 
 def recipes_report(study: Study | None) -> RecipesReport:
+    """The published recipes, and with a study what it would make of them."""
     if study is None:
         recipes = (
             Recipe(name, {key: RecipeSetting(one.value, one.source) for key, one in given.items()})

@@ -16,6 +16,7 @@ _UNKNOWN = Failure("error", "cause not recorded")
 
 
 def headline(report: StudyReport) -> str:
+    """`NAME: METRIC, higher is better`."""
     direction = "higher" if report.direction == "maximize" else "lower"
     return f"{report.study}: {report.metric}, {direction} is better"
 
@@ -86,6 +87,7 @@ def failure(trial: TrialSummary, names: Sequence[str]) -> str:
 
 
 def best_lines(report: StudyReport) -> list[str]:
+    """The best configuration's objective, its estimate over seeds and its weights, in lines."""
     best = report.best
     if best is None:
         return ["no trial is completed so far"]
@@ -104,7 +106,7 @@ def best_lines(report: StudyReport) -> list[str]:
 
 
 def best_value(best: BestReport) -> str:
-    """Of a confirmed best the mean of its new seeds, else its one value."""
+    """The best's value: of a confirmed one the mean of its new seeds, else its one value."""
     return f.scattered(best.mean, best.sd, best.num_new_seeds)
 
 

@@ -20,7 +20,7 @@ class Column:
 
 
 def table_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
-    """Of the table with nothing wrapped."""
+    """Columns that the table takes with nothing wrapped."""
     return sum(_widths(columns, rows)) + _GAP * (len(columns) - 1)
 
 

@@ -18,6 +18,7 @@ from sweep.storage.ledger import Cost
 
 
 def trial_headline(report: TrialReport) -> str:
+    """The trial's study, number and state in a line."""
     trial = report.trial
     audited = ", audited" if trial.is_audited else ""
     again = ""
@@ -120,6 +121,7 @@ class _History(TypedDict):
 
 
 def decision_lines(decision: DecisionReport) -> list[str]:
+    """A decision with its evidence, in lines."""
     chance = decision.probability
     probability = "" if chance is None else f", probability {f.number(chance)}"
     lines = [

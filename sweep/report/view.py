@@ -15,6 +15,8 @@ from sweep.formats import duration
 
 @dataclass(frozen=True, slots=True)
 class RunningTrial:
+    """A trial that runs, as a progress display shows it."""
+
     number: int
     params: Mapping[str, object]  # the searched ones
     doing: str  # "loading the model", "training", "evaluating", "waiting for the verdict", ...
@@ -27,6 +29,8 @@ class RunningTrial:
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """How far a study is, as a progress display shows it."""
+
     study: str
     running: Sequence[RunningTrial]
     completed: int  # audited ones included

@@ -36,7 +36,7 @@ class Location:
         return Location(url, self.study, StudyPaths(self.paths.out.absolute()))
 
     def open(self) -> Ledger:
-        """As `open_study`."""
+        """The study's ledger and paths, as `open_study` gives them."""
         return _open(self.url, self.study, str(self))
 
 

@@ -98,8 +98,6 @@ class Ledger:
         self._patience = patience or Patience()
         self._last_at_s: float | None = None
 
-    # --- writing: the driver alone
-
     def create(self, row: StudyRow) -> None:
         """Make the tables where they are not there yet, and the study in them."""
         create_tables(self.engine)
@@ -205,8 +203,6 @@ class Ledger:
         self._last_at_s = max(time.time(), (self._last_at_s or 0.0) + 1e-6)
         return self._last_at_s
 
-    # --- reading: anyone
-
     def read_study(self) -> StudyRow | None:
         """None where the storage holds no such study, or is not a sweep's storage at all."""
         if not self._patience(lambda: sa.inspect(self.engine).has_table(t.studies.name)):
@@ -216,19 +212,19 @@ class Ledger:
         return None
 
     def read_trials(self) -> list[TrialRow]:
-        """By number."""
+        """The trials by number."""
         columns = (t.trials.c[name] for name in TrialRow.__dataclass_fields__)
         here = t.trials.c.study == self.study
         query = sa.select(*columns).where(here).order_by(t.trials.c.number)
         return [TrialRow(*row) for row in self._rows(query)]
 
     def read_observations(self, trial: int) -> list[Observation]:
-        """In the order of their steps."""
+        """A trial's observations in the order of their steps."""
         query = self._observations_query().where(t.observations.c.trial == trial)
         return [_observation(row) for _, *row in self._rows(query)]
 
     def stream_observations(self) -> Generator[tuple[int, list[Observation]]]:
-        """Of each trial that has any, by number; no more than a few thousand steps in memory."""
+        """Observations of each trial that has any, by number; a few thousand steps in memory."""
         with self.engine.connect() as connection:
             query = self._observations_query().execution_options(yield_per=ROWS_AT_ONCE)
             for trial, rows in groupby(connection.execute(query), key=itemgetter(0)):
@@ -241,7 +237,7 @@ class Ledger:
         return sa.select(o.trial, *columns).where(o.study == self.study).order_by(o.trial, o.step)
 
     def read_decisions(self) -> list[Decision]:
-        """In the order they were taken."""
+        """The decisions in the order they were taken."""
         d = t.decisions.c
         verdict = d.action, d.kind, d.reason, d.probability, d.evidence
         query = (
@@ -269,6 +265,7 @@ class Ledger:
         return found
 
     def read_costs(self) -> list[Cost]:
+        """The costs of all trials and of the base model, in no order."""
         columns = (t.costs.c[name] for name in Cost.__dataclass_fields__)
         query = sa.select(*columns).where(t.costs.c.study == self.study)
         return [Cost(*row) for row in self._rows(query)]
@@ -281,7 +278,7 @@ class Ledger:
         return self._patience(read)
 
     def read_notes(self) -> list[str]:
-        """In the order they were made."""
+        """The notes in the order they were made."""
         n = t.notes.c
         query = sa.select(n.text).where(n.study == self.study).order_by(n.id)
         return [text for (text,) in self._rows(query)]

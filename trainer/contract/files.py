@@ -29,13 +29,13 @@ def written_whole(path: Path) -> Generator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `written_whole`; in UTF-8, lines ending as they do in `text`."""
+    """Write a text as `written_whole` does; in UTF-8, lines ending as they do in `text`."""
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """As `written_whole`."""
+    """Write JSON as `written_whole` does."""
     write_text(path, json.dumps(value, indent=1))
 
 

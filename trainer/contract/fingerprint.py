@@ -39,7 +39,7 @@ def fingerprint(folder: Path, trust_remote_code: bool = False) -> dict[str, str]
 
 
 def file_sha256(path: Path) -> str:
-    """In hexadecimal."""
+    """The file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -203,7 +203,7 @@ def trouble_in(folder: Path, needs_bytes: int = SMALL_BYTES) -> Cause | None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Of the folder's file system."""
+    """Free bytes of the folder's file system."""
     return shutil.disk_usage(folder).free
 
 

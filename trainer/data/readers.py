@@ -53,7 +53,7 @@ class Mistakes:
             self._told.append(f"{self._unit} {number}: {what}")
 
     def raise_any(self) -> None:
-        """UserError where there is one."""
+        """Raise a UserError where there is a mistake."""
         rest = self._num - len(self._told)
         more = f"; {rest:,} more such {self._unit}{'s' if rest > 1 else ''}" if rest else ""
         if self._told:

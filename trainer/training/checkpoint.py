@@ -36,7 +36,7 @@ class Progress:
 
 
 def checkpoint_dir(folder: Path, step: int) -> Path:
-    """As the library names it."""
+    """The checkpoint's folder, as the library names it."""
     return folder / f"checkpoint-{step}"
 
 
@@ -91,7 +91,7 @@ def write_progress(checkpoint: Path, progress: Progress) -> None:
 
 
 def read_progress(checkpoint: Path) -> Progress:
-    """As `write_progress` left it."""
+    """The progress that `write_progress` left."""
     return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
 
 

@@ -75,7 +75,7 @@ class Writes:
 
 
 def tree_bytes(folder: Path) -> int:
-    """Of all files below a folder; 0 without it."""
+    """Bytes of all files below a folder; 0 without it."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
