@@ -63,7 +63,7 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 def _check_folder() -> None:
-    """UserError where there is no working directory that paths could start at."""
+    """Raise UserError where there is no working directory that paths could start at."""
     try:
         Path.cwd()
     except OSError as error:

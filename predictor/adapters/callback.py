@@ -206,7 +206,7 @@ class EarlyDynamicsCallback(TrainerCallback):
 
 
 def pace_of(args: TrainingArguments, state: TrainerState, train_dataloader: Any) -> Pace:
-    """Of a Trainer that is about to train; data parallel over all its processes."""
+    """The pace of a Trainer that is about to train; data parallel over all its processes."""
     micro_batch = state.train_batch_size or args.train_batch_size
     batch = micro_batch * args.gradient_accumulation_steps * processes(args)[1]
     try:

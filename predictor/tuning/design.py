@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def keys(self) -> dict[str, Any]:
-        """By the study file's keys. A window of None is the recorded one, or 0.1."""
+        """The values by the study file's keys. A window of None is the recorded one, or 0.1."""
         keys: dict[str, Any] = {"window": self.window.share, "min_steps": self.window.min_steps}
         return keys | {name: getattr(self.settings, name) for name in (*_SEARCHED, "enabled")}
 

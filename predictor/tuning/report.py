@@ -74,7 +74,7 @@ class Report:
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
 
     def held_out(self, chosen: Sequence[Candidate]) -> list[Outcome]:
-        """Of each unit what the setting chosen without its fold did."""
+        """For each unit, what the setting chosen without its fold did."""
         held = self.search.folds.held_out
         own = {unit: c for c, units in zip(chosen, held, strict=True) for unit in units}
         return [self.search.replays.of(own[unit], unit) for unit in self.search.units]

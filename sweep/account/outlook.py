@@ -23,7 +23,7 @@ WITHDRAWN = "Further trials may help after all"
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Of a trial not yet looked at, in the phase where its chance is largest."""
+    """The chance of a trial not yet looked at, in the phase where its chance is largest."""
 
     before: float  # P0
     incumbent: int
@@ -81,7 +81,7 @@ Phases = Mapping[int, Collection[tuple[int, float]]]
 
 
 def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
-    """Of originals with a window."""
+    """The phases of originals with a window."""
     phases: dict[int, list[tuple[int, float]]] = {}
     for trial in trials:
         phase = phase_of(trial)

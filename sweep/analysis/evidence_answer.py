@@ -31,7 +31,7 @@ SIDES = {  # what can be said of the paper's finding, in this order
 
 
 def answer(evidence: StudyEvidence) -> str:
-    """Of one study; where nothing can be compared, what is missing and what to do."""
+    """The answer for one study; where nothing can be compared, what is missing and what to do."""
     if not has_dynamics(evidence):
         return _nothing(evidence)
     told = {statement.about: statement for statement in statements(evidence)}
@@ -48,7 +48,7 @@ def has_dynamics(evidence: StudyEvidence) -> bool:
 
 
 def overall(studies: Sequence[StudyEvidence], pooled: Iterable[Pooled]) -> str:
-    """Of several studies, `pooled` being their correlations alone."""
+    """The answer over several studies, `pooled` being their correlations alone."""
     if not any(map(has_dynamics, studies)):
         return "Nothing can be told: no study has finished runs with loss or gradient norm."
     sides = {one.name: _pooled_side(one) for one in pooled if one.name in PAPER}

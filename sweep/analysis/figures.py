@@ -22,7 +22,7 @@ TICKS = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 def check_figure(path: Path) -> None:
-    """UserError where `draw_replay` could not write into `path`: said before the replay."""
+    """Raise UserError where `draw_replay` could not write into `path`: said before the replay."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"--figure: is {path}; its name must end in {', '.join(FORMATS)}")
     folder = next(one for one in path.parents if one.exists())  # those below it are made

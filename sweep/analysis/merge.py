@@ -150,7 +150,7 @@ def _created(runs: _Frame) -> set[float]:
 
 
 def _concatenated(frames: Sequence[_Frame]) -> _Frame:
-    """UserError for a column that is of two kinds, which no file could hold."""
+    """Raise UserError for a column that is of two kinds, which no file could hold."""
     pandas: Any = pd
     whole = pandas.concat([_without_truth_values(frame) for frame in frames], ignore_index=True)
     whole = whole.reindex(columns=dict.fromkeys(name for frame in frames for name in frame.columns))

@@ -14,7 +14,7 @@ PATH_KEYS = ("train", "eval", "phases")  # of its data section; the files' conte
 
 
 def refuse_other_questions(studies: Sequence[SettledStudy]) -> None:
-    """UserError that names the first key in which two studies of one name differ."""
+    """Raise a UserError that names the first key in which two studies of one name differ."""
     first: dict[str, SettledStudy] = {}
     for study in studies:
         other = first.setdefault(study.row.name, study)

@@ -65,7 +65,7 @@ def _enough(study: Study, samples: int, num_rows: int) -> str:
 
 
 def check_rows(study: Study, num_rows: int) -> None:
-    """UserError where the training data is too small for the space."""
+    """Raise UserError where the training data is too small for the space."""
     largest_batch = int(study.search.space.extremes("batch_size")[1])
     if largest_batch > num_rows:
         where = "data.phases have" if study.data.phases else "data.train has"

@@ -39,7 +39,7 @@ def stored_trial(study: optuna.Study, number: int) -> FrozenTrial:
 
 
 def trial_id(study: optuna.Study, number: int) -> int:
-    """Of the storage, over all its studies."""
+    """The trial's id in the storage, over all its studies."""
     storage, study_id = study._storage, study._study_id  # pyright: ignore[reportPrivateUsage]
     return storage.get_trial_id_from_study_id_trial_number(study_id, number)
 

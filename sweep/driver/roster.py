@@ -81,7 +81,7 @@ class Roster:
         return len(self.trials) - len(self._replicates)
 
     def count(self, *states: State) -> int:
-        """Of the originals."""
+        """How many of the originals are in one of these states."""
         return sum(len(self._of_state[state]) for state in states)
 
     def of(self, *states: State) -> list[Trial]:

@@ -203,7 +203,7 @@ class StudyState:
 
     @property
     def replicates(self) -> Plan:
-        """As run.confirm has it."""
+        """The replicates that run.confirm asks for."""
         return self.terms.confirm
 
     @property

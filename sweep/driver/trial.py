@@ -78,7 +78,7 @@ class Trial:
         return State(self.row.state)
 
     def move(self, to: State) -> None:
-        """As `move`, and `on_move` hears of it."""
+        """Move to another state, and call `on_move`."""
         before = self.state
         move(self.row, to)
         self.on_move(self, before)

@@ -27,7 +27,7 @@ class TrialSpecs:
         paths: StudyPaths,
         threads_per_trial: int = 0,
     ) -> None:
-        """UserError where model.base is plainly a folder and is not there."""
+        """Raise UserError where model.base is plainly a folder and is not there."""
         self._loaded, self._facts, self._paths = loaded, facts, paths
         self._threads_per_trial = threads_per_trial
         self._model = model_spec(loaded)
@@ -47,12 +47,12 @@ class TrialSpecs:
         return dataclasses.replace(spec, seed=spec.seed + seed_index(number))
 
     def planned_flops(self, spec: TrialSpec) -> float:
-        """As `planned_flops`."""
+        """FLOPs of a trial, as the function `planned_flops` has them."""
         return planned_flops(spec, self._facts)
 
 
 def model_spec(loaded: LoadedStudy) -> ModelSpec:
-    """UserError where model.base is plainly a folder and is not there."""
+    """Raise UserError where model.base is plainly a folder and is not there."""
     model = loaded.study.model
     return ModelSpec(
         base=resolve_source(model.base, loaded.folder, "model.base"),

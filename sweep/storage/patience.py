@@ -22,7 +22,7 @@ def _nobody(_line: str) -> None:
 
 @dataclass(slots=True)
 class Patience:
-    """Of one driver. What it calls must be harmless to call again."""
+    """The patience of one driver. What it calls must be harmless to call again."""
 
     wait_s: float = 0.0  # run.wait_minutes
     say: Callable[[str], None] = _nobody

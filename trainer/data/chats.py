@@ -42,7 +42,7 @@ class Chats:
     """
 
     def __init__(self, tokenizer: Any, loss_on: str, system: str | None) -> None:
-        """UserError where the tokenizer has no chat template."""
+        """Raise UserError where the tokenizer has no chat template."""
         if not tokenizer.chat_template:
             raise UserError(
                 "the rows are messages but the model's tokenizer has no chat template; use a model "

@@ -20,7 +20,7 @@ T = TypeVar("T", Text, Question)
 
 
 def check_template(template: str) -> None:
-    """UserError for a template that cannot be rendered."""
+    """Raise UserError for a template that cannot be rendered."""
     try:
         template.encode()
     except UnicodeEncodeError as error:

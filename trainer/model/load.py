@@ -145,7 +145,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _check_config(path: Path) -> None:
-    """UserError for a config.json that no model has, before a library builds what it says."""
+    """Raise UserError for a config.json that no model has, before a library builds what it says."""
     try:
         config = _read_json(path)
     except (OSError, ValueError, RecursionError) as error:

@@ -85,7 +85,7 @@ def save_model(
 
 
 def save_weights(model: Any, folder: Path, state_dict: dict[str, Any] | None = None) -> None:
-    """As `from_pretrained` reads them, safetensors only; of LoRA the adapter alone."""
+    """Write weights that `from_pretrained` reads, safetensors only; of LoRA the adapter alone."""
     if _is_adapted(model):
         # "auto" would ask the Hub whether the base's vocabulary has changed.
         model.save_pretrained(folder, save_embedding_layers=False, state_dict=state_dict)

@@ -54,7 +54,7 @@ class Link(Protocol):
         ...
 
     def order_within(self, doing: str) -> Verdict | Stop | None:
-        """As `order`, between the parts of a step or of an evaluation."""
+        """The order, as `order` gives it, between the parts of a step or of an evaluation."""
         ...
 
 

@@ -55,7 +55,7 @@ def squared_norm(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def total_squared_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
-    """Of all gradients together, the same on every process.
+    """The squared norm of all gradients together, the same on every process.
 
     Of a sharded gradient each process holds a part: their squares are added up over the processes
     that share it, and a part that several hold counts once. (A norm of the own part alone, as some

@@ -8,7 +8,7 @@ RandomState = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def random_state() -> RandomState:
-    """As it is now; (CPU's, GPU's or None)."""
+    """The random state as it is now: (CPU's, GPU's or None)."""
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return torch.get_rng_state(), cuda
 
