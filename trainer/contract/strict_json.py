@@ -23,7 +23,7 @@ def parse(text: str) -> Any:
     """The value that `text` holds. Raises Malformed."""
     value, end = parse_at(text, skip_white(text, 0))
     if skip_white(text, end) < len(text):
-        raise Malformed("more follows behind the value", end)
+        raise Malformed("more follows after the value", end)
     return value
 
 

@@ -121,7 +121,7 @@ def _items(text: str, at: int) -> Iterator[tuple[int, Any]]:
             raise Malformed("Expecting ',' delimiter", at)
         at = skip_white(text, at + 1)
     if skip_white(text, at + 1) < len(text):
-        raise Malformed("more follows behind the list", at + 1)
+        raise Malformed("more follows after the list", at + 1)
 
 
 def _no_list(text: str, at: int) -> str:

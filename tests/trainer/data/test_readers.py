@@ -67,7 +67,7 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".jsonl", b"[" + LINE + b"]", "line 1: it begins with a list, .* name .* .json"),
         (".jsonl", b"[\n" + LINE + b"\n]", "line 1: it begins with a list, .* name .* .json"),
         (".jsonl", b'{\n"prompt": "a"\n}', "line 1: malformed JSON .*one object on each line"),
-        (".jsonl", LINE + LINE, r"line 1: malformed JSON \(more follows behind the value"),
+        (".jsonl", LINE + LINE, r"line 1: malformed JSON \(more follows after the value"),
         (".jsonl", LINE + b"\n7", "line 2: 7 is not an object"),
         (
             ".jsonl",
@@ -92,7 +92,7 @@ def test_a_csv_row_has_the_line_it_begins_on_and_cells_of_any_length(tmp_path: P
         (".json", b"[" + LINE + b"\n" + LINE + b"]", "own.json, line 2: .*Expecting ','"),
         (".json", b"[" + LINE + b",\n]", "own.json, line 2: malformed JSON"),
         (".json", b"[" + LINE + b",", "own.json, line 1: malformed JSON"),
-        (".json", b"[" + LINE + b"] 1", "own.json, line 1: .*more follows behind the list"),
+        (".json", b"[" + LINE + b"] 1", "own.json, line 1: .*more follows after the list"),
         (".jsonl", LINE + b'\n{"prompt": "\xff"}', "line 2: not UTF-8 text .byte 13 of the line"),
         (".csv", b"prompt,completion\na,b\na,\xe9\n", "own.csv, line 3: not UTF-8 text"),
         (".json", b'[{"prompt":\n"\xff"}]', "own.json, line 2: not UTF-8 text"),
