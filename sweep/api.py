@@ -149,7 +149,7 @@ def run(
     is installed. A study that ends for a cause outside (a full disk, run.max_hours), or with failed
     trials, is returned: see `report().state`.
 
-    UserError for what the caller can mend, and where a cause outside, which is printed, ends the
+    UserError for what the caller can fix, and where a cause outside, which is printed, ends the
     preparation: there is no study yet. PreparationFailed where the data or the model could not be
     prepared for another cause. KeyboardInterrupt after SIGINT, SystemExit(128 + its number) after
     SIGTERM or SIGHUP: running trials have written a checkpoint, and the same call goes on from
