@@ -10,11 +10,11 @@ import pytest
 
 from sweep.account import audits, compute, outlook, replicates
 from sweep.documents import INLINE, field_docs, to_json
-from sweep.report import recipes_text, types
+from sweep.report import recipes_text, study_types, trial_types
 
 REPORTS = [
     kind
-    for module in (types, audits, compute, recipes_text)
+    for module in (study_types, trial_types, audits, compute, recipes_text)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if is_dataclass(kind) and kind.__module__ == module.__name__
 ] + [outlook.Unlikely, outlook.StoppingReport, replicates.Configuration, replicates.ConfirmReport]
