@@ -162,7 +162,7 @@ def test_a_trial_that_is_interrupted_again_and_again_has_failed(home: Home) -> N
 
 SWALLOWS = """
 import time
-from trainer import signals
+from trainer.contract import signals
 signals.PEACE_S = 0.2
 with signals.Signals():
     for _ in range(2):
