@@ -36,7 +36,8 @@ class Location:
         return Location(url, self.study, StudyPaths(self.paths.out.absolute()))
 
     def open(self) -> Ledger:
-        """The study's ledger and paths, as `open_study` gives them."""
+        """The study's ledger, to be read; the caller disposes of its `engine`. UserError where the
+        study is not there."""
         return _open(self.url, self.study, str(self))
 
 
