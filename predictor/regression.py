@@ -53,6 +53,7 @@ class Design(NamedTuple):
     points: NDArray[np.int64]  # (num_trials,), from 0, equal for equal configurations
 
     def rows(self, chosen: Sequence[int]) -> Design:
+        """These rows alone, by their indices, in that order."""
         at = list(chosen)
         return Design(self.signals[at], self.config[at], self.points[at])
 

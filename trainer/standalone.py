@@ -200,6 +200,8 @@ class Stopping:
         self.heard_s = 0.0
 
     def __call__(self, number: signal.Signals) -> bool:
+        """True: the signal is dealt with. False where no trial runs, and for a second signal that
+        does not come together with the first."""
         if self.trial is None:
             return False
         if self.heard is not None:

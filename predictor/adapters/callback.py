@@ -70,6 +70,11 @@ class EarlyDynamicsCallback(TrainerCallback):
         train_dataloader: Any = None,
         **_: Any,
     ) -> None:
+        """The plan is made, the same on every process: the window, the settings and the metric.
+
+        ValueError where process 0 has no trial. UserWarning where the window is no shorter than
+        this training.
+        """
         if self._trial is None and state.is_world_process_zero:
             raise ValueError("EarlyDynamicsCallback got no trial on process 0")
         self._pruned, self._is_guarded = "", True
@@ -90,6 +95,8 @@ class EarlyDynamicsCallback(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """The verdict is asked for at the latest one step after the window, whatever is logged by
+        then."""
         is_late = state.global_step > self._close_step  # nothing came that was waited for
         at_epoch_end = args.eval_strategy == "epoch" and float(state.epoch or 0.5).is_integer()
         if is_late or not (control.should_log or control.should_evaluate or at_epoch_end):
@@ -98,6 +105,8 @@ class EarlyDynamicsCallback(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """What was logged is read; the guards are asked, and the predictor where the window has
+        ended."""
         logged = self._read(args, state.log_history[-1:])
         self._observations += logged
         if logged and self._is_guarded and not self._pruned:
@@ -113,18 +122,22 @@ class EarlyDynamicsCallback(TrainerCallback):
         metrics: Mapping[str, float] = MappingProxyType({}),
         **_: Any,
     ) -> None:
+        """The predictor is asked where the window has ended and the study's metric was
+        evaluated."""
         if self._plan.metric in metrics:  # one of several evaluation sets may have it
             self._settle(args, state, control)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """A pruned training neither evaluates nor saves at the end of its epoch."""
         if self._pruned:
             control.should_evaluate = control.should_save = False
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Raises optuna.TrialPruned, with the reason, where the trial was pruned."""
         if self._pruned:
             raise TrialPruned(self._pruned)
 

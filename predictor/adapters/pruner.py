@@ -132,6 +132,7 @@ def objective_sign(study: Study) -> int:
 
 
 def refuse_several_objectives(study: Study) -> None:
+    """Raises ValueError for a study with more than one objective."""
     if len(study.directions) > 1:
         raise ValueError(
             f"the study {study.study_name!r} has {len(study.directions)} objectives; "

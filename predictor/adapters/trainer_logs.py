@@ -23,6 +23,8 @@ class Pace(NamedTuple):
     rows: int | None  # of the training set; an epoch's last step is short. None: not known
 
     def samples_after(self, step: int) -> int:
+        """Samples seen after so many optimizer steps, the short last step of an epoch counted as it
+        is."""
         if self.rows is None:
             return step * self.batch
         epochs, rest = divmod(step, math.ceil(self.rows / self.batch))

@@ -130,6 +130,8 @@ def study_evidence(
 
 
 def num_fits(study: RecordedStudy) -> int:
+    """How many fits of the regression `study_evidence` makes at most: one a finished run for each
+    set of signals, twice that where configurations are repeated."""
     configs = [run.config for run in study.runs if run.is_finished]
     if not configs:
         return 0

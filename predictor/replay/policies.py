@@ -53,6 +53,7 @@ class WindowSetting:
         return study.window_at(share, 8 if self.min_steps is None else self.min_steps)
 
     def to_json(self) -> dict[str, Any]:
+        """The setting by the study file's keys, as JSON values; in words where neither is given."""
         if self.share is None and self.min_steps is None:
             return {"window": "as recorded, or 0.1"}
         named = {"window": self.share, "min_steps": self.min_steps}
@@ -70,9 +71,11 @@ class OneLook:
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """The window's keys and the rule's, as JSON values."""
         return {**self.window.to_json(), **self.shown}
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
+        """A session that asks the rule where the study's window closes."""
         return Looks(study, self.window.close(study), self.rule, seed)
 
 
@@ -84,13 +87,16 @@ class Fewer:
 
     @property
     def name(self) -> str:
+        """`keep all` for the whole, else the percentage."""
         return "keep all" if self.share == 1 else f"random {100 * self.share:.0f} %"
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """The share of the runs, as JSON values."""
         return {"share": self.share}
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
+        """A session that starts that share of the runs, rounded, at least one."""
         return FirstRuns(max(1, round(self.share * len(study.runs))))
 
 
@@ -104,13 +110,16 @@ class TopByEarlyEval:
 
     @property
     def name(self) -> str:
+        """The policy's name, with how many runs it keeps."""
         return f"top {self.num_kept} by early eval"
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """The window's keys and how many runs are kept, as JSON values."""
         return {**self.window.to_json(), "top": self.num_kept}
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
+        """A session that makes every run wait where the study's window closes."""
         return Scouts(study, self.window.close(study), self.num_kept)
 
 
@@ -140,9 +149,12 @@ def baselines(window: WindowSetting = WindowSetting()) -> list[Policy]:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
+    """The rule of the product itself, under these settings but with the seed of the order."""
+
     settings: Settings
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        """What `judge` decides, as an answer: an audit goes on."""
         verdict = judge(trial, seen, replace(self.settings, seed=seed))
         action = "stop" if verdict.action == "prune" else "go on"
         return Answer(action, verdict.probability, verdict.evidence.get("before"), verdict.reason)
@@ -156,6 +168,7 @@ class Control:
     settings: Settings
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        """What `rank_rule` decides with the family and no direction in its prior."""
         verdict = rank_rule(trial, seen, self.settings, NO_DIRECTION, self.family)
         action = "stop" if verdict.action == "prune" else "go on"
         return Answer(action, verdict.probability, verdict.evidence.get("before"))
@@ -172,6 +185,7 @@ class PaperSign:
     startup: int = 5
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        """Stop where the trial's rank of norm less rank of loss is above the median of all seen."""
         if sum(t.is_finished for t in seen) < self.startup:
             return GO_ON
         windows = [t.window for t in (trial, *seen) if t.window is not None]

@@ -68,7 +68,9 @@ class Policy(Protocol):
     """What decides in a replay which runs go on."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables and messages call it."""
+        ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -110,6 +112,7 @@ class Replay:
 
     @property
     def lost_best(self) -> bool:
+        """Whether the best run was lost: the regret is more than LOST."""
         return self.regret > LOST
 
     @property

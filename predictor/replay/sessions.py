@@ -18,7 +18,9 @@ from predictor.types import CohortTrial
 class Rule(Protocol):
     """Decides at the window: `trial` has no objective yet; `seen` are all others with a window."""
 
-    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer: ...
+    def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
+        """The answer; `seed` is that of the order."""
+        ...
 
 
 class FirstRuns:
@@ -28,19 +30,24 @@ class FirstRuns:
         self.num_left = num_runs
 
     def start(self, run: int) -> Sequence[float]:
+        """No position: a run that has started goes to its end."""
         self.num_left -= 1
         return ()
 
     def look(self, run: int, position: float) -> Answer:
+        """Always to go on."""
         return GO_ON
 
     def end(self, run: int) -> None:
+        """Nothing changes."""
         pass
 
     def wants_more(self) -> bool:
+        """Whether fewer than `num_runs` were started."""
         return self.num_left > 0
 
     def resume(self, waiting: Sequence[int]) -> int | None:
+        """None: no run waits."""
         return None
 
 
@@ -54,9 +61,11 @@ class Looks:
         self.seen: dict[int, CohortTrial] = {}
 
     def start(self, run: int) -> Sequence[float]:
+        """The position at which the run's window closes; none where it ended before."""
         return () if self.trials[run].window is None else (self.closes[run],)
 
     def look(self, run: int, position: float) -> Answer:
+        """The rule's answer; from now on the run is among those seen."""
         trial = replace(self.trials[run], objective=None)
         answer = self.rule(trial, list(self.seen.values()), self.seed)
         missed = answer.probability or 0.0 if answer.action == "stop" else 0.0
@@ -64,13 +73,16 @@ class Looks:
         return answer
 
     def end(self, run: int) -> None:
+        """The run's objective is known to the rule, if it was seen."""
         if run in self.seen:
             self.seen[run] = replace(self.seen[run], objective=self.trials[run].objective)
 
     def wants_more(self) -> bool:
+        """True: every run is started."""
         return True
 
     def resume(self, waiting: Sequence[int]) -> int | None:
+        """None: no run waits."""
         return None
 
 
@@ -86,19 +98,25 @@ class Scouts:
         self.num_left = num_kept
 
     def start(self, run: int) -> Sequence[float]:
+        """The position at which the run's window closes."""
         return (self.closes[run],)
 
     def look(self, run: int, position: float) -> Answer:
+        """Always to wait."""
         self.on_their_way.discard(run)
         return WAIT
 
     def end(self, run: int) -> None:
+        """The run is no longer on its way to its window."""
         self.on_their_way.discard(run)
 
     def wants_more(self) -> bool:
+        """True: every run is started."""
         return True
 
     def resume(self, waiting: Sequence[int]) -> int | None:
+        """The waiting run with the lowest early evaluation, once no run is on its way to its
+        window; None before, and when `num_kept` were resumed."""
         if self.on_their_way or self.num_left == 0:
             return None
         self.num_left -= 1

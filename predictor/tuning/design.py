@@ -62,6 +62,7 @@ class Candidate:
 
     @property
     def policy(self) -> OneLook:
+        """Our policy under this setting, to be replayed."""
         return ours(self.settings, self.window)
 
 

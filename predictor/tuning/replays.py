@@ -76,6 +76,7 @@ class Replays:
         self.workers.__exit__(kind, error, traceback)
 
     def run(self, tasks: Iterable[Task]) -> None:
+        """The outcome of every task is known; those that were not are replayed now."""
         new = [task for task in dict.fromkeys(tasks) if task not in self.known]
         outcomes = self.workers.map(_outcome, new)
         for task, outcome in zip(new, outcomes, strict=True):

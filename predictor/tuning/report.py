@@ -71,6 +71,7 @@ class Report:
         self.num_clusters = len(folds.units if self.clusters is None else folds.held_out)
 
     def same(self, candidate: Candidate) -> list[Outcome]:
+        """For each unit, what this one setting did."""
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
 
     def held_out(self, chosen: Sequence[Candidate]) -> list[Outcome]:
@@ -80,6 +81,7 @@ class Report:
         return [self.search.replays.of(own[unit], unit) for unit in self.search.units]
 
     def measure(self, outcomes: Sequence[Outcome]) -> SettingResult:
+        """The means of the outcomes, one for each unit in their order, with their intervals."""
         return SettingResult(
             self._interval(np.array([o.compute for o in outcomes]), least=0, most=1),
             self._interval(np.array([o.regret for o in outcomes]), least=0),
@@ -96,7 +98,8 @@ class Report:
         name: Literal["compute", "regret"],
         level: float = 0.95,
     ) -> Interval:
-        """Paired."""
+        """The mean of outcomes less others, paired by unit, with its interval: in shares of all
+        compute, or of (median - best)."""
         pairs = zip(outcomes, others, strict=True)
         values = np.array([getattr(a, name) - getattr(b, name) for a, b in pairs])
         return self._interval(values, level)

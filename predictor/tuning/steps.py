@@ -38,6 +38,7 @@ class Folds:
 
     @property
     def num_orders(self) -> int:
+        """In how many orders each study is replayed."""
         return len(self.units) // len(self.studies)
 
 
@@ -131,6 +132,8 @@ class Search:
         return chosen
 
     def run(self, tasks: Sequence[tuple[Candidate, Unit]]) -> None:
+        """The outcomes of these settings on these units are known; `on_start` has heard how many
+        are new."""
         self.on_start(len({task for task in tasks if task not in self.replays.known}))
         self.replays.run(tasks)
 

@@ -46,13 +46,16 @@ class OptunaPolicy:
 
     @property
     def name(self) -> str:
+        """The pruner's name and what it is told: `MedianPruner (eval)`."""
         return f"{self.label} ({self.signal})"
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """The pruner's settings and the number of points, as JSON values."""
         return {**self.shown, "points": self.num_points}
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
+        """A session with an Optuna study of its own, in memory."""
         told = create_study(self.make(self.num_points), f"{study.name} {seed}")
         return _Session(study, told, self.signal, self.num_points)
 

@@ -12,6 +12,8 @@ _AS_RECORDED = " (as recorded)"
 
 
 class NamedLine(NamedTuple):
+    """A line of the frontier and what it is called."""
+
     label: str  # the limit, with UNMET where no setting meets it
     line: FrontierLine
 

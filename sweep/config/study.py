@@ -244,10 +244,12 @@ class Run(Part):
 
     @property
     def silence_s(self) -> float:
+        """silence_minutes in seconds."""
         return self.silence_minutes * 60
 
     @property
     def wait_s(self) -> float:
+        """wait_minutes in seconds."""
         return self.wait_minutes * 60
 
 
@@ -284,10 +286,8 @@ class Study(Part):
         return {f"data.phases[{i}]": text for i, text in enumerate(self.data.phases)}
 
     def to_document(self) -> dict[str, Any]:
-        """JSON values with the defaults; without passwords and keys that are null.
-
-        `Study.model_validate` takes it back.
-        """
+        """JSON values with the defaults, which `Study.model_validate` takes back; without passwords
+        and keys that are null."""
         document = self.model_dump(mode="json")
         for part in (document, document["search"]["space"]):
             for key in [key for key, value in part.items() if value is None]:

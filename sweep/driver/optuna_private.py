@@ -90,6 +90,7 @@ class QuickTPE(TPESampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
+        """The searched parameters that can take more than one value, by name."""
         return {name: one for name, one in sorted(self._searched.items()) if not one.single()}
 
     def _sample(

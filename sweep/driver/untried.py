@@ -82,11 +82,14 @@ class UntriedSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
+        """All that is searched and not fixed."""
         return self._free
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """The values of an untried point, or of `fallback` after `num_draws`; those that are fixed
+        left out."""
         for draw in range(self._num_draws):
             sampler = self._make_sampler(draw)
             space = sampler.infer_relative_search_space(study, trial)
@@ -108,4 +111,5 @@ class UntriedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
+        """AssertionError: every parameter is part of the whole point."""
         raise AssertionError(f"{param_name} is part of the whole point")

@@ -32,7 +32,9 @@ class Job:
 class Executor(Protocol):
     """Runs jobs, at most one on each slot."""
 
-    def start(self, job: Job, slot: Slot) -> None: ...
+    def start(self, job: Job, slot: Slot) -> None:
+        """The job has started, or its last event, from `wait`, says why it could not."""
+        ...
 
     def send(self, key: Hashable, reply: Verdict | Stop) -> None:
         """A reply to a job; nothing happens if it has just ended: its last event says how."""

@@ -40,6 +40,7 @@ class LocalExecutor:
         start_server(preload)
 
     def start(self, job: Job, slot: Slot) -> None:
+        """As `Executor.start`; the process is forked from the server."""
         try:
             arguments = (job.entry, job.spec, job.log, dict(slot.env))
             child = start(_run_job, arguments, self._preload)
@@ -49,16 +50,19 @@ class LocalExecutor:
         self._jobs[job.key] = _Running(child)
 
     def send(self, key: Hashable, reply: Verdict | Stop) -> None:
+        """As `Executor.send`."""
         with suppress(KeyError, OSError):
             self._jobs[key].child.channel.send(reply)
 
     def kill(self, key: Hashable, because: Failed) -> None:
+        """As `Executor.kill`, with all processes that the job has started."""
         job = self._jobs.get(key)
         if job is not None:  # else its last event is on its way
             job.because = because
             job.child.kill()
 
     def wait(self, timeout_s: float) -> list[tuple[Hashable, Event]]:
+        """As `Executor.wait`; without a job it returns when the time is over."""
         events, self._stillborn = self._stillborn, []
         if events or not self._jobs:
             time.sleep(0 if events else timeout_s)
@@ -83,6 +87,7 @@ class LocalExecutor:
         del self._jobs[key]
 
     def close(self) -> None:
+        """As `Executor.close`; returns when all processes have ended."""
         for job in self._jobs.values():
             job.child.kill()
         for key, job in list(self._jobs.items()):

@@ -43,12 +43,15 @@ class LiveView:
         self._live.stop()
 
     def say(self, line: str) -> None:
+        """As `View.say`: the line stays above the display."""
         self._console.print(plain(line))
 
     def is_due(self) -> bool:
+        """Whether _REFRESH_S seconds have passed since the last status."""
         return time.monotonic() - self._shown_s >= _REFRESH_S
 
     def show(self, status: Status) -> None:
+        """The status is what is drawn from now on."""
         self._status, self._shown_s = status, time.monotonic()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

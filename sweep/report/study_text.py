@@ -79,6 +79,8 @@ def short_settings(number: int, params: Mapping[str, object]) -> str:
 
 
 def failure(trial: TrialSummary, names: Sequence[str]) -> str:
+    """A failed trial in a line: its parameters, the last error and how many of its attempts
+    failed."""
     error = trial.error or _UNKNOWN
     times = f"{trial.failures} of {f.counted(trial.attempts, 'attempt')} failed"
     outcome = "" if trial.state is State.FAILED else f"; now {trial.state}"

@@ -55,9 +55,17 @@ class View(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
-    def say(self, line: str) -> None: ...
-    def is_due(self) -> bool: ...
-    def show(self, status: Status) -> None: ...
+    def say(self, line: str) -> None:
+        """A line for the user, which stays."""
+        ...
+
+    def is_due(self) -> bool:
+        """Whether a status would be shown."""
+        ...
+
+    def show(self, status: Status) -> None:
+        """The status in place of the one before."""
+        ...
 
 
 class PlainView:
@@ -80,14 +88,17 @@ class PlainView:
         return None
 
     def say(self, line: str) -> None:
+        """The line is written; it is dropped where the reader has gone."""
         with contextlib.suppress(BrokenPipeError):  # the reader has gone; the study has not
             self.stream.write(line + "\n")
             self.stream.flush()
 
     def is_due(self) -> bool:
+        """Whether `every_s` seconds have passed since the last status."""
         return time.monotonic() - self._shown_s >= self.every_s
 
     def show(self, status: Status) -> None:
+        """A line for each running trial, and one for the study."""
         self._shown_s = time.monotonic()
         for trial in status.running:
             loss = "" if trial.loss is None else f", loss {trial.loss:.3f}"

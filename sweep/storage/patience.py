@@ -29,6 +29,11 @@ class Patience:
     is_interrupted: Callable[[], bool] = bool
 
     def __call__(self, work: Callable[[], T]) -> T:
+        """What `work` returns, tried again while the storage is locked by another program.
+
+        Raises what `work` raises: for another cause, after `wait_s`, or once there was an
+        interrupt.
+        """
         began_s, say_at_s, has_said = time.monotonic(), SAY_AFTER_S, False
         while True:
             try:

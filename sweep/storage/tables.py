@@ -19,9 +19,11 @@ class Json(sa.TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """The JSON text to be stored, without secrets; None for None."""
         return None if value is None else json.dumps(document_without_secrets(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """The stored value. UserError where it is no JSON."""
         try:
             return None if value is None else json.loads(value)
         except (ValueError, TypeError, RecursionError):
@@ -38,6 +40,7 @@ class Words(sa.TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The text to be stored, without secrets; None for None."""
         return None if value is None else without_secrets(value)
 
 

@@ -30,14 +30,17 @@ class SteadyStream:
         self.lost: OSError | None = None
 
     def write(self, text: str) -> int:
+        """The number of characters in `text`, written or lost."""
         self._try(lambda: self._stream.write(text))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
+        """The lines are written, as `write` does."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
+        """What was written has left the buffer, or `lost` says why not."""
         self._try(self._stream.flush)
 
     def _try(self, what: Any) -> None:
@@ -64,10 +67,12 @@ class SafeStream(SteadyStream):
         self.steady = SteadyStream(stream)
 
     def write(self, text: str) -> int:
+        """The number of characters in `text`, as it came."""
         self.steady.write(safe(text))
         return len(text)
 
     def flush(self) -> None:
+        """As `SteadyStream.flush`."""
         self.steady.flush()
 
     @property

@@ -53,6 +53,7 @@ def parse_at(text: str, start: int) -> tuple[Any, int]:
 
 
 def skip_white(text: str, start: int) -> int:
+    """The position of the first character from `start` that is no JSON white space."""
     found = _WHITE.match(text, start)
     assert found is not None
     return found.end()

@@ -42,10 +42,12 @@ class Rows(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
 class Order(Protocol):
     """The samples of each step (0 is the first). Any step's can be told without those before."""
 
-    def rows(self, step: int) -> list[int]: ...
+    def rows(self, step: int) -> list[int]:
+        """Indices of the rows of a step's samples: batch_size of them."""
+        ...
 
     def phase(self, step: int) -> int:
-        """Counted from 1; 0: all phases together."""
+        """The phase that a step belongs to, counted from 1; 0: all phases together."""
         ...
 
 
@@ -75,10 +77,12 @@ class Stacked:
         self._shuffled = Shuffled(0, num_rows, [seed])
 
     def rows(self, step: int) -> list[int]:
+        """The next batch_size rows of the shuffled sequence."""
         start = step * self._batch_size
         return [self._shuffled.row(start + place) for place in range(self._batch_size)]
 
     def phase(self, step: int) -> int:
+        """0: all phases together."""
         return 0
 
 
@@ -106,9 +110,11 @@ class Phased:
         ]
 
     def phase(self, step: int) -> int:
+        """The phase that a step belongs to, counted from 1."""
         return 1 + sum(step >= end for end in self._ends[:-1])
 
     def rows(self, step: int) -> list[int]:
+        """Rows of the step's phase, `replay` of them from all earlier phases, in a random order."""
         index = self.phase(step) - 1
         began = self._ends[index - 1] if index else 0
         share = self._replay if index else 0.0

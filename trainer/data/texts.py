@@ -45,4 +45,5 @@ class BadRow(Exception):
 
 
 def is_bare(reply: str) -> bool:
+    """Whether a reply has neither a letter nor a digit."""
     return not any(map(str.isalnum, reply))

@@ -39,7 +39,9 @@ class Ordered(Exception):
 class Link(Protocol):
     """Raises DriverGone from every method once the driver has closed its end."""
 
-    def send(self, event: Event) -> None: ...
+    def send(self, event: Event) -> None:
+        """Send an event to the driver."""
+        ...
 
     def alive(self, doing: str) -> None:
         """Send Alive, unless anything was sent in the last few seconds."""
@@ -66,6 +68,7 @@ class DriverLink(Link):
         self._sent_at = time.monotonic()
 
     def send(self, event: Event) -> None:
+        """As `Link.send`."""
         try:
             self._channel.send(event)
         except (BrokenPipeError, ConnectionResetError) as gone:
@@ -73,14 +76,17 @@ class DriverLink(Link):
         self._sent_at = time.monotonic()
 
     def alive(self, doing: str) -> None:
+        """As `Link.alive`: at most one every ALIVE_EVERY_S seconds."""
         if time.monotonic() - self._sent_at >= ALIVE_EVERY_S:
             self.send(Alive(doing))
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        """As `Link.ask`."""
         self.send(wanted)
         return self._receive()
 
     def order(self) -> Verdict | Stop | None:
+        """As `Link.order`; messages that end nothing are dropped."""
         try:
             while self._channel.poll():
                 message = self._receive()
@@ -91,6 +97,7 @@ class DriverLink(Link):
         return None
 
     def order_within(self, doing: str) -> Verdict | Stop | None:
+        """As `order`: one process waits for nobody."""
         return self.order()
 
     def _receive(self) -> Verdict | Stop:
@@ -111,20 +118,24 @@ class TeamLink(Link):
         self._broadcast_at = time.monotonic()
 
     def send(self, event: Event) -> None:
+        """As `Link.send`, from the main process alone."""
         if self._first is not None:
             self._first.send(event)
 
     def alive(self, doing: str) -> None:
+        """As `Link.alive`, from the main process alone."""
         if self._first is not None:
             self._first.alive(doing)
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
+        """The answer that the main process got, on every process."""
         answer = None if self._first is None else self._first.ask(wanted)
         shared = self._team.broadcast(answer)
         assert shared is not None
         return shared
 
     def order(self) -> Verdict | Stop | None:
+        """The main process's order, on every process; all call it at the same point."""
         return self._team.broadcast(None if self._first is None else self._first.order())
 
     def order_within(self, doing: str) -> Verdict | Stop | None:

@@ -90,26 +90,26 @@ class ObservedTrainer(OpenTrainer):
         self._step_began = 0.0
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
+        """This process's part of each step's batch, from `first_step` on."""
         spec, team = self._spec, self._team
         steps = StepSampler(self._order, self._first_step, spec.num_steps, team.rank, team.size)
         return step_loader(self._rows, steps, pin_memory=self.args.dataloader_pin_memory)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """As the library's, once the step has begun; a new phase may reset the optimizer."""
         self._hooks.before_step()
         step = self.state.global_step
-        if self._spec.reset_optimizer and step > 0 and self._begins_phase(step):
+        begins_phase = step > 0 and self._order.phase(step) != self._order.phase(step - 1)
+        if begins_phase and self._spec.reset_optimizer:
             optimizer: Any = self.optimizer
             optimizer.state.clear()
         self._step_began = time.perf_counter()
         return super().get_batch_samples(*args, **kwargs)
 
-    def _begins_phase(self, step: int) -> bool:
-        return self._order.phase(step) != self._order.phase(step - 1)
-
     def training_step(
         self, model: Any, inputs: Batch, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Gradient of the whole batch's mean token loss, one micro-batch at a time.
+        """The whole batch's mean token loss; its gradient is added up micro-batch by micro-batch.
 
         Where memory runs out the step begins again with micro-batches of half the size. On several
         processes that is for whoever launched them: the others wait for this one's gradients.
@@ -274,20 +274,23 @@ class ObservedTrainer(OpenTrainer):
         return bool(skipped) and math.isfinite(observation.loss)
 
     def own_norm(self, model: Any) -> torch.Tensor | None:
-        """On the CPU torch's norm of a large tensor is 0.1 % off (see squared_norm); of sharded
-        gradients several tools have logged a part."""
+        """As the base's. On the CPU torch's norm of a large tensor is 0.1 % off (see squared_norm);
+        of sharded gradients several tools have logged a part."""
         is_sharded = any(isinstance(one.grad, DTensor) for one in model.parameters())
         if self.args.device.type != "cpu" and not is_sharded:
             return None
         return total_squared_norm(model.parameters()).sqrt()
 
     def clip(self, model: Any, norm: torch.Tensor) -> None:
+        """The gradients, whose norm is `norm`, are scaled down to args.max_grad_norm."""
         clip_gradients(model.parameters(), self.args.max_grad_norm, norm)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        return 0  # compute is counted in tokens by whoever reads the observations
+        """0: compute is counted in tokens by whoever reads the observations."""
+        return 0
 
     def write_weights(self, folder: Path, state_dict: dict[str, Any] | None) -> None:
+        """The weights that `from_pretrained` reads are in `folder`."""
         save_weights(self.model, folder, state_dict)
 
     def whole_state_dict(self) -> dict[str, Any] | None:
