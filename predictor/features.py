@@ -29,7 +29,8 @@ class Table(NamedTuple):
 
 
 def tabulate(trials: Sequence[CohortTrial], num_needed: int) -> Table:
-    """`trials` with a window each, of which the first is judged; the others in any fixed order.
+    """The table of `trials` with a window each, of which the first is judged; the others in any
+    fixed order.
 
     A signal that the first trial lacks has no column. What another lacks stands at the mean, where
     it tells nothing. There is one column of norms, all of one kind.
@@ -50,7 +51,8 @@ def tabulate(trials: Sequence[CohortTrial], num_needed: int) -> Table:
 
 
 def choose_norm(trials: Sequence[CohortTrial], num_needed: int) -> str:
-    """Noise-free if the first trial has it, and of the finished others `num_needed` and half.
+    """The norm to compare by: noise-free if the first trial has it, and of the finished others
+    `num_needed` and half; else the raw one.
 
     Known weakness: it goes missing where noise dominates, so not at random.
     """
@@ -141,8 +143,8 @@ def standardise(columns: Floats) -> Floats:
 
 
 def point_codes(config: Floats) -> NDArray[np.int64]:
-    """From 0 in the rows' order, equal for equal rows; with nothing known of any configuration, all
-    are different. As np.unique with axis=0, which takes eight times as long of 10,000 rows."""
+    """Codes (num_trials,) from 0, equal for equal rows; with nothing known of any configuration,
+    all are different. As np.unique with axis=0, which takes eight times as long of 10,000 rows."""
     if config.shape[1] == 0:
         return np.arange(len(config))
     codes = np.zeros(len(config), dtype=np.int64)

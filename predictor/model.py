@@ -89,7 +89,8 @@ def forecast(
     prior: Prior,
     family: Family = OURS,
 ) -> Forecast | None:
-    """None where the finished trials tie, or fewer than two are finished.
+    """The chance that the trial beats the best by min_gain x spread, and what it rests on. None
+    where the finished trials tie, or fewer than two are finished.
 
     How often a further trial wins comes from its being one more of its kind (P0); how much what it
     shows changes that, from the regression, as a ratio of odds, for the regression's tails are only

@@ -34,7 +34,7 @@ class Prior:
     cross: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def comparing(self, norm: str) -> Prior:
-        """For a table in which the column "grad_norm" is this one of NORMS: what it says of the
+        """The prior for a table whose column "grad_norm" is this one of NORMS: what it says of the
         other is left out."""
         name_in_table = {n: "grad_norm" if n == norm else n for n in self.cross}
         for other in NORMS:

@@ -48,7 +48,8 @@ def best_and_spread(finished: Sequence[float] | Floats) -> tuple[float, float]:
 
 
 def scale_of(objectives: Sequence[float]) -> Scale | None:
-    """None for a tie: no finite objective, or a median equal to the best."""
+    """The scale of the finite objectives. None for a tie: none is finite, or the median equals the
+    best."""
     finite = [y for y in objectives if math.isfinite(y)]
     if not finite:
         return None

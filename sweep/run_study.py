@@ -42,7 +42,7 @@ def run_loaded(loaded: LoadedStudy, out: Path, *, dry_run: bool = False) -> int:
 
 
 def make_view() -> View:
-    """Drawn in place on a terminal, and in a notebook that can; else plain lines."""
+    """A view that is drawn in place on a terminal, and in a notebook that can; else plain lines."""
     if not sys.stdout.isatty() and not _is_notebook():
         return PlainView()
     from sweep.report.live import LiveView
@@ -56,7 +56,8 @@ def _is_notebook() -> bool:
 
 
 def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
-    """Prepare, drive and report a study with any executor. The command's exit code."""
+    """The command's exit code, once the study was prepared, driven and reported with this
+    executor."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
     url = storage_url(loaded, paths)
@@ -83,7 +84,7 @@ def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
 
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
-    """What the study would do, and nothing is left behind."""
+    """0, once it is printed what the study would do; nothing is left behind."""
     from sweep.driver.plan import study_plan
     from sweep.report.console import print_lines
     from sweep.report.plan_text import plan_lines

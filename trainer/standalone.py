@@ -106,7 +106,8 @@ def run(path: Path, out: Path | None) -> int:
 
 
 def prepare(spec: TrialSpec, data: DataSpec) -> int:
-    """Once: data that are there already must be the ones asked for, or UserError is raised."""
+    """The exit status, once the data are prepared. Data that are there already must be the ones
+    asked for, or UserError is raised."""
     folder = Path(spec.data_dir)
     asked: dict[str, Any] = {f"data.{key}": value for key, value in asdict(data).items()}
     asked = json.loads(json.dumps(asked | {"model.base": spec.model.base}))
@@ -213,7 +214,8 @@ class Stopping:
 
 
 def events(entry: Entry, spec: Any, stopping: Stopping | None = None) -> Generator[Event]:
-    """Of an entry point of trainer.worker, in a process of its own, which ends with this."""
+    """The events of an entry point of trainer.worker, in a process of its own, which ends with
+    this."""
     try:
         child = start(run_apart, (entry, spec), PRELOAD)
     except NotStarted as error:
@@ -242,14 +244,14 @@ def events(entry: Entry, spec: Any, stopping: Stopping | None = None) -> Generat
 
 
 def run_apart(entry: Entry, spec: Any, channel: Connection) -> None:
-    """With nothing but events on standard output."""
+    """The entry point has run, with nothing but events on standard output."""
     settle_in()
     os.dup2(2, 1)
     entry(spec, channel)
 
 
 def show(told: Generator[Event]) -> Event | None:
-    """Print the events; the last one."""
+    """The last of the events, once all are printed; None without any."""
     event: Event | None = None
     with contextlib.closing(told):
         for event in told:

@@ -45,7 +45,8 @@ class OpenTrainer(SFTTrainer):
         raise NotImplementedError
 
     def write_weights(self, folder: Path, state_dict: dict[str, Any] | None) -> None:
-        """Part of `write_checkpoint`; `state_dict` where the weights are sharded."""
+        """The weights are in `folder`, as part of a checkpoint; `state_dict` where they are
+        sharded."""
         raise NotImplementedError
 
     def on_device(self, batch: Any) -> Any:
@@ -66,7 +67,7 @@ class OpenTrainer(SFTTrainer):
             metrics.clear()
 
     def write_checkpoint(self) -> None:
-        """Everything to go on from, into output_dir/checkpoint-STEP, without TRL's model card."""
+        """Everything to go on from is in output_dir/checkpoint-STEP, without TRL's model card."""
         assert self.model is not None
         Trainer._save_checkpoint(self, self.model, trial=None)
 

@@ -128,7 +128,7 @@ def _quieten(num_threads: int) -> None:
 
 
 def describe_failure(error: Exception, *folders: Path) -> Failed:
-    """Sort an exception by what can be done about it."""
+    """The failure that an exception stands for, sorted by what can be done about it."""
     from trainer.model.fit import is_out_of_memory
 
     message = " ".join(str(error).split()) or type(error).__name__

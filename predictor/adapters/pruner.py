@@ -76,7 +76,7 @@ class EarlyDynamicsPruner(BasePruner):
         return verdict.action == "prune"
 
     def settings(self, study: Study) -> Settings:
-        """With the seed of the study's audits, the same in every process."""
+        """The settings with the seed of the study's audits, the same in every process."""
         digest = hashlib.sha256(study.study_name.encode()).digest()
         return replace(self._settings, seed=int.from_bytes(digest[:6], "big"))
 

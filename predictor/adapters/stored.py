@@ -16,7 +16,8 @@ GUARD = "early_dynamics:guard"
 
 
 def window_json(window: WindowSignals) -> dict[str, Any]:
-    """Numbers that are not finite as words, which every storage keeps: "nan", "inf"."""
+    """The window as JSON values, numbers that are not finite as words, which every storage keeps:
+    "nan", "inf"."""
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in asdict(window).items()
@@ -40,7 +41,8 @@ def verdict_json(verdict: Verdict, settings: Settings) -> dict[str, Any]:
 def cohort_trial(
     number: int, config: Mapping[str, Any], attributes: Mapping[str, Any], objective: float | None
 ) -> CohortTrial:
-    """`objective` is minimized, lower being better, and None of a trial that is not complete."""
+    """The trial as the predictor sees it. `objective` is minimized, lower being better, and None of
+    a trial that is not complete."""
     verdict = attributes.get(VERDICT, {})
     return CohortTrial(
         number,

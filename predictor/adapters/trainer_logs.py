@@ -53,7 +53,8 @@ class LoggedWindow:
 def read_observations(
     history: History, pace: Pace, *, is_nan_filtered: bool, skips_steps: bool
 ) -> list[Observation]:
-    """One for each log of a training loss, oldest first; one log may stand for several steps.
+    """An observation for each log of a training loss, oldest first; one log may stand for several
+    steps.
 
     The loss is then the mean over the steps since the last log, the gradient norm that of the last.
     Loss-bearing tokens are not in the log: a sample counts as one, so that windows weigh samples.

@@ -95,8 +95,8 @@ def residuals(values: Floats, controls: Floats, weights: Floats) -> Floats:
 
 
 def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """x, y (n,) or (num_draws, n), weights (num_draws, n) -> (num_draws,); NaN if one is
-    constant."""
+    """The weighted correlation (num_draws,) of x and y, (n,) or (num_draws, n); weights (num_draws,
+    n). NaN if one is constant."""
     total = weights.sum(1, keepdims=True)
     x = x - (weights * x).sum(1, keepdims=True) / total
     y = y - (weights * y).sum(1, keepdims=True) / total

@@ -101,9 +101,10 @@ def study_evidence(
     seed: int = 0,
     on_fit: Callable[[], None] = lambda: None,
 ) -> StudyEvidence:
-    """Audited runs weigh one over the probability of their audit, others 1: in correlations and in
-    means of densities. The regression selects by nothing that is not among its features, and needs
-    no weights. `on_fit` is called num_fits(study) times at most."""
+    """What a study's runs tell of its early signals. Audited runs weigh one over the probability of
+    their audit, others 1: in correlations and in means of densities. The regression selects by
+    nothing that is not among its features, and needs no weights. `on_fit` is called num_fits(study)
+    times at most."""
     close = study.recorded_window or study.window_at(window)
     kept, runs = _runs(study, close)
     found = [_signal(name, runs, seed) for name in SIGNALS]

@@ -164,7 +164,8 @@ def compare(
 
 
 def worth(name: str, found: LeftOut, weights: Floats, clusters: Codes, seed: int) -> SetWorth:
-    """weights, clusters: (num_runs,), as the LeftOut."""
+    """What a set of signals is worth, from its predictions `found`. weights, clusters:
+    (num_runs,)."""
     drawn = weights * cluster_counts(clusters, seed)
     mean = float(weights @ found.log_density / weights.sum())
     density = mean_interval(

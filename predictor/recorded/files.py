@@ -20,7 +20,7 @@ parquet: Any = _parquet
 
 
 def runs_file(prefix: Path) -> Path:
-    """`prefix` is DIR/X of DIR/X_runs.parquet."""
+    """The path PREFIX_runs.parquet; `prefix` is DIR/X of DIR/X_runs.parquet."""
     return prefix.with_name(prefix.name + RUNS)
 
 
@@ -47,7 +47,8 @@ def read_frames(prefix: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def write_frames(prefix: Path, runs: pd.DataFrame, steps: pd.DataFrame) -> None:
-    """Both files, zstd-compressed, in place of those that were there; OSError where that fails.
+    """Write both files, zstd-compressed, in place of those that were there; OSError where that
+    fails.
 
     Both are written beside before either is renamed, and bear the same random id.
     """

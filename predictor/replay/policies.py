@@ -128,13 +128,13 @@ def ours(
     window: WindowSetting = WindowSetting(),
     name: str = "sft-sweep",
 ) -> OneLook:
-    """`judge` itself. The audits' coins are those of the order's seed."""
+    """The product's own policy, `judge` itself. The audits' coins are those of the order's seed."""
     shown = {name: getattr(settings, name) for name in REPLAYED}
     return OneLook(name, Judge(settings), window, shown)
 
 
 def baselines(window: WindowSetting = WindowSetting()) -> list[Policy]:
-    """Those that need no library, cheapest look first."""
+    """The policies that need no library, cheapest look first."""
     settings = Settings(audit=0.0)
     learned = {name: getattr(settings, name) for name in ("risk", "min_gain", "startup")}
     return [

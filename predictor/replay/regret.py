@@ -29,7 +29,7 @@ class Ends(NamedTuple):
 
     @staticmethod
     def of(study: RecordedStudy) -> Ends:
-        """`study` has a finished run."""
+        """The ends of a study's runs, one of which at least is finished."""
         objectives = np.array(
             [math.inf if not r.is_finished else float(r.objective or 0.0) for r in study.runs]
         )
@@ -47,8 +47,8 @@ class Ends(NamedTuple):
         return self._share(self._kept_best(kept) - self.best)
 
     def config_regret(self, kept: Sequence[int]) -> float | None:
-        """Of the configuration of the best kept run, by means over seeds: those of a name with
-        luck lose here. None where no configuration has two finished runs."""
+        """The regret of the best kept run's configuration, by means over seeds: those of a name
+        with luck lose here. None where no configuration has two finished runs."""
         if not self.has_replicates:
             return None
         finished = np.isfinite(self.objectives)

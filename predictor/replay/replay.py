@@ -78,7 +78,7 @@ class Policy(Protocol):
         ...
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
-        """`study`: all its runs can be replayed. `seed`: of the order."""
+        """A session on `study`, all of whose runs can be replayed; `seed` is that of the order."""
         ...
 
 
@@ -152,7 +152,8 @@ def replay(
     num_workers: int = 1,
     min_gain: float = 0.05,
 ) -> Replay:
-    """`study` as `replayable` gives it. Events of one moment come in the order of the starts.
+    """What the policy did on `study`, which is as `replayable` gives it. Events of one moment come
+    in the order of the starts.
 
     A run that a guard ended ends there under every policy. `min_gain`: of what counts as a miss.
     """

@@ -84,7 +84,7 @@ class Replays:
             self.on_done()
 
     def of(self, candidate: Candidate, unit: Unit) -> Outcome:
-        """KeyError where it was not run."""
+        """What the setting did on the unit. KeyError where it was not run."""
         return self.known[candidate, unit]
 
 

@@ -100,8 +100,9 @@ def tune(
     on_start: Callable[[int], None] = lambda num_more: None,
     on_done: Callable[[], None] = lambda: None,
 ) -> Tuning:
-    """The same for any number of processes. `recorded`: the window that a `present` without one
-    stands for. `fixed`: keys that keep their value. `on_start` is told of further replays to come.
+    """The settings worth using, the same for any number of processes. `recorded`: the window that a
+    `present` without one stands for. `fixed`: keys that keep their value. `on_start` is told of
+    further replays to come.
 
     Studies without a run that was trained to its end are left out. ValueError where `too_few` says
     so; NothingToHoldOut for one study with one seed in a single order.

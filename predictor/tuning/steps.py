@@ -43,7 +43,8 @@ class Folds:
 
 
 def make_folds(studies: Sequence[RecordedStudy], num_orders: int, seed: int = 0) -> Folds:
-    """Over workloads where there are several, else studies, seeds of the one study, or orders.
+    """The folds over workloads where there are several, else studies, seeds of the one study, or
+    orders.
 
     NothingToHoldOut where it is so.
     """
@@ -108,8 +109,8 @@ class Search:
         ]
 
     def choose(self, candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-        """[0]: for each limit the setting chosen on everything; [1 + i]: without fold i, which is
-        then replayed on fold i."""
+        """The chosen settings, one for each limit: [0] by everything; [1 + i] without fold i, on
+        which they are then replayed."""
         alive = [list(candidates) for _ in self.training]
         for num_orders, num_kept in self._screenings(len(candidates)):
             seen = [self._first(units, num_orders) for units in self.training]

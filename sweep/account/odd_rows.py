@@ -12,7 +12,8 @@ MOST_NAMED = 10
 
 
 def odd_rows(trials: Sequence[TrialRow], metric: str, recorded: Iterable[int]) -> list[str]:
-    """None for what a driver wrote. `recorded`: the trials that decisions and costs are of."""
+    """Sentences on rows that no driver wrote so; none where all is well. `recorded`: the trials
+    that decisions and costs are of."""
     found: list[str] = []
     lost = [
         row.number

@@ -95,13 +95,13 @@ def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
 
 
 def outlook(trials: Iterable[TrialRow], metric: str, pruning: StoredPruning) -> Outlook | None:
-    """As `outlook_of`."""
+    """The outlook of a study by its originals, as `outlook_of` has it."""
     return outlook_of(phases_of(trials, metric), pruning)
 
 
 def outlook_of(phases: Phases, pruning: StoredPruning) -> Outlook | None:
-    """None before every phase has `startup` finished trials, where they tie, and with pruning
-    off."""
+    """The outlook of the next trial, in the phase where its chance is largest. None before every
+    phase has `startup` finished trials, where they tie, and with pruning off."""
     if pruning.risk is None or not pruning.enabled:
         return None
     if not phases or min(map(len, phases.values())) < pruning.startup:
@@ -125,8 +125,8 @@ def last_said(notes: Iterable[str]) -> str | None:
 
 
 def stopping_report(trials: Sequence[TrialRow], terms: Terms) -> StoppingReport:
-    """Of all of a study's trials. It is stopped when none is under way that may change its
-    outlook."""
+    """Whether the study ends or could end before its last trial, from all of its `trials`. It is
+    stopped when none is under way that may change its outlook."""
     originals = [trial for trial in trials if not is_replicate(trial.number)]
     found = outlook(originals, terms.metric, terms.pruning)
     if found is None or not found.is_unlikely:

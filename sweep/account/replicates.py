@@ -114,7 +114,7 @@ def is_replicate(number: int) -> bool:
 
 
 def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
-    """Completed with a finite objective; the earliest of equals first."""
+    """The rows completed with a finite objective, best first; the earliest of equals first."""
     sign = -1 if HIGHER_IS_BETTER[metric] else 1
     completed = [
         (sign * row.objective, row.number, row)
@@ -159,7 +159,8 @@ def replicated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replic
 
 
 def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replicated] | None:
-    """None before every replicate is settled, or where none are asked for."""
+    """The configurations over their seeds, as `replicated` has them. None before every replicate is
+    settled, or where none are asked for."""
     states = {row.number: row.state for row in rows}
     wanted = wanted_numbers(rows, metric, plan)
     if not wanted or any(states.get(number) not in SETTLED for number in wanted):

@@ -41,7 +41,7 @@ def answer(evidence: StudyEvidence) -> str:
 
 
 def has_dynamics(evidence: StudyEvidence) -> bool:
-    """Unless the runs are merely too few to tell whether loss or norm differ among them."""
+    """Whether loss or norm differ among the runs, or the runs are merely too few to tell."""
     signals = [signal for signal in evidence.signals if signal.name in PAPER]
     few = 0 < evidence.kept.num_finished < LEAST_RUNS
     return few or any(signal.alone is not None for signal in signals)

@@ -42,7 +42,8 @@ _CONTROLS = {
 
 
 def print_evidence(report: EvidenceReport, console: Console | None = None) -> None:
-    """On standard output if no `console` is given; of several groups what holds over all first."""
+    """Print the report, on standard output if no `console` is given; of several groups what holds
+    over all first."""
     console = console or make_console()
     studies = report.studies
     if len(studies) > 1:

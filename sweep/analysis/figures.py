@@ -37,7 +37,8 @@ def check_figure(path: Path) -> None:
 
 
 def draw_replay(report: ReplayReport, path: Path) -> None:
-    """Into `path`, in the format of its ending. UserError where the file cannot be written."""
+    """The figure is written into `path`, in the format of its ending. UserError where it cannot
+    be."""
     _save(make_figure(report), path)
 
 
@@ -77,7 +78,8 @@ def _draw_axes(axes: Any, policies: Sequence[PolicyResult]) -> None:
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (compute, regret) those that none beats in one and equals in the other, cheapest first."""
+    """The points (compute, regret) that none beats in one and equals in the other, cheapest
+    first."""
     found: list[tuple[float, float]] = []
     for compute, regret in sorted(points):
         if not found or regret < found[-1][1]:

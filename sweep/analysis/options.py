@@ -14,7 +14,7 @@ class BadOption(UserError):
 
 
 def check_at_least(least: int, **options: int) -> None:
-    """BadOption for the first option below `least`."""
+    """Raise BadOption for the first option below `least`."""
     for name, value in options.items():
         if value < least:
             raise BadOption(name, f": is {value}; must be at least {least}")

@@ -70,7 +70,7 @@ def optuna_policies(num_points: int) -> list[OptunaPolicy]:
 
 
 def create_study(pruner: BasePruner, name: str) -> optuna.Study:
-    """In memory, lower is better. Hyperband's brackets depend on `name`."""
+    """An Optuna study in memory, lower being better. Hyperband's brackets depend on `name`."""
     return optuna.create_study(study_name=name, sampler=RandomSampler(seed=0), pruner=pruner)
 
 

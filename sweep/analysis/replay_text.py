@@ -26,7 +26,7 @@ _NAMES = {
 
 
 def print_replay(report: ReplayReport, console: Console | None = None) -> None:
-    """On standard output if no `console` is given."""
+    """Print the report, on standard output if no `console` is given."""
     console = console or make_console()
     console.print(plain(headline(report), "bold"))
     columns = print_policies(console, report.policies)

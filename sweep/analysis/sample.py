@@ -14,6 +14,7 @@ LEAST_RUNS = 20
 def sample(
     studies: Sequence[RecordedStudy], max_runs: int, seed: int = 0
 ) -> tuple[list[RecordedStudy], list[Sample]]:
-    """As predictor.replay.sample. UserError for `max_runs` that are too few to tell anything."""
+    """The studies with at most `max_runs` runs each, and what was left out, as
+    predictor.replay.sample has them. UserError for `max_runs` that are too few to tell anything."""
     check_at_least(LEAST_RUNS, max_runs=max_runs)
     return sampled(studies, max_runs, seed)

@@ -16,7 +16,7 @@ from trainer.contract.spec import UserError
 
 
 def named(sources: Sequence[str | Path]) -> list[str]:
-    """As texts. UserError where there is none."""
+    """The sources as texts. UserError where there is none."""
     if not sources:
         raise UserError("name at least one study, export or recorded set")
     return [str(source) for source in sources]

@@ -38,7 +38,8 @@ def label_at(report: TuneReport, limit: float) -> str:
 
 
 def changed_keys(report: TuneReport, settings: Settings) -> str:
-    """As in: risk 0.1 to 0.2, startup 3 to 2. Empty where nothing differs from the base."""
+    """The keys in which the settings differ from the base: `risk 0.1 to 0.2, startup 3 to 2`. Empty
+    where none does."""
     base = report.base
     return ", ".join(
         f"{key} {setting(report, base, key).removesuffix(_AS_RECORDED)} to {show(settings[key])}"

@@ -20,7 +20,7 @@ _LEGEND = (
 
 
 def print_tuning(report: TuneReport, console: Console | None = None) -> None:
-    """On standard output if no `console` is given."""
+    """Print the report, on standard output if no `console` is given."""
     console = console or make_console()
     console.print(plain(_headline(report), "bold"))
     print_wrapped(console, report.verdict)
@@ -33,7 +33,7 @@ def print_tuning(report: TuneReport, console: Console | None = None) -> None:
 
 
 def print_changes(written: Written, is_better: bool, console: Console | None = None) -> None:
-    """What was put into the study file."""
+    """Print what was put into the study file, or why nothing was."""
     console = console or make_console()
     console.print()
     if not written.changes:

@@ -29,7 +29,8 @@ MAY_CHANGE = (
 
 
 def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Between two `Study.to_document`s: what makes another study of it, and what may change."""
+    """What makes another study of it, and what may change: `path: was X, is Y`, between two
+    documents of `Study.to_document`."""
     refused: list[str] = []
     allowed: list[str] = []
     for path, was, now in _changes(_completed(stored), new, ""):

@@ -33,7 +33,8 @@ class Change:
 
 
 def check_file(file: Path, name: str | None = None) -> None:
-    """UserError unless it is a study file of a person's own; `name`: of the study it must be."""
+    """Raise UserError unless it is a study file of a person's own; `name`: of the study it must
+    be."""
     if not file.is_file():
         raise UserError(f"{file}: there is no such file; name the study's with --to my-study.yaml")
     if is_shipped(file):
@@ -50,8 +51,8 @@ def check_file(file: Path, name: str | None = None) -> None:
 
 
 def write_pruning(file: Path, values: Mapping[str, Any]) -> list[Change]:
-    """Put `values` (by the keys of the pruning section) into the study file, written beside and
-    renamed. Those that it has already are left alone; what changed is returned.
+    """What changed in the study file: `values`, by the keys of its pruning section, are in it, and
+    those that it had already are left alone. It is written beside and renamed.
 
     UserError where the result would be no study, or something else would have changed.
     """

@@ -77,7 +77,8 @@ def _shape(value: Any) -> str:
 
 
 def whole(value: Any) -> Any:
-    """1e5 is a float to YAML, and a whole number to people."""
+    """A float without a fraction as an int, else the value: 1e5 is a float to YAML, and a whole
+    number to people."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

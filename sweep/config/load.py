@@ -44,8 +44,8 @@ class LoadedStudy:
 def load_study(
     source: str | Path | Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any] = ()
 ) -> LoadedStudy:
-    """`source` is a YAML file, a shipped study's name, or a mapping of a study file's keys, whose
-    paths start at the working directory; `overrides` are key.path=value, or
+    """The checked study. `source` is a YAML file, a shipped study's name, or a mapping of a study
+    file's keys, whose paths start at the working directory; `overrides` are key.path=value, or
     values by their key.path.
 
     UserError with a line for each problem found.

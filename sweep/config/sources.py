@@ -89,7 +89,8 @@ def _exists(path: Path) -> bool:
 
 
 def start_from_here(document: dict[str, Any], key: str) -> None:
-    """A path typed on the command line starts at the working directory, not at the file."""
+    """The path, or paths, at `key` are absolute where they are there from the working directory:
+    what is typed on the command line starts there, not at the file."""
 
     def from_here(text: Any) -> Any:
         is_there = isinstance(text, str) and text != "auto" and _exists(_at_home(text))
@@ -107,7 +108,8 @@ def start_from_here(document: dict[str, Any], key: str) -> None:
 
 
 def missing_sources(sections: Sections, folder: Path) -> Iterator[Problem]:
-    """What is plainly a file and is not there."""
+    """The key path of each source that is plainly a file and is not there, with a sentence on
+    it."""
     model, data, objective = sections.model, sections.data, sections.objective
     sources = {
         "model.base": model and model.base,

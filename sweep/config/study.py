@@ -280,7 +280,7 @@ class Study(Part):
 
     @property
     def train_sources(self) -> dict[str, str]:
-        """Key path -> what is trained on there."""
+        """What is trained on, by its key path."""
         if self.data.train is not None:
             return {"data.train": self.data.train}
         return {f"data.phases[{i}]": text for i, text in enumerate(self.data.phases)}

@@ -147,7 +147,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def as_mapping(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as if it stood in a study file. UserError for what no file can hold."""
+    """The mapping as if it stood in a study file. UserError for what no file can hold."""
     try:
         text = json.dumps(given, default=_path_text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -162,7 +162,7 @@ def _path_text(value: object) -> str:
 
 
 def override(document: dict[str, Any], text: str) -> str:
-    """Apply `key.path=value` in place; the path is returned. Mappings on the way are made."""
+    """The key path of `key.path=value`, which is put in place. Mappings on the way are made."""
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not all(path.split(".")) or path.count(".") > DEEPEST:
@@ -172,7 +172,7 @@ def override(document: dict[str, Any], text: str) -> str:
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> None:
-    """The value at that key.path, in place. Mappings on the way are made."""
+    """The value stands at that key.path, in place. Mappings on the way are made."""
     *parents, last = path.split(".")
     part = document
     for key in parents:

@@ -26,8 +26,8 @@ _WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
 def continue_study(
     loaded: LoadedStudy, row: StudyRow, ledger: Ledger, paths: StudyPaths, view: View
 ) -> dict[str, Any]:
-    """Refuse what would make it another study; note and say what may change. The facts from now
-    on."""
+    """The facts from now on; what may change is noted and said. UserError for what would make it
+    another study."""
     document = loaded.study.to_document()
     refused, allowed = differences(row.document, document)
     moved = [text for text in refused if only_moved(loaded, row.facts, text)]
@@ -63,7 +63,8 @@ def prepare_again(
     slot: Slot,
     view: View,
 ) -> dict[str, Any]:
-    """OUT is new or was emptied; the storage has the study. Its rows must be the same."""
+    """The facts of data that are prepared once more: OUT is new or was emptied, and the storage has
+    the study. UserError where the rows are not the same."""
     with folder_beside(paths.data) as beside:
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
         spec = replace(spec, model=replace(pinned(spec.model, known), digest=None))

@@ -35,7 +35,7 @@ def refresh_card(study: StudyState) -> None:
 
 
 def report(study: StudyState, outcome: Outcome) -> None:
-    """The study's tables, where everything lies, and how to go on."""
+    """Print the study's tables, and how to go on where it has not finished."""
     from sweep.report.console import print_lines
     from sweep.report.print_study import print_study
     from sweep.report.study_report import study_report
@@ -65,7 +65,8 @@ def _stopped(study: StudyState) -> str:
 
 
 def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None:
-    """Why the command ends though the study is not finished. `has_study`: it was open before."""
+    """Print why the command ends though the study is not finished. `has_study`: it was open
+    before."""
     from sweep.report.console import print_lines
 
     again = "and run the same command again."

@@ -19,7 +19,8 @@ BEGINNING = "prior from past studies"
 
 
 def read_history(loaded: LoadedStudy, paths: StudyPaths) -> History | None:
-    """None where the study names none. Data alone is read, no code: Parquet and database tables.
+    """The prior of the past studies that the study file names; None where it names none. Data alone
+    is read, no code: Parquet and database tables.
 
     UserError where a source is missing or broken, is this study itself, or tells nothing. Known
     weakness: an export without `created_s`, of an earlier version, is not known as this study's.
@@ -38,7 +39,8 @@ def read_history(loaded: LoadedStudy, paths: StudyPaths) -> History | None:
 
 
 def note_history(history: History | None, metric: str, ledger: Ledger, view: View) -> None:
-    """The prior that the study goes on under, where it is another than before."""
+    """The prior that the study goes on under is said and on record, where it is another than
+    before."""
     noted = [note for note in ledger.read_notes() if note.startswith(BEGINNING)]
     text = f"{BEGINNING}: {described(history, metric)}"
     if noted[-1:] == [text] or (history is None and not noted):
@@ -48,7 +50,8 @@ def note_history(history: History | None, metric: str, ledger: Ledger, view: Vie
 
 
 def described(history: History | None, metric: str) -> str:
-    """As in: old (12 trials), older (5 trials, scored by eval_loss, not x); digest 1a2b3c4d."""
+    """The history in words: old (12 trials), older (5 trials, scored by eval_loss, not x); digest
+    1a2b3c4d."""
     if history is None:
         return "none any more, the paper's direction"
     past: list[str] = []

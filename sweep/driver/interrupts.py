@@ -19,7 +19,8 @@ class Interrupts:
     _last_s: float = -math.inf  # time.monotonic; of the last one that counted
 
     def hear(self, number: signal.Signals) -> bool:
-        """True: the signal is dealt with. For its handler; it is obeyed at the next tick."""
+        """True: the signal is dealt with. It counts, unless one came just before, and is obeyed at
+        the next tick."""
         now = time.monotonic()
         if not self.count:
             self.first = number

@@ -61,8 +61,8 @@ def detail(error: BaseException) -> str:
 
 
 def is_no_failure(failed: Failed, trial: Trial, *, is_ending: bool) -> bool:
-    """Of what ends while the driver is stopping, and of a few interruptions in a row: where a trial
-    gets no step further it may be what its server dies of."""
+    """Whether an end counts as no failure: while the driver is stopping, and for the first few
+    interruptions in a row. Where a trial gets no step further it may be what its server dies of."""
     if is_ending:
         return failed.kind != "bad input"
     trial.interruptions += 1

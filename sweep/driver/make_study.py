@@ -36,7 +36,8 @@ def make_study(
     slot: Slot,
     view: View,
 ) -> None:
-    """Everything is made in a folder beside OUT, which then takes OUT's name."""
+    """The study is in the storage, and its folder is OUT: all is made in a folder beside, which
+    then takes OUT's name."""
     with folder_beside(paths.out) as beside:
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)
@@ -88,7 +89,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
 
 
 def write_study_file(loaded: LoadedStudy, paths: StudyPaths) -> None:
-    """The resolved study, for people to read, and where its file lies."""
+    """Write the resolved study, for people to read, and where its file lies."""
     paths.out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(loaded.study.to_document(), sort_keys=False)
     write_text(paths.study_file, source_line(loaded) + text)

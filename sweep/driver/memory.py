@@ -31,7 +31,7 @@ def lora_params(num_params: int, rank: int) -> int:
 def memory_gb(
     num_params: int, tuning: Tuning, weights: Dtype, num_adapter: int = 0
 ) -> NeededMemory:
-    """Of one process.
+    """The memory of one process before activations, in GB of 10^9 bytes.
 
     AdamW keeps two moments in the type of what it trains: 16 bytes a parameter in float32, so a
     model of 7e9 parameters takes 112 GB, and 8 in bfloat16. Adapters are trained in float32; the
@@ -52,9 +52,9 @@ def disk_gb(
     kept_models: int,
     kept_checkpoints: int = 2,
 ) -> NeededDisk:
-    """Each running trial has `kept_checkpoints` (the one being written counted) of weights and both
-    moments; models are the kept ones and one for each trial that is about to end.
-    """
+    """The disk at the most full moment, in GB of 10^9 bytes. Each running trial has
+    `kept_checkpoints` (the one being written counted) of weights and both moments; models are the
+    kept ones and one for each trial that is about to end."""
     saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
     return NeededDisk(
         checkpoints=workers * kept_checkpoints * 3 * saved,

@@ -14,7 +14,8 @@ from trainer.contract.spec import Failed
 
 
 def started(trial: Trial, step: int, searched: Sequence[str]) -> str:
-    """`step`: the one that its checkpoint was written after; 0 without."""
+    """The message on a trial that starts. `step`: the one that its checkpoint was written after; 0
+    without."""
     goes_on = f", goes on after step {step}" if step else ""
     origin = f" (recipe {trial.row.recipe})" if trial.row.recipe else ""
     if trial.is_replicate:
@@ -56,7 +57,7 @@ def ending(why: str, *, some_run: bool) -> str:
 
 
 def outlook(found: Outlook, said: str | None, *, ends_the_study: bool) -> str | None:
-    """Where it has changed since the study's notes `said` it last; else None."""
+    """The message on an outlook that is another than the study's notes `said` last; else None."""
     if found.is_unlikely and said != BEGINNING:
         then = "ends the study here" if ends_the_study else "would end the study here"
         return f"{found.sentence()} `pruning.stop: true` {then}."

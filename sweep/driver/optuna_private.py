@@ -33,7 +33,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def stored_trial(study: optuna.Study, number: int) -> FrozenTrial:
-    """One that is finished is in memory once all have been read."""
+    """The trial as Optuna has stored it; one that is finished is in memory once all have been
+    read."""
     storage = study._storage  # pyright: ignore[reportPrivateUsage]
     return storage.get_trial(trial_id(study, number))
 

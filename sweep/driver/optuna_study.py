@@ -52,7 +52,7 @@ class Asked:
 
 
 class OptunaStudy:
-    """Makes the Optuna study where it is not there yet.
+    """The Optuna study of a sweep, made where it is not there yet.
 
     All but `ask` may be called again where a call broke off; see `unrecorded`.
     """
@@ -153,18 +153,20 @@ class OptunaStudy:
         self.optuna.tell(trial, state=TrialState.FAIL)
 
     def report(self, number: int, samples: int, value: float) -> None:
-        """An evaluation of the objective, after `samples` samples. The first one stands."""
+        """Optuna has an evaluation of the objective, after `samples` samples. The first one
+        stands."""
         if samples not in stored_trial(self.optuna, number).intermediate_values:
             self._handle(number).report(value, samples)
 
     def annotate(self, number: int, **attrs: str | float | None) -> None:
-        """User attributes, for the dashboard; only while the trial is not told."""
+        """The trial has these user attributes, for the dashboard; only while it is not told."""
         for name, value in attrs.items():
             if value is not None:
                 self._handle(number).set_user_attr(name, value)
 
     def tell(self, number: int, state: State, value: float | None = None) -> None:
-        """`state`: a settled one. Telling again what is told changes nothing."""
+        """Optuna has the trial as finished, in this settled `state`. Telling again changes
+        nothing."""
         self.optuna.tell(number, value, state=_TOLD[state], skip_if_finished=True)
 
     def is_told(self, number: int) -> bool:
@@ -205,7 +207,8 @@ def _storage(url: str, busy_s: float = 30.0) -> QuickStorage:
 
 
 def refuse_foreign(url: str, name: str) -> None:
-    """UserError where a storage has an Optuna study of this name; asked before ours is made."""
+    """Raise UserError where a storage has an Optuna study of this name; asked before ours is
+    made."""
     storage = _storage(url)
     names = [study.study_name for study in storage.get_all_studies()]
     storage.remove_session()

@@ -34,8 +34,8 @@ def study_plan(
     num_workers: int | None = None,
     history: str | None = None,
 ) -> StudyPlan:
-    """`facts` as trainer/prepare.py writes them, on a machine with all its GPUs to be seen;
-    `history` in words. UserError as `check_rows`."""
+    """What the study would do and need. `facts` as trainer/prepare.py writes them, on a machine
+    with all its GPUs to be seen; `history` in words. UserError as `check_rows`."""
     study, rows = loaded.study, facts["train"]["rows"]
     check_rows(study, rows)
     workers = num_workers or _workers(study, facts["machine"])

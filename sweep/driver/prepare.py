@@ -27,7 +27,7 @@ from trainer.contract.spec import (
 
 
 def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> PrepareSpec:
-    """Raise UserError where a source is plainly a file and is not there."""
+    """What the preparation is told. UserError where a source is plainly a file and is not there."""
     study = loaded.study
     metrics = study.metrics
 

@@ -23,7 +23,7 @@ from trainer.contract.spec import HIGHER_IS_BETTER
 
 @dataclass(slots=True)
 class Totals:
-    """Of settled trials, replicates among them, counted as `account.compute.account` does."""
+    """Counts of settled trials, replicates among them, as `account.compute.account` counts them."""
 
     num: int = 0
     audited: int = 0
@@ -66,7 +66,7 @@ class Roster:
         self._ended: dict[int, dict[int, float]] = {}  # by phase, then trial
 
     def add(self, trial: Trial) -> None:
-        """A trial in whatever state; its moves are followed from now on."""
+        """The trial, in whatever state, is in the roster; its moves are followed from now on."""
         self.trials[trial.number] = trial
         if trial.is_replicate:
             self._replicates[trial.number] = trial
@@ -85,7 +85,7 @@ class Roster:
         return sum(len(self._of_state[state]) for state in states)
 
     def of(self, *states: State) -> list[Trial]:
-        """Originals, in no order."""
+        """The originals in these states, in no order."""
         return [trial for state in states for trial in self._of_state[state].values()]
 
     @property
@@ -102,7 +102,7 @@ class Roster:
 
     @property
     def phases(self) -> Phases:
-        """Of originals with a window, for `account.outlook`."""
+        """The phases of originals with a window, for `account.outlook`."""
         found = {phase: ended.items() for phase, ended in self._ended.items()}
         under_way = self.of(State.RUNNING, State.WAITING)
         seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}

@@ -8,7 +8,7 @@ from trainer.contract.spec import TrialSpec
 
 
 def identity(spec: TrialSpec) -> Hashable:
-    """Equal of two trials of a study that differ in nothing that the training sees.
+    """A key that is equal for two trials of a study that differ in nothing that the training sees.
 
     Budget and warmup count in whole steps. Without two steps after the warmup no schedule has begun
     to fall; with two, a linear one and a cosine stand at a half.

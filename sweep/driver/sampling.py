@@ -29,7 +29,8 @@ def searched(study: Study) -> list[str]:
 
 
 def distributions(study: Study) -> dict[str, BaseDistribution]:
-    """Of what is searched. A range of batch sizes is a choice of its powers of two."""
+    """Optuna's distribution of each searched parameter, by name. A range of batch sizes is a choice
+    of its powers of two."""
     found: dict[str, BaseDistribution] = {}
     space = study.search.space
     for name in searched(study):
@@ -51,7 +52,7 @@ def suggest(trial: optuna.trial.BaseTrial, study: Study) -> dict[str, Any]:
 
 
 def params_at(study: Study, point: Mapping[str, Any]) -> dict[str, Any]:
-    """As `suggest`, of the values of what is searched."""
+    """All params of a trial, as `suggest`, from the values of what is searched."""
     params: dict[str, Any] = {}
     for name in PARAMS:
         if name in point:

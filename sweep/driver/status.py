@@ -12,7 +12,7 @@ from sweep.report.view import RunningTrial, Status
 
 
 def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
-    """`names`: the params to be shown."""
+    """The trial as a progress display shows it, with the params in `names`."""
     last = trial.observations[-1] if trial.observations else None
     verdict = next(reversed(trial.verdicts.values())).action if trial.verdicts else ""
     return RunningTrial(
@@ -28,7 +28,7 @@ def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
 
 
 def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
-    """Reads the trials under way and no others."""
+    """How far the study is. It reads the trials under way and no others."""
     roster, best, config = study.roster, study.best, study.loaded.study
     running, settled, total = roster.running, roster.totals, config.run.trials
     under_way = [*running, *roster.of(State.WAITING)]

@@ -73,7 +73,7 @@ class StudyState:
         return trial
 
     def take(self, trial: Trial) -> None:
-        """A trial that is on record."""
+        """A trial that is on record is among the study's trials."""
         self.roster.add(trial)
         self._tried.add(identity(trial.spec))
 
@@ -91,7 +91,7 @@ class StudyState:
         self.ledger.save_trial(trial.row)
 
     def put_back(self, trial: Trial) -> None:
-        """It waits to go on: interrupted, or to be tried again."""
+        """The trial waits to go on: interrupted, or to be tried again."""
         trial.move(State.WAITING)
         self.ledger.save_trial(trial.row)
 
@@ -102,7 +102,7 @@ class StudyState:
         self.settle_models([trial])
 
     def settle_models(self, settled: Iterable[Trial]) -> None:
-        """Doing it again is harmless."""
+        """The models of these trials are kept or dropped. Doing it again is harmless."""
         self._models.settle([trial.row for trial in settled], self.best)
 
     def tell(self, trial: Trial) -> None:
@@ -155,7 +155,8 @@ class StudyState:
         self.ledger.save_trial(trial.row, decision=decision)
 
     def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
-        """The final evaluation; what is not finite is no result."""
+        """The final evaluation is noted and its cost counted; an objective that is not finite is no
+        result and prunes the trial."""
         self._record(trial.eval_cost("eval", list(measurements.values()), self.num_params))
         trial.row.measurements = {name: asdict(one) for name, one in measurements.items()}
         objective = measurements[self.metric].value
@@ -166,7 +167,7 @@ class StudyState:
             trial.row.objective = objective
 
     def failed(self, trial: Trial, cause: Failed) -> bool:
-        """Whether it is to be tried again."""
+        """Whether the trial, whose failure is noted, is to be tried again."""
         trial.fail(cause)
         return has_tries_left(trial.row, self.loaded.study.run.retries)
 

@@ -35,7 +35,8 @@ def ask_again(row: TrialRow) -> None:
 
 
 def has_tries_left(row: TrialRow, retries: int) -> bool:
-    """Of a trial that has failed: the user's mistake is made again at every try."""
+    """Whether a failed trial may be tried again; a mistake of the user's is made again at every
+    try."""
     error = row.error or {}
     allowed = 0 if error.get("kind") == "bad input" else retries
     return row.failures - error.get("forgiven", 0) <= allowed
@@ -107,7 +108,7 @@ class Trial:
         }
 
     def heard(self) -> None:
-        """Its process has just sent something."""
+        """The silence of its process begins anew."""
         self.last_heard_s = time.monotonic()
 
     def go_on_from(self, step: int) -> None:

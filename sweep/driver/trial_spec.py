@@ -33,7 +33,8 @@ class TrialSpecs:
         self._model = model_spec(loaded)
 
     def of(self, number: int, params: Mapping[str, Any]) -> TrialSpec:
-        """A replicate has the study's seed plus its place among the further seeds."""
+        """The spec of a trial; a replicate has the study's seed plus its place among the further
+        seeds."""
         spec = trial_spec(
             self._loaded,
             number,
@@ -52,7 +53,8 @@ class TrialSpecs:
 
 
 def model_spec(loaded: LoadedStudy) -> ModelSpec:
-    """Raise UserError where model.base is plainly a folder and is not there."""
+    """The model's part of a spec. UserError where model.base is plainly a folder and is not
+    there."""
     model = loaded.study.model
     return ModelSpec(
         base=resolve_source(model.base, loaded.folder, "model.base"),
@@ -86,7 +88,8 @@ def trial_spec(
     num_threads: int = 0,
     model: ModelSpec | None = None,
 ) -> TrialSpec:
-    """All trials share the study's seed: what differs between them is then not the data's order.
+    """The spec of an original. All share the study's seed: what differs between them is then not
+    the data's order.
 
     `model`: as `model_spec` gives it, which looks for the folder.
     """

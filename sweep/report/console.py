@@ -50,7 +50,7 @@ class _SafeHook(RenderHook):
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Whatever is printed on it, no control code of a text and no secret reaches the terminal."""
+    """A console through which no control code of a text and no secret reaches the terminal."""
     console = Console(markup=False, highlight=False, emoji=False, stderr=stderr)
     console.push_render_hook(_SafeHook())
     return console
@@ -62,14 +62,16 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
-    """Each line wrapped at words where it is longer than the terminal is wide; no path is cut."""
+    """Print each line, wrapped at words where it is longer than the terminal is wide; no path is
+    cut."""
     print_wrapped(console or make_console(), lines)
 
 
 def print_wrapped(
     console: Console, texts: Iterable[str], style: str = "", indent: str = "", bullet: str = ""
 ) -> None:
-    """As `print_lines`; a `bullet` stands before each text, and the rest of it below its words."""
+    """Print as `print_lines` does; a `bullet` stands before each text, and the rest of it below its
+    words."""
     below = indent + " " * len(bullet)
     for text in texts:
         first = indent + bullet
@@ -85,7 +87,8 @@ def print_table(
     rows: Sequence[Sequence[str]],
     below: Sequence[Sequence[str | None]] = (),
 ) -> None:
-    """The first column to the left, the others to the right; `below`: texts under each row."""
+    """Print a table, the first column to the left, the others to the right; `below`: texts under
+    each row."""
     columns = [Column(title, right=place > 0) for place, title in enumerate(titles)]
     console.print()
     for row, line in table_lines(columns, rows, console.width):
@@ -101,7 +104,8 @@ def print_columns(
     *,
     highlight: int | None = None,
 ) -> None:
-    """Rows of cells as wide as the terminal; `highlight` is the row that is shown as the best."""
+    """Print rows of cells as wide as the terminal; `highlight` is the row that is shown as the
+    best."""
     clean = [[_measured(cell) for cell in row] for row in rows]
     lines = table_lines(columns, clean, console.width)
     console.print(
@@ -111,7 +115,7 @@ def print_columns(
 
 
 def print_rows(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """What and its value; or what, how much and remarks."""
+    """Print what and its value; or what, how much and remarks."""
     amount = [Column("")] if rows and len(rows[0]) == 3 else []
     print_columns(console, [Column("", False), *amount, Column("", False, True)], rows)
 
@@ -159,7 +163,8 @@ class Bar:
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int = 0, *, counted: bool = False) -> Generator[Bar]:
-    """On standard error, and only on a terminal. `counted`: with how many of how many are done."""
+    """A bar on standard error, and only on a terminal. `counted`: with how many of how many are
+    done."""
     console = make_console(stderr=True)
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
     columns += [*[MofNCompleteColumn()] * counted, TimeRemainingColumn()]

@@ -53,7 +53,7 @@ def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
 def trial_summary(
     row: TrialRow, decision: Decision | None, decisions: Sequence[Decision], usage: Usage
 ) -> TrialSummary:
-    """`decision` is the decisive one of the trial's `decisions`."""
+    """A trial as reports have it; `decision` is the decisive one of its `decisions`."""
     at_window = next((one for one in decisions if one.moment == "window"), None)
     return TrialSummary(
         number=row.number,
@@ -79,7 +79,7 @@ def trial_summary(
 def best_report(
     trials: Sequence[TrialRow], metric: str, paths: StudyPaths, plan: Plan
 ) -> BestReport | None:
-    """None while no trial is completed."""
+    """The best configuration; None while no trial is completed."""
     best = best_trial(trials, metric, plan)
     if best is None or best.objective is None:
         return None
@@ -115,7 +115,7 @@ def decision_report(decision: Decision) -> DecisionReport:
 
 
 def failure_report(row: TrialRow) -> FailureReport | None:
-    """None of a trial without a failure."""
+    """The last failure and those before it; None of a trial without one."""
     if row.error is None:
         return None
     last = _failure(row.error)

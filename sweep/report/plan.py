@@ -56,7 +56,7 @@ class NeededMemory:
         return self.weights + self.gradients + self.moments
 
     def shared_by(self, processes: int) -> NeededMemory:
-        """Where each process has a part of it (FSDP)."""
+        """The memory of each process where each has a part of all (FSDP)."""
         parts = (self.weights, self.gradients, self.moments)
         return NeededMemory(*(part / processes for part in parts))
 

@@ -12,7 +12,7 @@ from sweep.report.text_table import wrapped
 
 
 def plan_lines(plan: StudyPlan) -> list[str]:
-    """Most lines keep within 90 columns."""
+    """The plan in lines, most of them within 90 columns."""
     return [
         f"Plan of study {plan.study} ({plan.source}); nothing is made yet.",
         *_section("Settings", _settings(plan)),

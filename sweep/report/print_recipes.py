@@ -9,7 +9,8 @@ from sweep.report.text_table import Column
 
 
 def print_recipes(report: RecipesReport, console: Console | None = None) -> None:
-    """Every recipe with its sources, and what the study would make of them if there is one."""
+    """Print every recipe with its sources, and what the study would make of them if there is
+    one."""
     console = console or make_console()
     key, names = Column("", False), [Column(one.name) for one in report.recipes]
     console.print(plain("Recipes", "bold"))

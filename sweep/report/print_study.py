@@ -30,7 +30,7 @@ _SIGNALS = ("early loss", "grad norm", "noise- free", "early eval")
 
 
 def print_study(report: StudyReport, console: Console | None = None) -> None:
-    """The whole report, section by section."""
+    """Print the whole report, section by section."""
     console = console or make_console()
     names = study_text.varying(report)
     console.print(plain(study_text.headline(report), "bold"))

@@ -10,7 +10,7 @@ _WIDEST_CURVE = 120  # columns
 
 
 def print_trial(report: TrialReport, console: Console | None = None) -> None:
-    """The whole report, section by section."""
+    """Print the whole report, section by section."""
     console = console or make_console()
     console.print(plain(trial_text.trial_headline(report), "bold"))
     print_rows(console, trial_text.trial_rows(report))

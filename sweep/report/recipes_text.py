@@ -68,7 +68,7 @@ class RecipesReport:
 
     @property
     def taken(self) -> Sequence[TakenRecipe]:
-        """With what the study makes of them; none without a study."""
+        """The recipes with what the study makes of them; none without a study."""
         return [recipe for recipe in self.recipes if isinstance(recipe, TakenRecipe)]
 
 

@@ -52,7 +52,7 @@ def make_engine(url: str, *, read_only: bool = False, busy_s: float = 30.0) -> s
 
 
 def server_engine(url: str, **connect_args: Any) -> sa.Engine:
-    """One that opens a connection for each use. UserError where the URL is no good."""
+    """An engine that opens a connection for each use. UserError where the URL is no good."""
     try:
         connect_args = {"connect_timeout": CONNECT_S} | connect_args
         return sa.create_engine(_parsed(url), poolclass=sa.pool.NullPool, connect_args=connect_args)
@@ -61,8 +61,9 @@ def server_engine(url: str, **connect_args: Any) -> sa.Engine:
 
 
 def check_server(url: str) -> None:
-    """UserError where the URL is no good, or is a server's that does not let us in. Asked once,
-    before anything is prepared: what becomes of the server later is not the user's mistake."""
+    """Raise UserError where the URL is no good, or is a server's that does not let us in. Asked
+    once, before anything is prepared: what becomes of the server later is not the user's
+    mistake."""
     if sqlite_file(url) is None:
         try:
             server_engine(url).connect().close()

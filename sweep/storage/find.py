@@ -42,7 +42,8 @@ class Location:
 
 
 def open_study(where: str) -> tuple[Ledger, StudyPaths]:
-    """`where`: a study's name (below ./runs), its folder, or URL#NAME. Reads only.
+    """The study's ledger, to be read, and its folder. `where`: its name (below ./runs), its folder,
+    or URL#NAME.
 
     UserError where there is none. The caller disposes of `ledger.engine`.
     """
@@ -77,7 +78,8 @@ def _split(where: str) -> tuple[str, str | None]:
 
 
 def find_study(where: str) -> tuple[StudyPaths, str]:
-    """As `look_for_study`; UserError where there is none, or in a server that a stranger names."""
+    """The study's folder and the URL of its storage, as `look_for_study`. UserError where there is
+    none, or in a server that a stranger names."""
     found = look_for_study(where)
     if found is not None:
         _refuse_server(*found)
@@ -89,7 +91,8 @@ def find_study(where: str) -> tuple[StudyPaths, str]:
 
 
 def look_for_study(where: str) -> tuple[StudyPaths, str] | None:
-    """The folder of a study that is named by its name or folder, and the URL of its storage."""
+    """The folder of a study that is named by its name or folder, and the URL of its storage; None
+    where there is none."""
     for paths in map(StudyPaths, study_folders(where)):
         if paths.database.is_file():
             return paths, paths.default_storage

@@ -120,11 +120,12 @@ class Ledger:
         self._write(lambda connection: connection.execute(change))
 
     def note(self, text: str) -> None:
-        """A sentence that `sweep inspect` shows."""
+        """A sentence is on record, for `sweep inspect` to show."""
         self._write(self._note(text))
 
     def save_trial(self, row: TrialRow, *, decision: Decision | None = None) -> None:
-        """The trial as it now stands, with the decision that brought it there, if one did."""
+        """The trial is on record as it stands, with the decision that brought it there, if one
+        did."""
         values = {name: getattr(row, name) for name in TrialRow.__dataclass_fields__}
         here = (t.trials.c.study == self.study) & (t.trials.c.number == row.number)
 
@@ -141,12 +142,12 @@ class Ledger:
         self._write(lambda connection: connection.execute(t.observations.delete().where(here)))
 
     def add_observation(self, trial: int, seen: Observation) -> None:
-        """Queued until the next write."""
+        """The observation is queued until the next write."""
         values = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
         self.unwritten.observations.append({"study": self.study, "trial": trial, **values})
 
     def record(self, cost: Cost) -> None:
-        """Queued; a cost replaces an earlier one of the same trial, attempt and kind."""
+        """The cost is queued; it replaces an earlier one of the same trial, attempt and kind."""
         row = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
         self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}
 
@@ -204,7 +205,8 @@ class Ledger:
         return self._last_at_s
 
     def read_study(self) -> StudyRow | None:
-        """None where the storage holds no such study, or is not a sweep's storage at all."""
+        """The study; None where the storage does not hold it, or is not a sweep's storage at
+        all."""
         if not self._patience(lambda: sa.inspect(self.engine).has_table(t.studies.name)):
             return None
         for row in self._rows(t.studies.select().where(t.studies.c.study == self.study)):
@@ -251,8 +253,8 @@ class Ledger:
         ]
 
     def read_verdicts(self) -> dict[int, dict[str, Verdict]]:
-        """By trial and moment, in the order they were taken, without their evidence: it is by far
-        the most of them, and a driver that goes on acts on what was decided alone."""
+        """The verdicts by trial and moment, in the order they were taken, without their evidence:
+        it is by far the most of them, and a driver that goes on acts on what was decided alone."""
         d = t.decisions.c
         query = (
             sa.select(d.trial, d.moment, d.action, d.kind, d.reason, d.probability)

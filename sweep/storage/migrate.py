@@ -19,15 +19,16 @@ READABLE = 2  # from here on all columns are there
 
 
 def create_tables(engine: sa.Engine) -> None:
-    """Those that are not there yet; older ones of another study are brought up to date. Doing it
-    again is harmless."""
+    """All tables are there; older ones of another study are brought up to date. Doing it again is
+    harmless."""
     _take_steps(engine, refuse_newer(engine))
     t.metadata.create_all(engine)
     _write_number(engine)
 
 
 def version_of(engine: sa.Engine) -> int | None:
-    """None where the storage has none of sweep's tables. UserError where they are not sweep's."""
+    """The version of the storage's tables; None where it has none of sweep's. UserError where they
+    are not sweep's."""
     check_tables(engine)
     found = sa.inspect(engine)
     if not found.has_table(t.studies.name):
@@ -43,7 +44,7 @@ def version_of(engine: sa.Engine) -> int | None:
 
 
 def refuse_newer(engine: sa.Engine) -> int | None:
-    """As `version_of`. UserError where a later version of sweep made the tables."""
+    """The version, as `version_of`. UserError where a later version of sweep made the tables."""
     found = version_of(engine)
     if found is not None and found > VERSION:
         raise UserError(
@@ -54,7 +55,8 @@ def refuse_newer(engine: sa.Engine) -> int | None:
 
 
 def refuse_unreadable(engine: sa.Engine) -> None:
-    """UserError where the tables are newer, or so old that they must be brought up to date."""
+    """Raise UserError where the tables are newer, or so old that they must be brought up to
+    date."""
     found = refuse_newer(engine)
     if found is not None and found < READABLE:
         raise UserError(
@@ -65,8 +67,9 @@ def refuse_unreadable(engine: sa.Engine) -> None:
 
 
 def upgrade(engine: sa.Engine) -> int | None:
-    """Bring the tables up to this version; the one that they had, None where nothing was to be
-    done. The caller holds the study's lock. Safe to be killed in, and to be called again."""
+    """The version that the tables had before they were brought up to this one; None where nothing
+    was to be done. The caller holds the study's lock. Safe to be killed in, and to be called
+    again."""
     found = refuse_newer(engine)
     if found is None:
         return None

@@ -26,15 +26,16 @@ _LARGE = (t.observations.name, t.decisions.name)  # not read through for a check
 
 
 def bounded(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """For reading what somebody else wrote: no function of a schema is trusted, no cell is huge."""
+    """The connection, fit to read what somebody else wrote: no function of a schema is trusted, no
+    cell is huge."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
     connection.execute("PRAGMA trusted_schema=OFF")
     return connection
 
 
 def check_tables(engine: sa.Engine) -> None:
-    """UserError where something else stands under the name of one of our tables: a view can run for
-    ever, and SQLite lets a column hold anything."""
+    """Raise UserError where something else stands under the name of one of our tables: a view can
+    run for ever, and SQLite lets a column hold anything."""
     if engine.dialect.name != "sqlite":
         return
     with engine.connect() as connection:
@@ -78,7 +79,7 @@ def _odd(table: str, what: str) -> UserError:
 
 
 def check_study(name: str, document: Any, facts: Any) -> None:
-    """UserError where a stored study lacks what nothing can be said of it without."""
+    """Raise UserError where a stored study lacks what nothing can be said of it without."""
     lacking = [
         path
         for path in ("model.base", "objective.metric", "run.seed")
@@ -101,8 +102,8 @@ def _at(value: Any, path: str) -> Any:
 
 @contextmanager
 def readable(where: str) -> Generator[None]:
-    """What reading a storage raises inside, as one sentence (UserError). For commands that read:
-    a driver has to tell what is outside (trainer/contract/outside.py)."""
+    """A context that turns what reading a storage raises inside into one sentence (UserError). For
+    commands that read: a driver has to tell what is outside (trainer/contract/outside.py)."""
     shown = clipped(url_without_secrets(where))
     try:
         yield

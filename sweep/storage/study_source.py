@@ -24,7 +24,7 @@ def source_line(loaded: LoadedStudy) -> str:
 
 
 def source_of(paths: StudyPaths) -> Path | None:
-    """None where the study's folder does not say."""
+    """The file that the study comes from; None where the study's folder does not say."""
     try:
         with paths.study_file.open(encoding="utf-8") as lines:
             first = lines.readline()

@@ -28,20 +28,20 @@ class Unwritten:
         return bool(self.writes or self.observations or self.costs)
 
     def add(self, *writes: Write) -> None:
-        """Writes that come after all that is queued, observations too."""
+        """The writes are queued, after all that is there, observations too."""
         if self.observations:
             rows, self.observations = self.observations, list[Row]()
             self.writes.append(lambda connection: _insert_observations(connection, rows))
         self.writes.extend(writes)
 
     def clear(self) -> None:
-        """All of it has arrived."""
+        """Nothing waits: all of it has arrived."""
         self.writes.clear()
         self.observations.clear()
         self.costs.clear()
 
     def write(self, connection: sa.Connection) -> None:
-        """All of it. It stays here: only who commits knows that it has arrived."""
+        """All that waits is written. It stays here: only who commits knows that it has arrived."""
         for write in self.writes:
             write(connection)
         if self.observations:

@@ -23,7 +23,8 @@ def check_spec(spec: TrialSpec) -> None:
 
 
 def check_data(spec: TrialSpec, facts: Mapping[str, Any]) -> None:
-    """Against the prepared data (trainer/prepare.py has the keys of `facts`). Raises UserError."""
+    """Raise UserError, with a line for each mistake, where the prepared data lack what the trial
+    needs (trainer/prepare.py has the keys of `facts`)."""
     mistakes = [
         f"metrics: {metric} is measured on data.{MEASURED_ON[metric]}, and none was prepared; "
         "prepare it, or leave the metric out"

@@ -50,7 +50,8 @@ def digest(files: Mapping[str, str]) -> str:
 
 
 def model_facts(folder: Path, model: ModelSpec) -> dict[str, Any]:
-    """For the facts of a study: {"files", "digest", "revision"}, the revision of a Hub id alone."""
+    """What the facts of a study say of the model: {"files", "digest", "revision"}, the revision of
+    a Hub id alone."""
     files = fingerprint(folder, model.trust_remote_code)
     is_snapshot = folder.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", folder.name)
     revision = folder.name if is_snapshot and not local_folder(model.base) else None
@@ -87,7 +88,7 @@ def changed_files(model: ModelSpec, facts: Mapping[str, Any]) -> list[str]:
 
 
 def rows_digest(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Of what was read from a Hub data set, in its order."""
+    """The SHA-256 in hexadecimal of what was read from a Hub data set, in its order."""
     found = hashlib.sha256()
     for row in rows:
         found.update(json.dumps(row, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))

@@ -58,9 +58,9 @@ class Child:
         return self.process.sentinel if self.pidfd is None else self.pidfd
 
     def kill(self) -> None:
-        """It and all it started, also where it is gone itself: the group it led keeps its number,
-        which no new process gets as long as there is one in the group. In its first moments there
-        is no such group yet."""
+        """The process and all it started are killed, also where it is gone itself: the group it led
+        keeps its number, which no new process gets as long as there is one in the group. In its
+        first moments there is no such group yet."""
         assert self.process.pid is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody, or zombies alone
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ class Child:
         self.channel.close()
 
     def how_it_ended(self) -> Failed:
-        """Of one that left no word, once it is buried."""
+        """What it died of, for one that left no word, once it is buried."""
         code = self.process.exitcode
         if code in (None, 255) and not _is_running(self.server):  # nobody is left who saw it
             return Failed(
@@ -131,7 +131,8 @@ def start(target: Callable[..., None], arguments: Sequence[Any], preload: Sequen
 
 
 def settle_in() -> None:
-    """The first thing that runs in a job's process."""
+    """The job's process leads a group of its own, goes on through SIGNALS and ends with its
+    starter. The first thing that runs there."""
     os.setsid()
     for number in SIGNALS:  # a handler, not SIG_IGN: programs that it starts can be ended as ever
         signal.signal(number, lambda *_: None)

@@ -178,7 +178,7 @@ def is_secret_key(name: str) -> bool:
 
 
 def document_without_secrets(value: Any) -> Any:
-    """The same of every text in JSON values, keys included."""
+    """JSON values with every text, keys included, as `without_secrets` has it."""
     return _document_without(value, "", _held_secrets())
 
 

@@ -12,8 +12,8 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(?P<revision>@[\w./-]+)?(:[\w.-]+){0,2}
 
 
 def may_be_hub_id(text: str) -> bool:
-    """Of a model, ORG/NAME or ORG/NAME@REVISION; of rows, ORG/NAME, with :SPLIT or :CONFIG:SPLIT.
-    False of what is plainly a path."""
+    """Whether it has the form of a Hub id: of a model, ORG/NAME or ORG/NAME@REVISION; of rows,
+    ORG/NAME, with :SPLIT or :CONFIG:SPLIT. False of what is plainly a path."""
     is_path = text.startswith(_PATH_BEGINNINGS) or has_file_suffix(text)
     return not is_path and _HUB_ID.fullmatch(text) is not None
 

@@ -231,12 +231,13 @@ def concatenate(batch: Batch, with_lengths: bool) -> Batch:
 
 
 def num_loss_tokens(batch: Batch) -> int:
-    """A token is predicted from those before it in its row, so the first one carries no loss."""
+    """How many tokens bear loss. One is predicted from those before it in its row, so the first of
+    a row does not."""
     return int((batch["labels"][:, 1:] != IGNORED).sum())
 
 
 def pad_rows(input_ids: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, torch.Tensor]:
-    """Right-pad to the longest: each (num_rows, longest) int64.
+    """The rows right-padded to the longest: each (num_rows, longest) int64.
 
     The padding id does not matter: attention_mask hides it and its labels carry no loss. So an EOS
     that also serves as padding still carries loss where it ends a completion.

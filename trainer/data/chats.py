@@ -57,7 +57,8 @@ class Chats:
         self._turns: dict[str, Turn] = {}  # of each template
 
     def render(self, row: Mapping[str, Any], note: Note = lambda what: None) -> Text:
-        """Raises BadRow, and UserError for what is wrong with every row."""
+        """The row as the chat template writes it, what bears loss apart. Raises BadRow, and
+        UserError for what is wrong with every row."""
         chat = self._with_system(chat_of(row))
         messages = chat.messages
         full = self._apply(chat)

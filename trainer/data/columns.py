@@ -90,7 +90,7 @@ def _shown(column: str) -> str:
 
 
 def columns_of(format: str) -> tuple[str, ...]:
-    """All that it reads."""
+    """The columns that a format reads."""
     return FORMATS[format] + _OPTIONAL.get(format, ())
 
 

@@ -40,7 +40,7 @@ class Chat:
 
 
 def chat_of(row: Mapping[str, Any]) -> Chat:
-    """Of a row with messages, or with ShareGPT's conversations. Raises BadRow."""
+    """The chat of a row with messages, or with ShareGPT's conversations. Raises BadRow."""
     column = "messages" if row.get("messages") is not None else "conversations"
     column = column if column in row else "messages"
     turns = row.get(column)

@@ -18,7 +18,8 @@ class Notes:
         self._found: dict[str, list[int]] = {}  # what -> first row, last row, number of rows
 
     def add(self, what: str, index: int) -> None:
-        """Of the row with this index; once, however often it is said of it. Rows come in order."""
+        """The row with this index counts for `what`; once, however often it is said. Rows come in
+        order."""
         if what not in self._found and len(self._found) >= MAX_KINDS:
             what = _FURTHER
         found = self._found.setdefault(what, [index, -1, 0])

@@ -50,7 +50,8 @@ class Positions:
 
 
 def positions_of(config: Any, skeleton: Any) -> Positions | None:
-    """None where the model says of none, as those that tell distance another way."""
+    """How many positions the model knows; None where it says of none, as those that tell distance
+    another way."""
     most = getattr(config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(most, int) or most < 1:
         return None

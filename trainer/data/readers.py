@@ -61,7 +61,8 @@ class Mistakes:
 
 
 def read_jsonl(path: Path) -> Numbered:
-    """One object per line; empty lines are left out. UserError with the lines that are none."""
+    """The objects of a file with one a line, by line; empty lines are left out. UserError with the
+    lines that are none."""
     numbered: Numbered = []
     mistakes = Mistakes(path)
     is_first = True
@@ -94,7 +95,8 @@ def _list_hint() -> str:
 
 
 def read_json(path: Path) -> Numbered:
-    """One list of objects, read one by one, so that a mistake has its line."""
+    """The objects of a file with one list of them, by line. UserError with the line of a
+    mistake."""
     text = path.read_text(encoding=ENCODING)
     at = skip_white(text, 0)
     try:
@@ -138,7 +140,8 @@ def _no_list(text: str, at: int) -> str:
 
 
 def read_csv(path: Path) -> Numbered:
-    """Cells are text. A row's number is the line that it begins on."""
+    """The rows by the line that each begins on, all cells text. UserError with the lines that are
+    none."""
     csv.field_size_limit(sys.maxsize)  # a sample may be longer than csv's own limit
     numbered: Numbered = []
     mistakes = Mistakes(path)
@@ -176,7 +179,8 @@ def _refuse_twice(place: str, columns: Sequence[str]) -> None:
 
 
 def read_parquet(path: Path) -> Numbered:
-    """All rows of the file, missing values left out."""
+    """All rows of the file, from 1, missing values left out. UserError for text that is not
+    UTF-8."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
@@ -199,7 +203,8 @@ def _is_readable(row: Any) -> bool:
 
 
 def without_nulls(row: dict[str, Any]) -> dict[str, Any]:
-    """In what is nested. A column of objects gives every object every key, most of them null."""
+    """The row without nulls in what is nested. A column of objects gives every object every key,
+    most of them null."""
     return {key: _without_nulls(value) for key, value in row.items()}
 
 

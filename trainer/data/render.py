@@ -87,14 +87,14 @@ class Renderer:
         self._suspects = Suspects(tokenizer)
 
     def texts(self, format: str) -> list[Text]:
-        """One per row. UserError naming the first bad rows and what would be right."""
+        """A text for each row. UserError naming the first bad rows and what would be right."""
         if format in CHATS:
             chats = Chats(self._tokenizer, self._data.loss_on, self._data.system)
             return self._each(format, chats.render)
         return self._each(format, partial(self._text, format))
 
     def questions(self, shape: Shape) -> list[Question]:
-        """One per row, for choice_accuracy. Raises like `texts`."""
+        """A question for each row, for choice_accuracy. Raises like `texts`."""
         if shape == "text":
             return self._each("choices", self._question)
         chats = Chats(self._tokenizer, self._data.loss_on, self._data.system)

@@ -41,7 +41,7 @@ class Maker:
     alive: Alive
 
     def renderer(self, notes: Notes) -> Renderer:
-        """Of one source, whose oddities it notes."""
+        """The renderer of one source, whose oddities it notes."""
         return Renderer(self.data, self.tokenizer, notes, self.alive)
 
 
@@ -56,13 +56,13 @@ class Tables:
 
     @classmethod
     def of(cls, tables: Mapping[str, Any]) -> Tables:
-        """`tables` by the names of their sources."""
+        """All tables of a study, from those in `tables` by the names of their sources."""
         phases = {name: table for name, table in tables.items() if name.startswith("phase ")}
         train = together(list(phases.values())) if phases else tables["train"]
         return cls(train, phases, tables.get("eval"), tables.get("choices"))
 
     def save(self, out_dir: Path) -> None:
-        """Each into its folder."""
+        """Each table is in its folder below `out_dir`: train, eval, choices."""
         sizes = [len(table.input_ids) for table in self.phases.values()]
         save_table(self.train.to_arrow(sizes), out_dir / "train")
         if self.eval is not None:
@@ -113,7 +113,8 @@ class Tables:
 
 
 def text_table(maker: Maker, notes: Notes, format: str) -> TextTable:
-    """Rendered, tokenised and cut. UserError where a row is bad, or none bears loss."""
+    """The source's rows, rendered, tokenised and cut. UserError where a row is bad, or none bears
+    loss."""
     source, tokenizer = notes.source, maker.tokenizer
     texts = maker.renderer(notes).texts(format)
     rows = tokenise(tokenizer, texts, maker.alive)
@@ -140,7 +141,8 @@ def _tokens_before_loss(segments: list[Ids], text: Text) -> int:
 
 
 def choice_table(maker: Maker, notes: Notes, shape: Shape) -> ChoiceTable:
-    """As `text_table`. UserError where a row is bad, or no question fits into max_length."""
+    """The source's questions, rendered and tokenised. UserError where a row is bad, or no question
+    fits into max_length."""
     questions = maker.renderer(notes).questions(shape)
     texts = [text for question in questions for text in question.texts]
     flat = iter(tokenise(maker.tokenizer, texts, maker.alive))

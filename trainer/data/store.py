@@ -26,7 +26,7 @@ def save_table(table: pa.Table, folder: Path) -> None:
 
 
 def open_table(folder: Path) -> pa.Table:
-    """Memory-mapped: rows that are not looked at are not read."""
+    """The table in a folder, memory-mapped: rows that are not looked at are not read."""
     dataset = datasets.load_from_disk(str(folder))
     assert isinstance(dataset, datasets.Dataset)
     return dataset.data.table

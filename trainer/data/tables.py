@@ -61,7 +61,7 @@ class TextTable:
         )
 
     def keys(self) -> list[bytes]:
-        """Of each row; the same for rows of the same tokens, whatever bears loss."""
+        """A key for each row; the same for rows of the same tokens, whatever bears loss."""
         return [ids.tobytes() for ids in self.input_ids]
 
 
@@ -72,8 +72,8 @@ def to_table(
     max_length: int,
     note: RowNote = lambda what, index: None,
 ) -> TextTable:
-    """Append EOS where a row has no end of its own, label, and truncate to the first `max_length`
-    tokens.
+    """The rows labelled and cut to their first `max_length` tokens, with EOS where a row has no end
+    of its own; without those that keep nothing that bears loss.
 
     A token is predicted from those before it, so the first one of a row never bears loss.
     """
@@ -158,8 +158,8 @@ class ChoiceTable:
         )
 
     def answer_keys(self, eos: int) -> set[bytes]:
-        """As `TextTable.keys` of rows made of a prompt and its right choice: in `answered` those
-        of chats, otherwise they end with EOS."""
+        """Keys, as `TextTable.keys`, of rows made of a prompt and its right choice: in `answered`
+        those of chats, otherwise they end with EOS."""
         if self.answered is not None:
             return {ids.tobytes() for ids in self.answered}
         end = np.array([eos], dtype=np.int32).tobytes()
@@ -176,7 +176,7 @@ def to_choice_table(
     max_length: int,
     note: RowNote = lambda what, index: None,
 ) -> ChoiceTable:
-    """Lay the questions out flat, without those that have a choice beyond `max_length`.
+    """The questions laid out flat, without those that have a choice beyond `max_length`.
 
     `rows`: of each question, of each choice, the ids of the prompt and of the choice.
     """

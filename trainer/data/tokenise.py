@@ -85,15 +85,16 @@ class Added:
     behind: Ids
 
     def trimmed(self, row: Ids) -> Ids:
-        """Without what was put behind, which must not stand after a prompt, and with what was put
-        before only once: the text may begin with a BOS of its own."""
+        """The row without what was put behind, which must not stand after a prompt, and with what
+        was put before only once: the text may begin with a BOS of its own."""
         row = row[: len(row) - len(self.behind)]
         num = len(self.before)
         return row[num:] if num and row[num : 2 * num] == self.before else row
 
 
 def added(tokenizer: Any) -> Added:
-    """As a short text shows it. UserError where none does."""
+    """What the tokenizer puts around every text, as a short one shows it. UserError where none
+    does."""
     for text in _probes(tokenizer):
         bare, full = (
             tokenizer(text, add_special_tokens=special, return_attention_mask=False)["input_ids"]

@@ -23,7 +23,7 @@ class AdapterSize(NamedTuple):
 
 
 def lora_config(model: ModelSpec, base: Any) -> LoraConfig:
-    """For the base model as it was loaded.
+    """peft's configuration of the adapter, for the base model as it was loaded.
 
     Where embeddings and head are one, and either is trained in full, they stay one.
     """
@@ -44,15 +44,16 @@ def lora_config(model: ModelSpec, base: Any) -> LoraConfig:
 
 
 def hold_in_float32(model: Any) -> None:
-    """What is trained, whatever the base is held in: peft does so with the adapter alone, and a
-    small step is lost on weights in bfloat16."""
+    """What is trained is held in float32, whatever the base is held in: peft does so with the
+    adapter alone, and a small step is lost on weights in bfloat16."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
 
 
 def check_adapter(model: ModelSpec, skeleton: Any) -> AdapterSize:
-    """Put the adapter on a model without weights. Raises UserError where it cannot work."""
+    """The parameters of the adapter, tried on a model without weights. UserError where it cannot
+    work."""
     targets = model.lora.targets
     if not isinstance(targets, str) and any(name.endswith("lm_head") for name in targets):
         raise UserError("model.lora.targets: lm_head cannot carry an adapter, its loss is fused")

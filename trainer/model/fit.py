@@ -87,7 +87,8 @@ def first_guess(known: Fit, own: int) -> int:
 def largest_that_fits(
     memory: FitMemory, known: Fit, own: int, attempt: Callable[[int], None]
 ) -> int:
-    """`attempt(size)` raises an out-of-memory error where `size` samples are too many.
+    """The largest micro-batch that fits, in samples. `attempt(size)` raises an out-of-memory error
+    where `size` samples are too many.
 
     Halved until it does not; then remembered. A single sample is not tried: there is nothing below.
     """

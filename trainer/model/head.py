@@ -17,7 +17,8 @@ from trainer.trl_private import score_labelled_positions_only
 
 
 def give_log_probs_alone(model: Any) -> None:
-    """Of a model that TRL has prepared: its extra outputs, entropy and accuracy, cost time."""
+    """A model that TRL has prepared gives log-probabilities alone: its extra outputs, entropy and
+    accuracy, cost time."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     utils.add_fused_lm_head(base, outputs=("log_probs",))
 

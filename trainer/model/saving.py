@@ -19,7 +19,8 @@ GENERATION_FILE = "generation_config.json"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of a base model as it was loaded; `generation` is None where it cannot generate."""
+    """The settings of a base model as it was loaded; `generation` is None where it cannot
+    generate."""
 
     config: Any
     generation: Any
@@ -37,7 +38,8 @@ class Settings:
         return taken
 
     def meant(self, ends: Sequence[int], pad: int | None) -> Settings:
-        """These, but generation stops at the tokens `ends` as well and pads with `pad`, if any."""
+        """These settings, but generation stops at the tokens `ends` as well and pads with `pad`, if
+        any."""
         config, generation = copy.deepcopy(self.config), copy.deepcopy(self.generation)
         text = config.get_text_config()
         if generation is not None:
@@ -65,7 +67,7 @@ def save_model(
     tokenizer: Path,
     state_dict: dict[str, Any] | None = None,
 ) -> None:
-    """All that is needed to use the model: weights, `settings`, and the files in `tokenizer`.
+    """Write all that is needed to use the model: weights, `settings`, and the files in `tokenizer`.
 
     Of LoRA the adapter alone; it has generation settings too, which whoever loads it must take from
     there, as the libraries take the base's.

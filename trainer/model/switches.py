@@ -65,8 +65,9 @@ def is_flash(model: Any) -> bool:
 
 
 def is_padding_free(spec: ModelSpec, model: Any) -> bool:
-    """Flash attention leaves out the padding for nothing. The others look at all pairs of tokens
-    of a concatenation, those of different samples too: there it is only done where asked for."""
+    """Whether samples are concatenated without padding. With flash attention that costs nothing;
+    the others look at all pairs of tokens of a concatenation, those of different samples too: there
+    it is only done where asked for."""
     return is_flash(model) if spec.padding_free is None else spec.padding_free
 
 
@@ -110,7 +111,7 @@ def compile_blocks(model: Any) -> None:
 
 
 def apply_liger(model: Any) -> None:
-    """Its layers; the loss is fused with the head already."""
+    """The model computes with Liger's layers; the loss is fused with the head already."""
     from transformers.integrations.liger import apply_liger_kernel
 
     apply_liger_kernel(model, {"cross_entropy": False, "fused_linear_cross_entropy": False})

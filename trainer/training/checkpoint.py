@@ -41,7 +41,7 @@ def checkpoint_dir(folder: Path, step: int) -> Path:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """The marker is there, and every file that it names has its size."""
+    """Whether the marker is there, and every file that it names has its size."""
     try:
         sizes = json.loads((checkpoint / MARKER).read_text())
         if not all(any(name.startswith(needed) for name in sizes) for needed in _NEEDED):
@@ -52,7 +52,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def mark_complete(checkpoint: Path) -> None:
-    """Put it on disk and say so; the marker is written last."""
+    """The checkpoint is on disk and says so; the marker is written last."""
     sync_tree(checkpoint)
     files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARKER]
     sizes = {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files}
@@ -86,7 +86,7 @@ def keep_newest(folder: Path, num_kept: int) -> None:
 
 
 def write_progress(checkpoint: Path, progress: Progress) -> None:
-    """Beside what the library saved."""
+    """The progress lies beside what the library saved."""
     write_json(checkpoint / PROGRESS, asdict(progress))
 
 
@@ -96,7 +96,8 @@ def read_progress(checkpoint: Path) -> Progress:
 
 
 def identity(spec: TrialSpec) -> dict[str, Any]:
-    """Flat: {key: value}, as JSON has it."""
+    """What a checkpoint of the trial must have been made with, flat: {key: value}, as JSON has
+    it."""
     values = json.loads(json.dumps(spec.to_json()))
     own = {key: values[key] for key in IDENTITY}
     model = {f"model.{key}": values["model"][key] for key in MODEL_IDENTITY}
@@ -107,7 +108,7 @@ def identity(spec: TrialSpec) -> dict[str, Any]:
 
 
 def write_identity(checkpoint: Path, spec: TrialSpec) -> None:
-    """Of which trial the checkpoint is."""
+    """The checkpoint says which trial it is of."""
     write_json(checkpoint / TRIAL, identity(spec))
 
 
@@ -146,5 +147,6 @@ class Clock:
         return now - self.last_end >= max(self.every_s, self.last_took_s / SAVING_SHARE)
 
     def saved(self, began: float, ended: float) -> None:
-        """One was written in this time."""
+        """The time to the next checkpoint counts from `ended`, and this one took from `began` to
+        `ended`."""
         self.last_end, self.last_took_s = ended, ended - began

@@ -77,7 +77,7 @@ def measure(
     alive: Callable[[], None],
     team: Team | None = None,
 ) -> Measurement:
-    """Score the sequences, each process of the team its share, and reduce them to the metric.
+    """The metric over the sequences, of which each process of the team scores its share.
 
     eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
     questions whose right choice has the highest sum of log-probabilities / tokens of the choice

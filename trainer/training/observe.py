@@ -107,7 +107,7 @@ class GradientMeter:
 
     @property
     def can_measure(self) -> bool:
-        """False where the parameters are sharded."""
+        """Whether the parameters are whole: of sharded ones nothing is measured."""
         return not any(isinstance(parameter, DTensor) for parameter in self._parameters)
 
     @property

@@ -54,7 +54,8 @@ class Team:
 
 
 def join(rank: int, size: int, rendezvous: Path) -> Team:
-    """Find the other processes of a trial on this machine, through the file `rendezvous`.
+    """The team of a trial's processes on this machine, which find each other through the file
+    `rendezvous`.
 
     Gradients go over NCCL where there are GPUs (one for each process), else over gloo; what is said
     beside them always over gloo, so that nobody waits for a device.

@@ -269,7 +269,7 @@ class ObservedTrainer(OpenTrainer):
         )
 
     def is_overflow(self, observation: Observation) -> bool:
-        """float16 only: the step was skipped to lower the loss scale, which is no divergence."""
+        """Whether the step was skipped to lower float16's loss scale, which is no divergence."""
         skipped = self.accelerator.optimizer_step_was_skipped
         return bool(skipped) and math.isfinite(observation.loss)
 

@@ -121,13 +121,15 @@ class Trial:
         return trainer, settings
 
     def train(self) -> None:
-        """Raises Halted when the driver ends the trial before its last step."""
+        """The model is trained to its last step. Raises Halted when the driver ends the trial
+        before."""
         self.link.send(Started(self.first_step))
         # Where the end alone is missing no step is trained.
         self.trainer.train(resume_from_checkpoint=str(self.resumed[0]) if self.resumed else None)
 
     def before_step(self) -> None:
-        """Called by the trainer: weights are those before the step."""
+        """A window that has closed is judged, if it is not yet; weights are those before the step.
+        Raises Halted."""
         # A trial that was stopped while it waited for its verdict asks again.
         if self.trainer.state.global_step == self.spec.window_steps:
             self._judge_window()
@@ -139,11 +141,13 @@ class Trial:
             raise Ordered(order)
 
     def give_up_step(self, order: Verdict | Stop) -> None:
-        """Weights and random state are those before the step, which will be done again."""
+        """The order is obeyed, with weights and random state as before the step, which will be done
+        again. Raises Halted where the order ends the trial."""
         self._obey(order, self.trainer.state.global_step)
 
     def after_step(self, observation: Observation) -> None:
-        """The end of a step: report it, ask what is to be asked, obey, save if it is time."""
+        """The step is reported, what is to be asked is asked and obeyed, and a checkpoint saved if
+        it is time. Raises Halted."""
         step = observation.step
         self.link.send(Stepped(observation))
         finite = math.isfinite(observation.loss) and math.isfinite(observation.grad_norm)
@@ -178,8 +182,8 @@ class Trial:
             raise Halted(step)
 
     def save_checkpoint(self, *, wait: bool = False) -> None:
-        """Where the outside keeps it from being written: `wait` for that to end, or go on training
-        and try again when the next one is due."""
+        """A checkpoint of the step is on disk. Where the outside keeps it from being written:
+        `wait` for that to end, or go on training and try again when the next one is due."""
         step, began = self.trainer.state.global_step, time.monotonic()
         if step == 0:
             return  # nothing to go on from
@@ -243,7 +247,8 @@ class Trial:
             raise AssertionError("an order ends the trial") from None
 
     def save_model(self) -> str:
-        """Into trial_dir/model, with the tokenizer; waits for what the outside keeps from it."""
+        """The folder of the model, trial_dir/model, written with its tokenizer; waits for what the
+        outside keeps from it."""
         needs = model_bytes(self.trainer.model) + tree_bytes(self.data_dir / TOKENIZER)
         self.writes.until_done("the trained model", needs, lambda: self._write_model(needs))
         return str(self.trial_dir / "model")
