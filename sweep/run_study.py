@@ -56,8 +56,8 @@ def _is_notebook() -> bool:
 
 
 def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
-    """The command's exit code, once the study was prepared, driven and reported with this
-    executor."""
+    """The command's exit code, once the study was prepared, driven and reported with this executor.
+    UserError for the user's mistakes."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
     url = storage_url(loaded, paths)
@@ -84,7 +84,7 @@ def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
 
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
-    """0, once it is printed what the study would do; nothing is left behind."""
+    """The exit code 0, once it is printed what the study would do; nothing is left behind."""
     from sweep.driver.plan import study_plan
     from sweep.report.console import print_lines
     from sweep.report.plan_text import plan_lines

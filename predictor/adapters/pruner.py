@@ -99,7 +99,8 @@ class EarlyDynamicsPruner(BasePruner):
             )
 
     def window_samples(self, study: Study, planned_samples: int) -> int:
-        """Where the early window of every trial of the study ends; a share is fixed by the first.
+        """The samples after which the window of every trial of the study ends; a share is fixed by
+        the first.
 
         Raises ValueError if the study was begun with another share. Two trials with different plans
         that begin a study in the same instant may differ: they are then not compared.

@@ -40,7 +40,8 @@ class Pace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LoggedWindow:
-    """`signals` is None where too little was logged; `remarks` say in a sentence each what is lost.
+    """A window as the log has it. `signals` is None where too little was logged; `remarks` say in a
+    sentence each what is lost.
 
     `evaluated` is the early evaluation as it was logged, and the samples seen at that moment.
     """

@@ -53,7 +53,8 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class SetWorth:
-    """95 % intervals, of the runs that were predicted: the fits are not drawn anew."""
+    """What a set of signals is worth. 95 % intervals, of the runs that were predicted: the fits are
+    not drawn anew."""
 
     name: str  # one of SETS
     log_density: float  # nats a run, in the objective's unit: compare within one study

@@ -74,7 +74,8 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class MissRate:
-    """Of all that was to be pruned, from its audits; a 95 % interval as Clopper and Pearson's."""
+    """The misses among all that was to be pruned, from its audits; a 95 % interval as Clopper and
+    Pearson's."""
 
     num_audits: int  # in all
     num_finished: int  # of these, at their end

@@ -78,7 +78,7 @@ class Looks:
             self.seen[run] = replace(self.seen[run], objective=self.trials[run].objective)
 
     def wants_more(self) -> bool:
-        """True: every run is started."""
+        """Always True: every run is started."""
         return True
 
     def resume(self, waiting: Sequence[int]) -> int | None:
@@ -111,7 +111,7 @@ class Scouts:
         self.on_their_way.discard(run)
 
     def wants_more(self) -> bool:
-        """True: every run is started."""
+        """Always True: every run is started."""
         return True
 
     def resume(self, waiting: Sequence[int]) -> int | None:
@@ -145,7 +145,7 @@ def _trials_of(same: _Same, close: float) -> tuple[CohortTrial, ...]:
 
 
 def closing_positions(study: RecordedStudy, close: float) -> list[float]:
-    """Of each run the position after the step that closes the window."""
+    """The position, for each run, after the step that closes the window."""
     if not study.knows_batches:
         return [close] * len(study.runs)
     positions: list[float] = []

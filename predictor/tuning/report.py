@@ -71,11 +71,11 @@ class Report:
         self.num_clusters = len(folds.units if self.clusters is None else folds.held_out)
 
     def same(self, candidate: Candidate) -> list[Outcome]:
-        """For each unit, what this one setting did."""
+        """What this one setting did on each unit, in their order."""
         return [self.search.replays.of(candidate, unit) for unit in self.search.units]
 
     def held_out(self, chosen: Sequence[Candidate]) -> list[Outcome]:
-        """For each unit, what the setting chosen without its fold did."""
+        """What the setting chosen without a unit's fold did on it, for each unit in their order."""
         held = self.search.folds.held_out
         own = {unit: c for c, units in zip(chosen, held, strict=True) for unit in units}
         return [self.search.replays.of(own[unit], unit) for unit in self.search.units]
@@ -105,7 +105,7 @@ class Report:
         return self._interval(values, level)
 
     def losses(self, candidate: Candidate) -> tuple[Loss, ...]:
-        """Those lost most often first."""
+        """The runs that the setting loses, those lost most often first."""
         found: dict[tuple[int, str], list[LostRun]] = {}
         for unit, outcome in zip(self.search.units, self.same(candidate), strict=True):
             for lost in outcome.lost:

@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """`recommended` is `base` where nothing is better beyond its interval."""
+    """What a search found; `recommended` is `base` where nothing is better beyond its interval."""
 
     present: Candidate
     base: Candidate  # the present setting as far as it may be recommended

@@ -27,7 +27,8 @@ class Outcome(StrEnum):
 
 
 class Standing(StrEnum):
-    """Where a study stands, whoever ran it last. `sweep inspect --json` has it as `state`."""
+    """The states of a study as a whole, whoever ran it last. `sweep inspect --json` has it as
+    `state`."""
 
     UNFINISHED = "unfinished"
     DONE = "done"  # every trial settled, at least one completed, none failed

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StoredPruning:
-    """Of the section `pruning`, what is asked of the study as a whole."""
+    """What the section `pruning` asks of the study as a whole."""
 
     enabled: bool
     risk: float | None  # None: of a version that stated no probabilities

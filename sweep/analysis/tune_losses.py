@@ -18,7 +18,7 @@ _LEGEND = (
 
 
 def print_losses(console: Console, report: TuneReport) -> None:
-    """Of each setting the runs that it loses, the most often lost first."""
+    """Print the runs that each setting loses, the most often lost first."""
     parts = {"present": report.present_losses}
     if report.recommended != report.present:
         parts["recommended"] = report.recommended_losses

@@ -148,12 +148,12 @@ StrategyEntry = Annotated[
 
 
 def powers_of_two(low: int, high: int) -> tuple[int, ...]:
-    """Those in [low, high], ascending."""
+    """The powers of two in [low, high], ascending."""
     return tuple(1 << bits for bits in range(high.bit_length()) if low <= 1 << bits <= high)
 
 
 class Space(Part):
-    """Each entry a value, a range {low, high, log} or {choices: [...]}."""
+    """What is searched: each entry a value, a range {low, high, log} or {choices: [...]}."""
 
     learning_rate: RateEntry
     """peak learning rate of AdamW"""

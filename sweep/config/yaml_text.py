@@ -162,7 +162,8 @@ def _path_text(value: object) -> str:
 
 
 def override(document: dict[str, Any], text: str) -> str:
-    """The key path of `key.path=value`, which is put in place. Mappings on the way are made."""
+    """The key path of `key.path=value`, which is put in place. Mappings on the way are made.
+    UserError for another text."""
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not all(path.split(".")) or path.count(".") > DEEPEST:

@@ -27,7 +27,7 @@ class KeptModels:
         self._there: set[int] = set()  # trials whose model may lie with them
 
     def settle(self, settled: Iterable[TrialRow], best: TrialRow | None) -> None:
-        """Of those that settled the best trial's model is kept; before it is confirmed, also that
+        """The best trial's model is kept, of those that settled; before it is confirmed, also that
         of the best run of each candidate. Doing it again is harmless."""
         candidates = self._candidates()
         for row in settled:

@@ -16,7 +16,8 @@ from trainer.contract.spec import UserError
 
 @contextmanager
 def folder_beside(target: Path) -> Generator[Path]:
-    """An empty folder on the target's file system, gone afterwards with what was made for it."""
+    """An empty folder on the target's file system, gone afterwards with what was made for it.
+    UserError where the target holds something, or cannot be written."""
     made = [parent for parent in target.parents if not parent.exists()]
     beside = target.with_name(f".{target.name}.new-{_host()}-{os.getpid()}")
     _remove_left(target)

@@ -37,7 +37,7 @@ def make_study(
     view: View,
 ) -> None:
     """The study is in the storage, and its folder is OUT: all is made in a folder beside, which
-    then takes OUT's name."""
+    then takes OUT's name. UserError where it cannot be made; then nothing of it is in OUT."""
     with folder_beside(paths.out) as beside:
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)

@@ -51,7 +51,8 @@ def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def run_again(storage: RDBStorage, trial_ids: Iterable[int]) -> None:
-    """Those of the trials that were told as failed run again, as samplers and dashboards see them.
+    """The trials among these that were told as failed run again, as samplers and dashboards see
+    them.
 
     Optuna has no way back from a finished trial, so its table is changed; and as it never reads a
     finished trial twice, the study is to be loaded anew.

@@ -174,7 +174,7 @@ class OptunaStudy:
         return stored_trial(self.optuna, number).state.is_finished()
 
     def untell(self, numbers: Sequence[int]) -> None:
-        """Those of them that were told as failed run again."""
+        """The trials among these that were told as failed run again."""
         told = [number for number in numbers if self.is_told(number)]
         if told:
             run_again(self.storage, [trial_id(self.optuna, number) for number in told])

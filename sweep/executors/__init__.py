@@ -21,7 +21,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`entry` is "module:function", called as `function(spec, channel)`; see `trainer.contract`."""
+    """A function to be run in a process of its own: `entry` is "module:function", called as
+    `function(spec, channel)`; see `trainer.contract`."""
 
     key: Hashable
     entry: str
@@ -30,7 +31,7 @@ class Job:
 
 
 class Executor(Protocol):
-    """Runs jobs, at most one on each slot."""
+    """What runs jobs, at most one on each slot."""
 
     def start(self, job: Job, slot: Slot) -> None:
         """The job has started, or its last event, from `wait`, says why it could not."""

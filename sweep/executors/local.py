@@ -30,7 +30,7 @@ class _Running:
 
 
 class LocalExecutor:
-    """See `Executor`. `preload` names the modules that the server imports once."""
+    """An `Executor` on this machine. `preload` names the modules that its server imports once."""
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -40,7 +40,8 @@ class LocalExecutor:
         start_server(preload)
 
     def start(self, job: Job, slot: Slot) -> None:
-        """As `Executor.start`; the process is forked from the server."""
+        """The job runs in a process forked from the server, or `wait` tells why none could be
+        had."""
         try:
             arguments = (job.entry, job.spec, job.log, dict(slot.env))
             child = start(_run_job, arguments, self._preload)
@@ -50,19 +51,20 @@ class LocalExecutor:
         self._jobs[job.key] = _Running(child)
 
     def send(self, key: Hashable, reply: Verdict | Stop) -> None:
-        """As `Executor.send`."""
+        """The reply is on its way to the job; nothing happens if it has just ended."""
         with suppress(KeyError, OSError):
             self._jobs[key].child.channel.send(reply)
 
     def kill(self, key: Hashable, because: Failed) -> None:
-        """As `Executor.kill`, with all processes that the job has started."""
+        """The job and all that it started are killed; `because` comes as its last event."""
         job = self._jobs.get(key)
         if job is not None:  # else its last event is on its way
             job.because = because
             job.child.kill()
 
     def wait(self, timeout_s: float) -> list[tuple[Hashable, Event]]:
-        """As `Executor.wait`; without a job it returns when the time is over."""
+        """The events of all jobs, as `Executor.wait` says; none after `timeout_s` seconds without
+        one."""
         events, self._stillborn = self._stillborn, []
         if events or not self._jobs:
             time.sleep(0 if events else timeout_s)
@@ -87,7 +89,7 @@ class LocalExecutor:
         del self._jobs[key]
 
     def close(self) -> None:
-        """As `Executor.close`; returns when all processes have ended."""
+        """All jobs are killed, and their processes have ended."""
         for job in self._jobs.values():
             job.child.kill()
         for key, job in list(self._jobs.items()):

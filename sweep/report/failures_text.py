@@ -21,7 +21,8 @@ _WAYS_OUT = {
 
 
 def failure_lines(report: StudyReport) -> list[str]:
-    """For the head of the report; none where nothing has failed."""
+    """What failed and what to do, for the head of the report; none where a trial was completed and
+    none has failed."""
     trials = report.trials
     failed = [trial for trial in trials if trial.state is State.FAILED]
     if report.state is Standing.NONE_COMPLETED and not failed:

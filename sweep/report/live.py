@@ -43,7 +43,7 @@ class LiveView:
         self._live.stop()
 
     def say(self, line: str) -> None:
-        """As `View.say`: the line stays above the display."""
+        """The line stays above the display."""
         self._console.print(plain(line))
 
     def is_due(self) -> bool:

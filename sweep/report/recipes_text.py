@@ -23,7 +23,7 @@ class RecipeSetting:
 
 @dataclass(frozen=True, slots=True)
 class TakenSetting(RecipeSetting):
-    """The same, and what a study takes for it."""
+    """One hyperparameter of a recipe, and what a study takes for it."""
 
     taken: Json
     """null where the study has no such hyperparameter"""
@@ -45,7 +45,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class TakenRecipe(Recipe):
-    """The same, and what a study makes of it."""
+    """A published configuration, and what a study makes of it."""
 
     settings: Mapping[str, TakenSetting]
     """by hyperparameter"""

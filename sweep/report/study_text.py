@@ -59,7 +59,7 @@ def standing(report: StudyReport) -> str:
 
 
 def fixed_parameters(report: StudyReport) -> str:
-    """Those that no trial differs in; they are no columns."""
+    """The parameters that no trial differs in; they are no columns."""
     if not report.trials:
         return ""
     params, names = report.trials[0].params, varying(report)

@@ -69,7 +69,8 @@ class View(Protocol):
 
 
 class PlainView:
-    """For logs and pipes: lines that stay, and a short status at most every `every_s` seconds."""
+    """A `View` for logs and pipes: lines that stay, and a short status at most every `every_s`
+    seconds."""
 
     def __init__(self, stream: TextIO | None = None, every_s: float = 60.0) -> None:
         self.stream = stream or sys.stdout

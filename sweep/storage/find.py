@@ -30,7 +30,7 @@ class Location:
         return f"{self.url}#{self.study}"
 
     def absolute(self) -> Location:
-        """The same, whatever becomes of the working directory."""
+        """The same location, whatever becomes of the working directory."""
         file = sqlite_file(self.url)
         url = self.url if file is None else f"sqlite:///{file.absolute()}"
         return Location(url, self.study, StudyPaths(self.paths.out.absolute()))

@@ -21,7 +21,8 @@ Check = Callable[[], None]
 
 @contextmanager
 def only_driver(url: str, study: str) -> Generator[Check]:
-    """Holds the study for this process. UserError where another driver holds it.
+    """The study is held for this process while the context lasts. UserError where another driver
+    holds it.
 
     Yields a check that raises where the lock is lost, with its file or its connection.
     """

@@ -71,7 +71,7 @@ class Child:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def bury(self) -> None:
-        """Returns when the process and all it started have ended."""
+        """The process and all it started have ended."""
         if self.pidfd is None:
             self.process.join(END_PATIENCE_S)
         else:

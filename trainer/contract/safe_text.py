@@ -83,7 +83,8 @@ _known: set[str] = set()
 
 
 def keep_secret(secret: str | None) -> None:
-    """From now on `without_secrets` hides it wherever it stands, in whatever a library says."""
+    """The secret is hidden by `without_secrets` from now on, wherever it stands, in whatever a
+    library says."""
     if secret and len(secret) >= _LEAST_KNOWN and secret.strip("*"):
         _known.add(secret)
 

@@ -52,7 +52,8 @@ class LoraSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """`dtype` is what is computed in (autocast), `weights` what the weights are held in."""
+    """The model and how it is trained. `dtype` is what is computed in (autocast), `weights` what
+    the weights are held in."""
 
     base: str  # a local folder or a Hub id, as ORG/NAME or ORG/NAME@REVISION
     tuning: Literal["full", "lora"] = "full"
@@ -74,7 +75,8 @@ AUTO_TEMPLATE = "Question: {prompt}\nAnswer:"  # of prompts that are not chats
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """Each source is a local file or a Hub data set id; None is "not given"."""
+    """Where the samples come from. Each source is a local file or a Hub data set id; None is "not
+    given"."""
 
     train: str | None = None  # this or `phases`, one of the two
     phases: tuple[str, ...] = ()  # in their order
@@ -188,7 +190,8 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`facts` as written to out_dir/prepared.json; see trainer/prepare.py for its keys."""
+    """The data are prepared; `facts` as written to out_dir/prepared.json, see trainer/prepare.py
+    for its keys."""
 
     facts: Mapping[str, Any]
 
@@ -250,7 +253,8 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """`interrupted`: by what is neither the trial's nor its configuration's doing."""
+    """Why a job came to no good end. `interrupted`: by what is neither the trial's nor its
+    configuration's doing."""
 
     kind: (
         Literal["bad input", "out of memory", "killed", "lost", "silent", "interrupted", "error"]
@@ -283,6 +287,6 @@ LAST = (Finished, Stopped, Failed, Prepared)  # events that nothing follows
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """From the driver, at any time."""
+    """The driver's order to end the trial, at any time."""
 
     checkpoint: bool

@@ -72,7 +72,7 @@ class SafeStream(SteadyStream):
         return len(text)
 
     def flush(self) -> None:
-        """As `SteadyStream.flush`."""
+        """What was written has left the buffer, or `lost` says why not."""
         self.steady.flush()
 
     @property

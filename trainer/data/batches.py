@@ -82,7 +82,7 @@ class Stacked:
         return [self._shuffled.row(start + place) for place in range(self._batch_size)]
 
     def phase(self, step: int) -> int:
-        """0: all phases together."""
+        """Always 0: all phases together."""
         return 0
 
 

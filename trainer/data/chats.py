@@ -86,7 +86,8 @@ class Chats:
 
     def ask(self, prompt: str, choices: Sequence[str]) -> tuple[list[Text], list[Text]]:
         """A question as a turn of the user's, and each choice as the reply to it: without its end
-        of turn, to be scored, and as a row of a chat, to be trained on. Raises as `render`."""
+        of turn, to be scored, and as a row of a chat, to be trained on. Raises BadRow and UserError
+        as `render`."""
         alone = self._with_system(Chat([{"role": "user", "content": prompt}]))
         start = self._apply(alone, ask=True)
         scored: list[Text] = []

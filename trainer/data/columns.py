@@ -95,8 +95,8 @@ def columns_of(format: str) -> tuple[str, ...]:
 
 
 def meaningful_columns(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Those that may change what the others mean. A switch that is on in every row does not, nor
-    does a label that is the same text in all; what is empty says nothing."""
+    """The columns that may change what the others mean. A switch that is on in every row does not,
+    nor does a label that is the same text in all; what is empty says nothing."""
     found: set[str] = set()
     settings: dict[str, set[str]] = {}
     for row in rows:

@@ -31,7 +31,8 @@ _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """`messages` as the chat template gets them; `masked` are those that must not bear loss."""
+    """A chat: `messages` as the chat template gets them; `masked` are those that must not bear
+    loss."""
 
     messages: list[Message]
     masked: frozenset[int] = frozenset()

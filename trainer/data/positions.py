@@ -25,7 +25,8 @@ class Positions:
     is_table: bool
 
     def check(self, lengths: Sequence[int], rows: Sequence[int], what: str, notes: Notes) -> None:
-        """`lengths` of what is prepared, `rows` their indices in the source. Notes those beyond.
+        """The rows that are longer than the model's positions are noted. `lengths`, in tokens, of
+        what is prepared; `rows` their indices in the source.
 
         Raises UserError where the model would break on them.
         """

@@ -39,7 +39,7 @@ def not_utf8(path: Path) -> str:
 
 
 class Mistakes:
-    """Of a file's lines or rows: the first few are told, the others counted."""
+    """The mistakes in a file's lines or rows: the first few are told, the others counted."""
 
     def __init__(self, path: Path, unit: str = "line") -> None:
         self._path, self._unit = path, unit

@@ -39,7 +39,7 @@ class Source:
         return f"{self.name}, {self.unit} {self.numbers[index]}"
 
     def short_place(self, index: int) -> str:
-        """Without the folder."""
+        """File and line of a row, without the folder."""
         return f"{PurePath(self.name).name}, {self.unit} {self.numbers[index]}"
 
 

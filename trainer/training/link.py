@@ -40,15 +40,15 @@ class Link(Protocol):
     """Raises DriverGone from every method once the driver has closed its end."""
 
     def send(self, event: Event) -> None:
-        """Send an event to the driver."""
+        """The event is on its way to the driver."""
         ...
 
     def alive(self, doing: str) -> None:
-        """Send Alive, unless anything was sent in the last few seconds."""
+        """The driver hears Alive, unless anything was sent in the last few seconds."""
         ...
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
-        """Send the question and wait, for however long, for the answer or a Stop."""
+        """The answer to the question, or a Stop, waited for however long."""
         ...
 
     def order(self) -> Verdict | Stop | None:
@@ -61,14 +61,14 @@ class Link(Protocol):
 
 
 class DriverLink(Link):
-    """Over the channel that the driver made for this trial."""
+    """A link over the channel that the driver made for this trial."""
 
     def __init__(self, channel: Connection) -> None:
         self._channel = channel
         self._sent_at = time.monotonic()
 
     def send(self, event: Event) -> None:
-        """As `Link.send`."""
+        """The event is on its way. DriverGone where nobody reads it."""
         try:
             self._channel.send(event)
         except (BrokenPipeError, ConnectionResetError) as gone:
@@ -76,17 +76,18 @@ class DriverLink(Link):
         self._sent_at = time.monotonic()
 
     def alive(self, doing: str) -> None:
-        """As `Link.alive`: at most one every ALIVE_EVERY_S seconds."""
+        """The driver has heard something in the last ALIVE_EVERY_S seconds."""
         if time.monotonic() - self._sent_at >= ALIVE_EVERY_S:
             self.send(Alive(doing))
 
     def ask(self, wanted: VerdictWanted) -> Verdict | Stop:
-        """As `Link.ask`."""
+        """The first message after the question is sent. DriverGone where the driver ends before."""
         self.send(wanted)
         return self._receive()
 
     def order(self) -> Verdict | Stop | None:
-        """As `Link.order`; messages that end nothing are dropped."""
+        """The first message that ends the trial; others are dropped. DriverGone where the channel
+        is closed."""
         try:
             while self._channel.poll():
                 message = self._receive()
@@ -97,7 +98,7 @@ class DriverLink(Link):
         return None
 
     def order_within(self, doing: str) -> Verdict | Stop | None:
-        """As `order`: one process waits for nobody."""
+        """The order, as `order` gives it: one process waits for nobody."""
         return self.order()
 
     def _receive(self) -> Verdict | Stop:
@@ -118,12 +119,12 @@ class TeamLink(Link):
         self._broadcast_at = time.monotonic()
 
     def send(self, event: Event) -> None:
-        """As `Link.send`, from the main process alone."""
+        """The main process has sent the event; the others do nothing."""
         if self._first is not None:
             self._first.send(event)
 
     def alive(self, doing: str) -> None:
-        """As `Link.alive`, from the main process alone."""
+        """The main process has sent a sign of life; the others do nothing."""
         if self._first is not None:
             self._first.alive(doing)
 

@@ -22,7 +22,8 @@ LISTEN_S = 0.2
 
 @dataclass(slots=True)
 class Writes:
-    """Into `folder`, the trial's own, which is never made anew: who deleted it meant it."""
+    """What writes into `folder`, the trial's own, which is never made anew: who deleted it meant
+    it."""
 
     spec: TrialSpec
     link: Link

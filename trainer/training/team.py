@@ -49,13 +49,13 @@ class Team:
         return values
 
     def barrier(self) -> None:
-        """Returns when all processes have come here."""
+        """All processes have come here."""
         self.gather(None)
 
 
 def join(rank: int, size: int, rendezvous: Path) -> Team:
     """The team of a trial's processes on this machine, which find each other through the file
-    `rendezvous`.
+    `rendezvous`. UserError where there are fewer GPUs than processes.
 
     Gradients go over NCCL where there are GPUs (one for each process), else over gloo; what is said
     beside them always over gloo, so that nobody waits for a device.

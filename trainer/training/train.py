@@ -64,7 +64,7 @@ class Hooks:
 
 
 class ObservedTrainer(OpenTrainer):
-    """`progress` counts tokens over the trial's whole life, of all processes together."""
+    """A trainer that observes each step. `progress` counts a trial's tokens, of all processes."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class ObservedTrainer(OpenTrainer):
         return step_loader(self._rows, steps, pin_memory=self.args.dataloader_pin_memory)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        """As the library's, once the step has begun; a new phase may reset the optimizer."""
+        """The library's batches, once the step has begun; a new phase may reset the optimizer."""
         self._hooks.before_step()
         step = self.state.global_step
         begins_phase = step > 0 and self._order.phase(step) != self._order.phase(step - 1)
@@ -211,8 +211,8 @@ class ObservedTrainer(OpenTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """As TRL's: summed token loss / tokens of the whole batch, times the processes that the
-        gradient will be averaged over. Without its extra metrics, each a wait for the device."""
+        """Summed token loss / tokens of the whole batch, times the processes that the gradient is
+        averaged over: TRL's, without its extra metrics, each a wait for the device."""
         assert not return_outputs
         router_share = self.router_share()
         if router_share is not None:
@@ -274,8 +274,8 @@ class ObservedTrainer(OpenTrainer):
         return bool(skipped) and math.isfinite(observation.loss)
 
     def own_norm(self, model: Any) -> torch.Tensor | None:
-        """As the base's. On the CPU torch's norm of a large tensor is 0.1 % off (see squared_norm);
-        of sharded gradients several tools have logged a part."""
+        """The norm where the library's is off, else None: on the CPU by 0.1 % for a large tensor
+        (see squared_norm); of sharded gradients several tools have logged a part."""
         is_sharded = any(isinstance(one.grad, DTensor) for one in model.parameters())
         if self.args.device.type != "cpu" and not is_sharded:
             return None
@@ -286,7 +286,7 @@ class ObservedTrainer(OpenTrainer):
         clip_gradients(model.parameters(), self.args.max_grad_norm, norm)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """0: compute is counted in tokens by whoever reads the observations."""
+        """Always 0: compute is counted in tokens by whoever reads the observations."""
         return 0
 
     def write_weights(self, folder: Path, state_dict: dict[str, Any] | None) -> None:
@@ -294,7 +294,7 @@ class ObservedTrainer(OpenTrainer):
         save_weights(self.model, folder, state_dict)
 
     def whole_state_dict(self) -> dict[str, Any] | None:
-        """Of sharded weights, to save them from; all processes call it. None where none are."""
+        """Weights put together from their shards; all processes call it. None without shards."""
         if self.accelerator.distributed_type != DistributedType.FSDP:
             return None
         return self.accelerator.get_state_dict(self.model)
