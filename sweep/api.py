@@ -17,7 +17,9 @@ from typing import Any
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.types import Observation
+from sweep.config.errors import key_paths, unknown
 from sweep.config.load import load_study
+from sweep.config.study import Study as StudyFile
 from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.study_types import BestReport, StudyReport
@@ -30,6 +32,7 @@ from sweep.storage.readable import readable
 from trainer.contract.safe_text import url_without_secrets
 from trainer.contract.signals import Interrupted, Signals, exit_code
 from trainer.contract.sockets import use_short_socket_folder
+from trainer.contract.spec import UserError
 from trainer.contract.streams import safe_streams
 
 SHORT = {"trials": "run.trials", "workers": "run.workers", "storage": "run.storage"}
@@ -155,7 +158,7 @@ def run(
     SIGTERM or SIGHUP: running trials have written a checkpoint, and the same call goes on from
     there.
     """
-    loaded = load_study(study, {_path(key): value for key, value in overrides.items()})
+    loaded = load_study(study, _by_path(overrides))
     paths = StudyPaths(Path(out or RUNS / loaded.study.name).absolute())
     try:
         with safe_streams(), Signals():
@@ -175,8 +178,16 @@ def _searched(report: StudyReport) -> Iterable[str]:
     return study.get("search", {}).get("space", {})
 
 
-def _path(key: str) -> str:
-    return SHORT.get(key, key.replace("__", "."))
+def _by_path(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """By key paths. UserError for a keyword that is neither a short name nor a section; what stands
+    below a section is checked with the study file."""
+    known = [*SHORT, "out", *StudyFile.model_fields]
+    elsewhere = [path.replace(".", "__") for path in key_paths(StudyFile)]
+    found = {SHORT.get(key, key.replace("__", ".")): key for key in overrides}
+    bad = [key for path, key in found.items() if "." not in path and path not in known]
+    if bad:
+        raise UserError("\n".join(f"{key}: {unknown(key, known, elsewhere, '__')}" for key in bad))
+    return {path: overrides[key] for path, key in found.items()}
 
 
 def _raise_interrupt(code: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -98,14 +98,23 @@ def _shown(value: Any) -> str:
 
 
 def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    key, allowed = str(loc[-1]), list(_model_at(model, loc[:-1]).model_fields)
-    close = difflib.get_close_matches(clipped(key), allowed, n=1, cutoff=0.6)
-    elsewhere = [path for path in key_paths(model) if path.split(".")[-1] == key]
-    if close:
-        return f"unknown key; did you mean {close[0]}? allowed: {', '.join(allowed)}"
-    if elsewhere:
-        return f"unknown key; did you mean {elsewhere[0]}?"
-    return f"unknown key; allowed: {', '.join(allowed)}"
+    return unknown(str(loc[-1]), list(_model_at(model, loc[:-1]).model_fields), key_paths(model))
+
+
+def unknown(
+    key: str, allowed: Sequence[str], elsewhere: Iterable[str], separator: str = "."
+) -> str:
+    """What is said of a key that is none of `allowed`: the nearest of them, and of the paths
+    `elsewhere` one that ends in it; where there is neither, one that nearly does."""
+    key = clipped(key)
+    ends: dict[str, str] = {}
+    for path in elsewhere:
+        ends.setdefault(path.split(separator)[-1], path)
+    close = difflib.get_close_matches(key, allowed, n=1, cutoff=0.6)
+    cutoff = 1.0 if close else 0.8
+    meant = [ends[end] for end in difflib.get_close_matches(key, ends, n=1, cutoff=cutoff)] + close
+    said = f"unknown key; did you mean {' or '.join(meant)}?" if meant else "unknown key;"
+    return said if meant and not close else f"{said} allowed: {', '.join(allowed)}"
 
 
 def key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

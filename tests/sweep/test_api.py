@@ -67,6 +67,26 @@ def test_a_dictionary_is_a_study_whose_paths_start_at_the_working_directory(here
     [
         ("nowhere.yaml", {}, "no such study file"),
         ("fake.yaml", {"pruning__risky": 1}, "pruning.risky"),
+        (
+            "fake.yaml",
+            {"trial": 6},
+            r"^trial: unknown key; did you mean trials\? allowed: trials, w",
+        ),
+        ("fake.yaml", {"wrokers": 2}, r"did you mean workers\?"),
+        ("fake.yaml", {"output": "x"}, r"did you mean out\?"),
+        ("fake.yaml", {"serach": {}}, r"did you mean search\?"),
+        (
+            "fake.yaml",
+            {"min_gains": 0},
+            r"^min_gains: unknown key; did you mean pruning__min_gain\?$",
+        ),
+        ("fake.yaml", {"risk": 0.2}, "did you mean pruning__risk or"),
+        (
+            "fake.yaml",
+            {"zzz": 0},
+            "^zzz: unknown key; allowed: trials, workers, storage, out, name, ",
+        ),
+        ("fake.yaml", {"trial": 6, "worker": 1}, r"did you mean trials(.|\n)*\nworker: .* workers"),
         ({}, {}, "a study is a mapping of keys"),
         ({"name": object()}, {}, "a study is texts, numbers, lists and dictionaries"),
         ("fake.yaml", {"data__train": object()}, "a study is texts, numbers, lists"),
