@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.config.study import Study
@@ -40,25 +40,41 @@ def budget_extremes(study: Study, num_rows: int) -> tuple[int, int]:
 def window_samples(study: Study, num_rows: int) -> int:
     """The study's one early window: max(window x smallest budget, min_steps x largest batch).
 
-    Rounded up. UserError above a quarter of the smallest budget, with the budget that would do.
+    Rounded up. UserError above a quarter of the smallest budget, with every way out. With pruning
+    off nothing is decided by it, it is only recorded: then it may take all of the smallest budget.
     """
     pruning = study.pruning
     smallest, _ = budget_extremes(study, num_rows)
     largest_batch = int(study.search.space.extremes("batch_size")[1])
     by_steps = pruning.min_steps * largest_batch
+    by_share = math.ceil(round(pruning.window * smallest, 6))
+    if not pruning.enabled:
+        return min(max(by_share, by_steps), smallest)
     if by_steps > MAX_WINDOW_SHARE * smallest:
-        enough = math.ceil(by_steps / MAX_WINDOW_SHARE)
+        ways = " or ".join(_ways_out(study, num_rows, smallest, largest_batch))
         raise UserError(
             f"pruning.min_steps: {pruning.min_steps} steps of the largest batch ({largest_batch}) "
             f"make an early window of {by_steps} samples, over 25 % of the smallest budget "
-            f"({smallest} samples); {_enough(study, enough, num_rows)} would do, or smaller batches"
+            f"({smallest} samples), so that pruning would save little; give {ways}"
         )
-    return max(math.ceil(round(pruning.window * smallest, 6)), by_steps)
+    return max(by_share, by_steps)
+
+
+def _ways_out(study: Study, num_rows: int, smallest: int, largest_batch: int) -> Iterator[str]:
+    """Each alone makes the window small enough, or needless."""
+    min_steps = study.pruning.min_steps
+    yield _enough(study, math.ceil(min_steps * largest_batch / MAX_WINDOW_SHARE), num_rows)
+    most = int(MAX_WINDOW_SHARE * smallest)
+    if fewer := most // largest_batch:
+        yield f"pruning.min_steps of at most {fewer}"
+    if smaller := most // min_steps:
+        yield f"search.space.batch_size of at most {smaller}"
+    yield "pruning.enabled: false"
 
 
 def _enough(study: Study, samples: int, num_rows: int) -> str:
     if study.budget is not None and study.budget.samples is not None:
-        return f"budget.samples of {samples}"
+        return f"budget.samples of at least {samples}"
     key = "search.space.epochs" if study.budget is None else "budget.epochs"
     epochs = math.ceil(samples / num_rows * 100) / 100
     return f"{key} of at least {epochs:g} ({samples} samples)"

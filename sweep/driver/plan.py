@@ -59,6 +59,7 @@ def study_plan(
         trials=trials,
         replicates=replicates,
         history=history,
+        prunes=study.pruning.enabled,
         stop=study.pruning.stop,
         workers=workers,
         searched=searched_names(study.search.space),

@@ -98,6 +98,7 @@ class StudyPlan:
     trials: int
     replicates: int  # of the best, with other seeds
     history: str | None  # the prior from past studies, in words
+    prunes: bool  # with pruning off, the window is only recorded
     stop: bool  # it ends earlier when further trials are unlikely to help
     workers: int
     searched: Sequence[str]  # hyperparameters

@@ -46,9 +46,10 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
         yield f"then {plan.replicates} replicates: the best with other seeds, never pruned"
     if plan.points is not None:
         yield f"the space holds {plan.points:,} configurations"
+    decides = "" if plan.prunes else "; pruning is off, it is only recorded"
     yield (
         f"early window: {plan.window_samples:,} samples, {plan.window_share:.1%} of the smallest "
-        "budget"
+        f"budget{decides}"
     )
     if plan.history is not None:
         yield f"prior from past studies: {plan.history}"

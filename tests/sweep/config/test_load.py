@@ -210,7 +210,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (
         ["budget.samples=2048"],
         "pruning.min_steps",
-        ["1024 samples", "25 %", "budget.samples of 4096 would do"],
+        ["1024 samples", "25 %", "budget.samples of at least 4096 or"],
     ),
     (["run.workers=many"], "run.workers", ["is many", "auto or a whole number"]),
     (["run.trials=0"], "run.trials", ["at least 1"]),

@@ -321,6 +321,16 @@ def test_the_plan_names_the_replicates_and_counts_them(load: Load) -> None:
     assert "in all, replicates included, if none is pruned" in " ".join(" ".join(lines).split())
 
 
+def test_the_plan_says_that_a_window_decides_nothing_with_pruning_off(load: Load) -> None:
+    def window(*settings: str) -> str:
+        lines = plan_lines(study_plan(load(*settings), make_facts()))
+        return next(line for line in lines if "early window" in line)
+
+    assert window().endswith("of the smallest budget")
+    off = window("pruning.enabled=false", "budget.samples=128")  # half the budget: 8 steps of 16
+    assert off.endswith("of the smallest budget; pruning is off, it is only recorded")
+
+
 def test_the_plan_of_searched_epochs(load: Load) -> None:
     plan = study_plan(
         load(

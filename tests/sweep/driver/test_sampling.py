@@ -161,9 +161,7 @@ def test_the_window_is_a_share_or_enough_steps() -> None:
 
 def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:
     study = make_study(budget={"samples": 511})
-    with pytest.raises(
-        UserError, match=r"^pruning.min_steps: 8 steps .*25 %.*samples of 512 would"
-    ):
+    with pytest.raises(UserError, match=r"^pruning.min_steps: 8 steps .*25 %.*least 512 or"):
         window_samples(study, 1000)
     assert window_samples(make_study(budget={"samples": 512}), 1000) == 128
     for sections, key in (
@@ -173,6 +171,39 @@ def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:
         study = make_study({"epochs": 1} if not sections else {}, **({"budget": None} | sections))
         with pytest.raises(UserError, match=rf"{key} of at least 5.12 \(512 samples\)"):
             window_samples(study, 100)
+
+
+def test_a_window_over_a_quarter_names_every_way_out_and_each_would_do() -> None:
+    tight = {"samples": 500}
+    with pytest.raises(UserError) as refused:
+        window_samples(make_study(budget=tight), 1000)
+    assert str(refused.value).endswith(
+        "give budget.samples of at least 512 or pruning.min_steps of at most 7 or "
+        "search.space.batch_size of at most 15 or pruning.enabled: false"
+    )
+    for study in (
+        make_study(budget={"samples": 512}),
+        make_study(budget=tight, pruning={"min_steps": 7}),
+        make_study({"batch_size": 15}, budget=tight),
+        make_study(budget=tight, pruning={"enabled": False}),
+    ):
+        assert window_samples(study, 1000) > 0
+
+
+def test_a_way_out_that_is_none_is_not_named() -> None:
+    with pytest.raises(UserError) as refused:  # one step of the largest batch is over a quarter
+        window_samples(make_study(budget={"samples": 20}), 1000)
+    assert "min_steps of at most" not in str(refused.value)
+    assert "batch_size of at most" not in str(refused.value)
+    assert "pruning.enabled: false" in str(refused.value)
+
+
+@pytest.mark.parametrize(("budget", "window"), [(512, 128), (500, 128), (100, 100), (5000, 500)])
+def test_a_window_that_decides_nothing_is_as_long_as_it_is_at_most_the_budget(
+    budget: int, window: int
+) -> None:
+    study = make_study(budget={"samples": budget}, pruning={"enabled": False})
+    assert window_samples(study, 1000) == window
 
 
 @given(
@@ -191,7 +222,7 @@ def test_a_window_keeps_its_bounds(samples: int, share: float, batch: int, min_s
         window = window_samples(study, samples)
     except UserError as error:
         assert min_steps * (batch + 1) > samples / 4
-        enough = int(str(error).split("budget.samples of ")[1].split()[0])
+        enough = int(str(error).split("budget.samples of at least ")[1].split()[0])
         enough_study = study.model_copy(
             update={"budget": make_study(budget={"samples": enough}).budget}
         )
