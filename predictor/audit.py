@@ -6,7 +6,7 @@ import hashlib
 
 
 def is_audited(seed: int, number: int, share: float) -> bool:
-    """hash(study seed, trial number) < share.
+    """Whether hash(study seed, trial number) < share.
 
     Uniform over trials, and independent of what the trial does, of the process, the order of events
     and the machine: a restarted driver tosses the same coin. `share` 0 is never, 1 is always; a

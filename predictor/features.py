@@ -70,7 +70,7 @@ def enough_noise_free(num_with: int, num_finished: int, num_needed: int = 1) -> 
 
 
 def signal_column(values: Sequence[float | None]) -> Floats:
-    """Logarithms where all are positive; NaN where missing. Shape (num_trials,).
+    """A signal's column (num_trials,): logarithms where all are positive; NaN where missing.
 
     What was measured and is not finite counts as the largest finite value seen: a run that went
     astray. Known weakness: no further than the worst that did not.

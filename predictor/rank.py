@@ -22,7 +22,8 @@ def rank_rule(
     prior: Prior | None = None,
     family: Family = OURS,
 ) -> Verdict:
-    """prune | continue for a trial at its window, against `others` (without it, in any order).
+    """The verdict, prune or continue, on a trial at its window, against `others` (without it, in
+    any order).
 
     The cohort is the trial and those with a window at the same number of samples that closed in
     the same phase: what was trained on other data is not compared. Nothing is pruned until

@@ -26,7 +26,8 @@ def flops(count: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Significant digits, trailing zeros kept, without an exponent between 0.001 and 100,000."""
+    """The value in significant digits, trailing zeros kept, without an exponent between 0.001 and
+    100,000."""
     if value is None:
         return MISSING
     if value == 0:
@@ -44,7 +45,7 @@ def fixed(value: float | None, decimals: int = 3) -> str:
 
 
 def chance(probability: float | None) -> str:
-    """Two decimals, or one digit that counts: `0.21`, `0.004`."""
+    """The probability with two decimals, or one digit that counts: `0.21`, `0.004`."""
     if probability is None:
         return MISSING
     return f"{probability:.2f}" if probability >= 0.01 or not probability else f"{probability:.0g}"

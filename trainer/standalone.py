@@ -82,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(path: Path, out: Path | None) -> int:
-    """Prepare the data where that is still to be done, and train; the exit status."""
+    """The exit status, once the data are prepared, where that is still to be done, and the model
+    trained."""
     spec, data = read_spec(path, out)
     check_spec(spec)
     Path(spec.trial_dir).mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class OpenTrainer(SFTTrainer):
         raise NotImplementedError
 
     def clip(self, model: Any, norm: torch.Tensor) -> None:
-        """Scale the gradients, whose norm is `norm`, down to args.max_grad_norm."""
+        """The gradients, whose norm is `norm`, are scaled down to args.max_grad_norm."""
         raise NotImplementedError
 
     def write_weights(self, folder: Path, state_dict: dict[str, Any] | None) -> None:

@@ -81,7 +81,7 @@ class EarlyDynamicsPruner(BasePruner):
         return replace(self._settings, seed=int.from_bytes(digest[:6], "big"))
 
     def remember(self, study: Study) -> None:
-        """Stores the settings with the study; warns, once, if it was begun with others."""
+        """The settings are stored with the study; warns, once, if it was begun with others."""
         now = {
             "predictor": PREDICTOR_VERSION,
             "window": self.window,

@@ -78,8 +78,8 @@ def correlate(
 
 
 def rank_correlations(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Spearman's, one for each row of `weights` (num_draws, n): as if run i were there
-    weights[., i] times. NaN where x or y is constant. Shape (num_draws,)."""
+    """Spearman's correlations (num_draws,), one for each row of `weights` (num_draws, n): as if run
+    i were there weights[., i] times. NaN where x or y, both (n,), is constant."""
     return pearson(midranks(x, weights), midranks(y, weights), weights)
 
 
@@ -116,7 +116,7 @@ def midranks(values: Floats, weights: Floats) -> Floats:
 
 
 def num_configs_needed(half_width: float) -> int:
-    """Configurations for a 95 % interval of about +- half_width around a rho of 0.
+    """How many configurations give a 95 % interval of about +- half_width around a rho of 0.
 
     Fisher's z has the sd 1.03 / sqrt(n - 3) for Spearman's rho (Fieller, Hartley and Pearson).
     """

@@ -79,6 +79,6 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
 
 
 def adjusted(pooled: Sequence[Pooled]) -> list[Pooled]:
-    """Holm's correction over all of them."""
+    """The same correlations with Holm's p-values, corrected over all of them."""
     p_values = holm_adjusted({place: one.p_value for place, one in enumerate(pooled)})
     return [replace(one, holm=p_values[place]) for place, one in enumerate(pooled)]

@@ -44,7 +44,7 @@ class History:
 
     @property
     def digest(self) -> str:
-        """Eight digits, equal for equal priors from equal numbers of trials."""
+        """A text of eight digits, equal for equal priors from equal numbers of trials."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -43,7 +43,8 @@ class Ends(NamedTuple):
         return Ends(objectives, means, has_replicates, *best_and_spread(objectives[finished]))
 
     def regret(self, kept: Sequence[int]) -> float:
-        """Best kept - best of all. With none kept, as if the worst had been."""
+        """The best kept - the best of all, as a share of (median - best). With none kept, as if the
+        worst had been."""
         return self._share(self._kept_best(kept) - self.best)
 
     def config_regret(self, kept: Sequence[int]) -> float | None:

@@ -67,8 +67,8 @@ class Candidate:
 
 
 def window_as_recorded(studies: Sequence[RecordedStudy]) -> WindowSetting:
-    """As near as a share and steps of the largest batch come to the recorded windows; RECORDED
-    where none is recorded."""
+    """The window whose share and steps of the largest batch come nearest to the recorded ones;
+    RECORDED where none is recorded."""
     known = [(s, s.recorded_window) for s in studies if s.recorded_window is not None]
     if not known:
         return RECORDED

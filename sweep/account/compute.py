@@ -86,7 +86,7 @@ class ComputeReport:
 
 
 def usage_by_trial(costs: Iterable[Cost]) -> dict[int, Usage]:
-    """Keyed by the trial's number; the base model's under `BASE`."""
+    """Each trial's usage, by its number; the base model's under `BASE`."""
     by_trial: dict[int, list[Cost]] = {}
     for cost in costs:
         by_trial.setdefault(cost.trial, []).append(cost)

@@ -36,7 +36,7 @@ class Outlook:
 
     @property
     def stated(self) -> str:
-        """P0 in digits, and below the risk where it is."""
+        """The chance P0 in digits, and below the risk where it is."""
         text = f.chance(self.before)
         if self.is_unlikely and text == f.chance(self.risk):
             return f"{math.floor(1000 * self.before) / 1000:.3f}"

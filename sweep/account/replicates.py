@@ -104,7 +104,7 @@ def original_of(number: int) -> int:
 
 
 def seed_index(number: int) -> int:
-    """0 of an original; else which further seed it is, from 1."""
+    """Which further seed a trial has, from 1; 0 of an original."""
     return number // STRIDE
 
 

@@ -106,7 +106,8 @@ def replay(
 
 
 def policies_of(settings: Settings, window: WindowSetting, num_points: int | None) -> list[Policy]:
-    """Ours, ours without audits, and keep all; with `num_points` every baseline."""
+    """The policies to be replayed: ours, ours without audits, and keep all; with `num_points` every
+    baseline."""
     own: list[Policy] = [
         ours(settings, window, OURS),
         ours(replace(settings, audit=0.0), window, UNAUDITED),

@@ -28,7 +28,8 @@ def settings_given(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def read_settings(given: Mapping[str, object]) -> tuple[Settings, WindowSetting]:
-    """Defaults but for those `given`; the window is as recorded where neither of its keys is.
+    """The settings, defaults but for those `given`, and the window, as recorded where neither of
+    its keys is.
 
     BadOption for a key that no replay has, and for a value out of range.
     """

@@ -17,7 +17,8 @@ _ROOM_FOR_SETTINGS = 40  # columns of the terminal
 
 
 def best_first(policies: Sequence[PolicyResult]) -> list[PolicyResult]:
-    """Ours, and ours without audits; then the others, of the least regret first."""
+    """The policies in the order of a table: ours, and ours without audits; then the others, of the
+    least regret first."""
     others = sorted(policies[2:], key=lambda policy: (policy.regret_mean, policy.compute))
     return [*policies[:2], *others]
 

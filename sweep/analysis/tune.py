@@ -61,7 +61,7 @@ def tune(
 
 
 def check_options(risk: float | None, workers: int, orders: int, seed: int) -> None:
-    """BadOption for the one that is out of range."""
+    """Raise BadOption for the one that is out of range."""
     if risk is not None:
         try:
             Settings.checked({"risk": risk})

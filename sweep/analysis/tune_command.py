@@ -102,7 +102,8 @@ def file_to_write(sources: Sequence[str], to: Path | None) -> Path:
 
 
 def write_recommended(report: TuneReport, file: Path) -> tuple[TuneReport, UserError | None]:
-    """Put what the recommendation changes into the file; the report says so, or why not."""
+    """The report with what became of the file, which has what the recommendation changes; and the
+    UserError where it could not be written."""
     values = {key: now for key, (_, now) in report.changes.items()}
     try:
         written, failure = Written(str(file), tuple(write_pruning(file, values))), None

@@ -10,7 +10,7 @@ from sweep.report.console import Console, print_table, print_wrapped
 
 
 def print_settings(console: Console, report: TuneReport) -> None:
-    """Present and recommended, key by key."""
+    """Print present and recommended, key by key."""
     present, recommended = report.present, report.recommended
     keys = [key for key in present if key != "enabled" or present[key] != recommended[key]]
     rows = [
@@ -46,7 +46,7 @@ def print_measured(console: Console, report: TuneReport) -> None:
 
 
 def print_frontier(console: Console, report: TuneReport) -> None:
-    """Compute saved against the stated risk, a row for each limit of regret."""
+    """Print compute saved against the stated risk, a row for each limit of regret."""
     lines = named_lines(report)
     rows = [
         [

@@ -13,7 +13,7 @@ MAX_WINDOW_SHARE = 0.25  # a window that takes more of the budget saves too litt
 
 
 def samples_of_epochs(epochs: float, num_rows: int) -> int:
-    """Whole samples, rounded up."""
+    """How many samples so many epochs are, rounded up to whole ones."""
     # the rounding keeps 1.1 epochs of 10 rows at 11 samples
     return math.ceil(round(epochs * num_rows, 6))
 

@@ -56,7 +56,7 @@ def num_points(space: Space) -> int | None:
 
 
 def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Keys that are right by themselves and do not go together."""
+    """The keys that are right by themselves and do not go together, with a sentence on each."""
     if sections.search is not None:
         yield from _space(sections.search, sections.model)
         if sections.data is not None:
@@ -179,7 +179,8 @@ def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
 
 
 def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Keys of the file whose working comes with a later version: refused, never ignored."""
+    """The keys of the file whose working comes with a later version, with a sentence on each:
+    refused, never ignored."""
     for path in ("objective.metric", "objective.also"):
         if LATER_METRIC in show(lookup(document, path)):
             yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"
@@ -196,7 +197,7 @@ def lookup(document: Mapping[str, Any], path: str) -> Any:
 
 
 def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Key path and value of everything that is not a mapping itself."""
+    """The key path and value of everything that is not a mapping itself."""
     for key, value in document.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(cast("Mapping[str, Any]", value), f"{prefix}{key}.")

@@ -50,8 +50,8 @@ def show(value: Any) -> str:
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """One for each error, in the order of the model's keys; of very many the first, and a number
-    of the others."""
+    """A key path and a sentence for each error, in the order of the model's keys; of very many the
+    first, and a number of the others."""
     errors = error.errors(include_url=False)
     found = [(_path(each["loc"]), _sentence(each, model)) for each in errors[:MOST_PROBLEMS]]
     if len(errors) > MOST_PROBLEMS:

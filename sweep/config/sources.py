@@ -46,7 +46,8 @@ def find_study(source: str | Path) -> Path:
 
 
 def shipped_studies() -> list[tuple[str, str]]:
-    """Name and description (the file's first comment line) of each, by name."""
+    """The names of the shipped studies, each with its description (the file's first comment
+    line)."""
     found: list[tuple[str, str]] = []
     for path in sorted(_shipped_folder().glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -45,7 +45,7 @@ def _device() -> str:
 
 
 def changed_inputs(loaded: LoadedStudy, facts: Mapping[str, Any]) -> list[str]:
-    """Inputs whose content is no longer what the study was made with, a sentence each."""
+    """The inputs whose content is no longer what the study was made with, a sentence each."""
     changed = [
         f"{path}: {file} no longer holds what the study was made with"
         for path, file, known in _data_files(loaded, facts)

@@ -76,9 +76,9 @@ def leave(
     heard: Iterable[tuple[int, Event]],
     interrupts: Interrupts,
 ) -> None:
-    """Tell what runs to write a checkpoint and stop; one that cannot write it goes on from an
-    earlier one. What comes meanwhile, after the events `heard` already, is queued in the ledger and
-    left to the next session, as is telling Optuna of it."""
+    """Each running trial was told to write a checkpoint and stop; one that cannot write it goes on
+    from an earlier one. What comes meanwhile, after the events `heard` already, is queued in the
+    ledger and left to the next session, as is telling Optuna of it."""
     study.ledger.is_held = True
     left = {trial.number for trial in running}
     running.stop()

@@ -102,7 +102,8 @@ class OptunaStudy:
     def unrecorded(
         self, recorded: set[int], is_tried: IsTried, parallel: bool = False
     ) -> Iterator[Asked]:
-        """Trials that Optuna gave out, but whose driver was killed before it wrote them down."""
+        """The trials that Optuna gave out, but whose driver was killed before it wrote them
+        down."""
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for lost in running:
             if lost.number in recorded:
@@ -181,7 +182,7 @@ class OptunaStudy:
             self.optuna = optuna.load_study(study_name=self.study.name, storage=self.storage)
 
     def close(self) -> None:
-        """Give back its connections."""
+        """Its connections are given back."""
         self.storage.remove_session()
         self.storage.engine.dispose()
 

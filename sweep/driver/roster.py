@@ -90,7 +90,7 @@ class Roster:
 
     @property
     def running(self) -> list[Trial]:
-        """Replicates too, by number."""
+        """The trials that run, replicates too, by number."""
         replicates = (trial for trial in self._replicates.values() if trial.state is State.RUNNING)
         return sorted([*self.of(State.RUNNING), *replicates], key=lambda trial: trial.number)
 
@@ -121,7 +121,7 @@ class Roster:
 
     @property
     def objectives(self) -> list[float]:
-        """Objectives of completed originals, lower is better."""
+        """The objectives of completed originals, lower is better."""
         settled = (seen for alike in self._alike.values() for seen in alike.seen.values())
         return [seen.objective for seen in settled if seen.objective is not None]
 

@@ -91,7 +91,7 @@ def grid_points(study: Study) -> list[dict[str, Any]]:
 
 
 def draw_seed(study: Study, number: int, draw: int) -> int:
-    """32 bits from the study's seed, the trial's number and the draw."""
+    """A seed of 32 bits from the study's seed, the trial's number and the draw."""
     text = f"{study.run.seed}:{number}" + (f":{draw}" if draw else "")
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 

@@ -65,7 +65,7 @@ class Trial:
 
     @property
     def number(self) -> int:
-        """Optuna's, from 0; of a replicate see account/replicates.py."""
+        """The trial's number, Optuna's, from 0; of a replicate see account/replicates.py."""
         return self.row.number
 
     @property

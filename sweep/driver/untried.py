@@ -111,5 +111,5 @@ class UntriedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """AssertionError: every parameter is part of the whole point."""
+        """Raise AssertionError: every parameter is part of the whole point."""
         raise AssertionError(f"{param_name} is part of the whole point")

@@ -46,9 +46,9 @@ class Executor(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> list[tuple[Hashable, Event]]:
-        """Events in order. Finished, Stopped, Failed and Prepared come last of a job, after its
-        process has ended: its slot is free. A process that ends without one of them gets a
-        Failed that says how it ended."""
+        """The events in order, at the latest after `timeout_s` seconds. Finished, Stopped, Failed
+        and Prepared come last of a job, after its process has ended: its slot is free. A process
+        that ends without one of them gets a Failed that says how it ended."""
         ...
 
     def close(self) -> None:

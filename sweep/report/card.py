@@ -31,7 +31,8 @@ def model_card(
     *,
     has_chats: bool,
 ) -> str:
-    """Markdown with YAML front matter, for a folder with trial `number`'s model in it.
+    """A model card in Markdown with YAML front matter, for a folder with trial `number`'s model in
+    it.
 
     `base` is a folder or Hub id, `data_sources` what each part of the
     data (train, eval, ...) was read from, `has_chats` whether it was trained on chats. A base

@@ -12,7 +12,8 @@ from sweep.storage.states import State
 
 
 def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
-    """(what, how much, share of the plan and remarks); the savings add up to planned - used."""
+    """Rows of (what, how much, share of the plan and remarks); the savings add up to planned -
+    used."""
     c, audits = report.compute, report.audits
     planned = c.planned_flops
     size, unit = f.flop_unit(max(planned, c.used_flops))

@@ -156,7 +156,7 @@ class Bar:
         self._progress.advance(self._task)
 
     def extend(self, num: int) -> None:
-        """So much more is to be done."""
+        """The bar counts `num` more that are to be done."""
         self._total += num
         self._progress.update(self._task, total=self._total)
 

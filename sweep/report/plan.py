@@ -38,7 +38,7 @@ class PlannedFlops:
 
     @property
     def total(self) -> float:
-        """FLOPs of training and all evaluations."""
+        """The FLOPs of training and all evaluations."""
         return self.training + self.evaluations + self.early_evaluations
 
 

@@ -97,7 +97,7 @@ def _taken(name: str, study: Study) -> TakenRecipe:
 
 
 def source_rows(recipes: Sequence[Recipe]) -> list[list[str]]:
-    """(hyperparameter, the value of each recipe, sources)"""
+    """Rows of (hyperparameter, the value of each recipe, sources)."""
     rows: list[list[str]] = []
     for key in _keys(recipes):
         values = [parameter(recipe.settings[key].value) for recipe in recipes]
@@ -107,7 +107,7 @@ def source_rows(recipes: Sequence[Recipe]) -> list[list[str]]:
 
 
 def taken_rows(recipes: Sequence[TakenRecipe]) -> list[list[str]]:
-    """(hyperparameter, what is taken for each recipe's, searched or fixed, notes)"""
+    """Rows of (hyperparameter, what is taken for each recipe's, searched or fixed, notes)."""
     rows: list[list[str]] = []
     for key in _keys(recipes):
         settings = [recipe.settings[key] for recipe in recipes]

@@ -78,7 +78,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
 
 
 def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
-    """Everything that is known of one trial: observations, decisions with evidence, every cost.
+    """All that is known of one trial: observations, decisions with evidence, every cost.
 
     UserError where the study has no such trial, or an earlier version made its tables.
     """

@@ -20,14 +20,14 @@ class Column:
 
 
 def table_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
-    """Columns that the table takes with nothing wrapped."""
+    """How many columns of a terminal the table takes with nothing wrapped."""
     return sum(_widths(columns, rows)) + _GAP * (len(columns) - 1)
 
 
 def table_lines(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
 ) -> list[tuple[int | None, str]]:
-    """(the row's index, line), without trailing spaces; the header's index is None.
+    """Lines as (the row's index, line), without trailing spaces; the header's index is None.
 
     No header where no column has a title. At most one column may wrap, the last.
     """

@@ -28,7 +28,7 @@ def trial_headline(report: TrialReport) -> str:
 
 
 def trial_rows(report: TrialReport) -> list[tuple[str, str]]:
-    """(what, value)"""
+    """Rows of (what, value)."""
     trial = report.trial
     params = (f"{name} {f.exact(value)}" for name, value in trial.params.items())
     rows = [("configuration", ", ".join(params))]
@@ -176,7 +176,7 @@ def _value(value: Json) -> str:
 
 
 def cost_rows(costs: Iterable[Cost]) -> list[tuple[str, str, str]]:
-    """(attempt and kind, FLOPs, tokens and time)"""
+    """Rows of (attempt and kind, FLOPs, tokens and time)."""
     ordered = sorted(costs, key=lambda cost: (cost.attempt, cost.what != "train"))
     return [
         (

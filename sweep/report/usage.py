@@ -43,7 +43,8 @@ given = tokenizer.apply_chat_template(
 
 
 def usage(data: Mapping[str, Any], *, is_adapter: bool, has_chats: bool) -> str:
-    """Markdown. `data` is the study's section: prompts are written as those it was trained on."""
+    """How to use the model, in Markdown. `data` is the study's section: prompts are written as
+    those it was trained on."""
     if has_chats:
         system = data.get("system")
         said = "" if system is None else f'{{"role": "system", "content": {_literal(system)}}}, '

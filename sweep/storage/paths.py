@@ -53,7 +53,7 @@ class StudyPaths:
         return self.trial(number) / "log.txt"
 
     def trial_checkpoints(self, number: int) -> Path:
-        """Gone when the trial is settled, but for a failed one."""
+        """The checkpoints, gone when the trial is settled, but for a failed one."""
         return self.trial(number) / "checkpoints"
 
     def trial_model(self, number: int) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 
 @contextmanager
 def written_whole(path: Path) -> Generator[Path]:
-    """Yields a path beside `path` to write to, which then takes its place, on disk: whoever is
-    killed, and wherever, `path` is what it was or the whole of what was written.
+    """A path beside `path` to write to, which then takes its place, on disk: whoever is killed, and
+    wherever, `path` is what it was or the whole of what was written.
 
     Where the block raises, nothing is left beside. The suffix is that of `path`.
     """
@@ -61,7 +61,8 @@ def _sync(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Rename, then delete: what is half deleted is never taken for the whole."""
+    """The folder is gone: renamed, then deleted, so that what is half deleted is never taken for
+    the whole."""
     if not folder.exists():
         return
     beside = folder.with_name(folder.name + ".removing")

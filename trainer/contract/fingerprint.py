@@ -32,7 +32,8 @@ _CODE = ("**/*.py",)
 
 
 def fingerprint(folder: Path, trust_remote_code: bool = False) -> dict[str, str]:
-    """File name -> its size and a hash, of every file that loading the model reads. OSError."""
+    """The size and a hash, by its name, of every file that loading the model reads. Raises
+    OSError."""
     patterns = (*_FILES, *(_CODE if trust_remote_code else ()))
     files = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
     return {path.relative_to(folder).as_posix(): _hash(path) for path in sorted(files)}

@@ -24,7 +24,7 @@ def has_file_suffix(text: str) -> bool:
 
 
 def hub_revision(text: str) -> str | None:
-    """REVISION of a Hub id that names one."""
+    """The REVISION of a Hub id that names one, else None."""
     found = _HUB_ID.fullmatch(text)
     revision = None if found is None else found["revision"]
     return None if revision is None else revision.removeprefix("@")

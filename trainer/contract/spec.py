@@ -137,7 +137,7 @@ class TrialSpec:
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps; the budget rounds up to whole steps."""
+        """The number of optimizer steps; the budget rounds up to whole steps."""
         return math.ceil(self.budget_samples / self.batch_size)
 
     @property
@@ -147,7 +147,7 @@ class TrialSpec:
 
     @property
     def warmup_steps(self) -> int:
-        """Optimizer steps, rounded up."""
+        """The number of optimizer steps of the warmup, rounded up."""
         return math.ceil(self.warmup_ratio * self.num_steps)
 
     def to_json(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class SafeStream(SteadyStream):
 
 
 def make_streams_safe() -> tuple[SafeStream, SafeStream]:
-    """Put safe streams in the place of sys.stdout and sys.stderr, and return them."""
+    """The safe streams that now stand in the place of sys.stdout and sys.stderr."""
     _open_what_is_closed()
     codecs.register_error("readable", _readable)
     made: list[SafeStream] = []

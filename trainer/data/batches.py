@@ -168,7 +168,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
 
 
 def collate(rows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
-    """Rows padded to the longest of them."""
+    """The rows padded to the longest of them: each (num_rows, longest) int64."""
     return pad_rows([ids for ids, _ in rows], [labels for _, labels in rows])
 
 

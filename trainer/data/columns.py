@@ -119,7 +119,7 @@ def _is_idle(switch: str, values: set[str]) -> bool:
 def check_columns(
     row: Mapping[str, Any], index: int, format: str, meaningful: Collection[str], notes: Notes
 ) -> None:
-    """Note the columns that `format` does not read. Raises BadRow where one of them is among
+    """The columns that `format` does not read are noted. Raises BadRow where one of them is among
     `meaningful`, which nobody has said are to be left out; what is empty says nothing."""
     read = columns_of(format)
     for column, value in row.items():

@@ -28,7 +28,7 @@ class Reads:
         self._known: set[object] = set()
 
     def check(self, chat: Chat, full: str, note: Note) -> None:
-        """Note what is left out of the chat's rendering `full`. Raises BadRow where it is a
+        """What is left out of the chat's rendering `full` is noted. Raises BadRow where it is a
         message, tools or a tool call."""
         roles = tuple(message["role"] for message in chat.messages)
         for name in chat.variables:

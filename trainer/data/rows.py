@@ -44,7 +44,7 @@ class Source:
 
 
 def read_source(source: str, default_split: str, cache_dir: Path) -> Source:
-    """Read a local file, or a Hub data set as `ID`, `ID:SPLIT` or `ID:CONFIG:SPLIT`.
+    """The rows of a local file, or of a Hub data set as `ID`, `ID:SPLIT` or `ID:CONFIG:SPLIT`.
 
     Raises UserError with a sentence that names the file, and the line where there is one.
     """

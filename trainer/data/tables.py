@@ -48,7 +48,8 @@ class TextTable:
         }
 
     def to_arrow(self, phase_sizes: Sequence[int] = ()) -> pa.Table:
-        """input_ids, labels, and phase: 1, 2, ... for so many rows each, or 0 throughout."""
+        """A table of input_ids, labels, and phase: 1, 2, ... for so many rows each, or 0
+        throughout."""
         sizes = phase_sizes or [len(self.input_ids)]
         first = 1 if phase_sizes else 0
         phases = np.repeat(np.arange(first, first + len(sizes), dtype=np.int32), sizes)

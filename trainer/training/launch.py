@@ -32,7 +32,7 @@ Work = Callable[[int, int, Path, Connection | None], Failed | None]
 
 
 def launch(work: Work, processes: int, channel: Connection) -> Failed | None:
-    """Run `work` on `processes` ranks; why it came to no good end, or None if it did."""
+    """Why `work`, on `processes` ranks, came to no good end, or None if it did."""
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         ranks: list[tuple[BaseProcess, Connection]] = []

@@ -44,7 +44,7 @@ def separate_noise(
 
 
 def squared_norm(tensor: torch.Tensor) -> torch.Tensor:
-    """Sum of squares in float32, row by row.
+    """The sum of squares in float32, added up row by row: a scalar.
 
     torch's norm of a large CPU tensor loses up to 0.3 % of its square (one running sum over 28 M
     elements); the difference of two such sums would be mostly that error.
@@ -84,7 +84,8 @@ def total_squared_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor
 def clip_gradients(
     parameters: Iterable[torch.nn.Parameter], max_norm: float, norm: torch.Tensor
 ) -> None:
-    """Scale all gradients down so that their global norm, now `norm`, is at most `max_norm`."""
+    """All gradients are scaled down so that their global norm, now `norm`, is at most
+    `max_norm`."""
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     local = [g.to_local() if isinstance(g, DTensor) else g for g in gradients]

@@ -52,8 +52,9 @@ class Writes:
         return next((each for each in self.team.gather(cause) if each is not None), None)
 
     def until_done(self, what: str, needs_bytes: int, attempt: Callable[[], Cause | None]) -> None:
-        """Try until it is written. Raises OutsideError after `spec.wait_s`, and Halted when the
-        driver ends the trial meanwhile: then it goes on from the checkpoint that it has."""
+        """All is written, however often it must be tried. Raises OutsideError after `spec.wait_s`,
+        and Halted when the driver ends the trial meanwhile: then it goes on from the checkpoint
+        that it has."""
         began_s, told = time.monotonic(), None
         while (cause := attempt()) is not None:
             text = f"{what} waits to be written: {described(cause, self.folder, needs_bytes)}"
