@@ -21,9 +21,10 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 CHATS = ("messages", "sharegpt")
 
+_GROUP = "group"  # what a row belongs to: questions are counted by it, and it never changes a text
 _CHAT_COLUMNS = ("system", "tools", "chat_template_kwargs")
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "choices": ("group",),
+    "choices": (_GROUP,),
     "messages": _CHAT_COLUMNS,
     "sharegpt": _CHAT_COLUMNS,
     "alpaca": ("input",),
@@ -123,7 +124,7 @@ def check_columns(
     `meaningful`, which nobody has said are to be left out; what is empty says nothing."""
     read = columns_of(format)
     for column, value in row.items():
-        if column in read or not _says_something(value):
+        if column in read or column == _GROUP or not _says_something(value):
             continue
         if column in meaningful:
             raise BadRow(

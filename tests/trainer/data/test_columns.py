@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.support.chat_templates import MARKED, PLAIN, TOOLS
 from trainer.contract.spec import DataSpec, UserError
 from trainer.data.columns import format_of
@@ -50,6 +52,9 @@ def rendered(
     ("rows", "said"),
     [
         ([PAIR], []),
+        ([PAIR | {"group": "g"}, PAIR | {"group": 7}], []),
+        ([CHAT | {"group": "g"}], []),
+        ([PAIR | {"groups": "g"}], ["column 'groups' is not read: 1, own.jsonl, line 1"]),
         ([PAIR | {"id": 0}], ["column 'id' is not read: 1, own.jsonl, line 1"]),
         (
             [PAIR, PAIR | {"source": "x"}, PAIR | {"source": "y", "a\u202eb": [1]}],
@@ -86,6 +91,13 @@ def rendered(
 )  # fmt: skip
 def test_what_is_not_read_is_named(tokenizer: Any, rows: list[Any], said: list[str]) -> None:
     assert rendered(tokenizer, *rows)[1] == said
+
+
+@pytest.mark.parametrize("name", ["train", "eval"])
+def test_of_the_shipped_data_there_is_nothing_to_say(tokenizer: Any, name: str) -> None:
+    lines = (ROOT / f"studies/quickstart/{name}.jsonl").read_text().splitlines()
+    texts, said = rendered(tokenizer, *map(json.loads, lines))
+    assert len(texts) == len(lines) and not said
 
 
 @pytest.mark.parametrize(
