@@ -45,7 +45,7 @@ def make_study(
         facts: dict[str, Any] = {**facts, "versions": environment()}
         for line in data_lines(facts):
             view.say(line)
-        for caution in cautions(loaded.study):
+        for caution in cautions(loaded.study, facts["machine"]["device"]):
             view.say(caution)
         for recipe in fit_recipes(loaded.study):
             for moved in recipe.moved:

@@ -1,6 +1,9 @@
-"""Where rounding, and not the configuration, would decide how a trial does."""
+"""What the numbers are held and computed in, where that would decide in the configuration's place
+or cost much time."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from sweep.config.study import Study
 
@@ -11,14 +14,21 @@ BFLOAT16_CAUTION = (
 )
 
 
-def cautions(study: Study) -> list[str]:
-    """Sentences for whoever is about to run the study; none where the numbers are held well."""
+def cautions(study: Study, device: str) -> Iterator[str]:
+    """Sentences for whoever is about to run the study; none where the numbers are held well.
+
+    `device`: cuda, mps or cpu, as the preparation found it.
+    """
     model = study.model
-    if model.tuning != "full" or model.weights != "bfloat16":
-        return []
-    low, high = study.search.space.extremes("learning_rate")
-    return [
-        f"model.weights: bfloat16 rounds: a step at learning_rate {low:g} moves only weights "
-        f"smaller than {low * _MOVES_BELOW:.2g}, one at {high:g} those smaller than "
-        f"{high * _MOVES_BELOW:.2g}; {BFLOAT16_CAUTION}"
-    ]
+    if model.tuning == "full" and model.weights == "bfloat16":
+        low, high = study.search.space.extremes("learning_rate")
+        yield (
+            f"model.weights: bfloat16 rounds: a step at learning_rate {low:g} moves only weights "
+            f"smaller than {low * _MOVES_BELOW:.2g}, one at {high:g} those smaller than "
+            f"{high * _MOVES_BELOW:.2g}; {BFLOAT16_CAUTION}"
+        )
+    if model.dtype == "bfloat16" and device == "cpu":
+        yield (
+            "model.dtype: the trials run on a CPU, where bfloat16 is mostly several times slower "
+            "than float32"
+        )

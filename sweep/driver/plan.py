@@ -81,7 +81,7 @@ def study_plan(
         total_tokens=round(runs * tokens),
         flops=_flops(study, facts, runs, tokens),
         memory=_memory(study, facts, workers),
-        cautions=cautions(study),
+        cautions=list(cautions(study, facts["machine"]["device"])),
         disk_gb=_disk(study, facts, workers, runs),
     )
 

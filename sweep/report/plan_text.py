@@ -92,7 +92,7 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
     yield from _wrapped("", f"{memory.of} has {_gb(memory.available_gb)}{shared}: {verdict}")
     yield from _wrapped("", memory.advice or "")
     for caution in plan.cautions:
-        yield from _wrapped("rounding", caution)
+        yield from _wrapped("caution", caution)
     yield from _wrapped(
         "disk",
         f"{_gb(disk.total)} at most: checkpoints {_gb(disk.checkpoints)}, models "

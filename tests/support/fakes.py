@@ -71,6 +71,7 @@ FACTS: dict[str, Any] = {
     "notes": {"train": [{"what": "dropped", "rows": 3, "first": "train.jsonl, line 7"}]},
     "shapes": {"train": "text", "eval": "text"},
     "sources": {},
+    "machine": {"device": "cuda"},
     "base_measurements": {
         "eval_loss": {"value": 3.0, "num": 500, "input_tokens": 1000, "seconds": 0.1, "groups": {}}
     },

@@ -376,7 +376,12 @@ def test_memory_is_shared_by_trials(load: Load) -> None:
     assert memory.sharing == 2 and memory.fits
     assert memory.available_gb == pytest.approx(79.6 * 2**30 / 1e9 / 2)
     machine = {"device": "cpu", "num_devices": 0, "device_gib": None, "memory_gib": 8, "cores": 2}
-    memory = study_plan(load(), make_facts(machine=machine)).memory
+    plan = study_plan(load(), make_facts(machine=machine))
+    memory = plan.memory
+    assert any(
+        line.startswith("  caution  model.dtype: the trials run on a CPU")
+        for line in plan_lines(plan)
+    )
     assert memory.of == "this machine" and memory.sharing == 1
 
 
