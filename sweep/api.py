@@ -18,13 +18,12 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.types import Observation
 from sweep.config.errors import key_paths, unknown
-from sweep.config.load import load_study
 from sweep.config.study import Study as StudyFile
 from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import TrialSummary
-from sweep.run_study import run_loaded, storage_url
+from sweep.run_study import load_named, run_loaded, storage_url
 from sweep.storage.find import RUNS, Location, locate
 from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
@@ -158,7 +157,7 @@ def run(
     SIGTERM or SIGHUP: running trials have written a checkpoint, and the same call goes on from
     there.
     """
-    loaded = load_study(study, _by_path(overrides))
+    loaded = load_named(study, _by_path(overrides))
     paths = StudyPaths(Path(out or RUNS / loaded.study.name).absolute())
     try:
         with safe_streams(), Signals():

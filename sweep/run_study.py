@@ -6,12 +6,15 @@ import contextlib
 import errno
 import importlib.util
 import os
+import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sweep.config.load import LoadedStudy, load_study
+from sweep.config.sources import NoSuchStudy
 from sweep.driver.history import described, read_history
 from sweep.driver.prepare import prepare, prepare_spec
 from sweep.driver.slots import gpu_ids, make_slots
@@ -20,14 +23,38 @@ from sweep.executors.local import LocalExecutor
 from sweep.report.view import PlainView, View
 from sweep.sessions import Sessions
 from sweep.storage.engine import check_server
+from sweep.storage.find import RUNS, locate
 from sweep.storage.paths import StudyPaths
+from sweep.storage.study_source import go_on_command
+from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 
 
 def run_study(source: str, overrides: Sequence[str], out: Path | None, *, dry_run: bool) -> int:
     """The command's exit code. UserError for the user's mistakes."""
-    loaded = load_study(source, overrides)
-    return run_loaded(loaded, out or Path("runs") / loaded.study.name, dry_run=dry_run)
+    loaded = load_named(source, overrides)
+    return run_loaded(loaded, out or RUNS / loaded.study.name, dry_run=dry_run)
+
+
+def load_named(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any]
+) -> LoadedStudy:
+    """As `load_study`; where a run is named in place of a study, UserError with how to go on."""
+    try:
+        return load_study(source, overrides)
+    except NoSuchStudy:
+        try:
+            at = locate(str(source))
+        except (UserError, OSError):  # no run either
+            at = None
+        if at is None:
+            raise
+        name = clipped(str(source))
+        raise UserError(
+            f"{name}: no study file but a run, study {at.study!r} in {at.paths.out}; go on with it "
+            f"by {go_on_command(at)} and --set as before, or look at it by "
+            f"`sweep inspect {shlex.quote(name)}`"
+        ) from None
 
 
 def run_loaded(loaded: LoadedStudy, out: Path, *, dry_run: bool = False) -> int:

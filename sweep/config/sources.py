@@ -24,12 +24,16 @@ SOURCE_KEYS = (
 )
 
 
+class NoSuchStudy(UserError):
+    """What is named is neither a study file nor a shipped study."""
+
+
 def _shipped_folder() -> Path:
     return Path(str(files("studies") / "quickstart.yaml")).parent
 
 
 def find_study(source: str | Path) -> Path:
-    """The study file that is named by its path or a shipped name. UserError where there is none."""
+    """The study file of a path or of a shipped name. NoSuchStudy where there is none."""
     path = _at_home(source)
     if _exists(path) and path.is_file():
         return path
@@ -39,7 +43,7 @@ def find_study(source: str | Path) -> Path:
         return _shipped_folder() / f"{name}.yaml"
     close = difflib.get_close_matches(path.stem, shipped, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    raise UserError(
+    raise NoSuchStudy(
         f"{clipped(name)}: no such study file, and no shipped study{hint}; shipped: "
         f"{', '.join(shipped) or 'none'}"
     )

@@ -5,17 +5,15 @@ Optuna hears of it from the next driver, which alone has it open (recovery.py).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 from sweep.driver.trial import State, ask_again
-from sweep.storage.engine import make_engine, sqlite_file
-from sweep.storage.find import RUNS, locate
+from sweep.storage.engine import make_engine
+from sweep.storage.find import locate
 from sweep.storage.ledger import Ledger, TrialRow
 from sweep.storage.lock import only_driver
 from sweep.storage.migrate import upgrade
-from sweep.storage.paths import StudyPaths
-from sweep.storage.study_source import source_of
+from sweep.storage.study_source import go_on_command
 from trainer.contract.spec import UserError
 
 
@@ -25,7 +23,7 @@ def retry_trials(where: str, numbers: Sequence[int]) -> str:
     UserError where a driver is at work on the study, and for a trial that has not failed.
     """
     found = locate(where)
-    paths, url, name = found.paths, found.url, found.study
+    url, name = found.url, found.study
     with only_driver(url, name):
         engine = make_engine(url)
         try:
@@ -44,8 +42,8 @@ def retry_trials(where: str, numbers: Sequence[int]) -> str:
     if not failed:
         return f"No trial of study {name!r} has failed: there is none to be tried again."
     return (
-        f"To be tried again in study {name!r}: {told}. Go on with "
-        f"{_command(paths, url, name)}, and --set as before."
+        f"To be tried again in study {name!r}: {told}. Go on with {go_on_command(found)}, and "
+        "--set as before."
     )
 
 
@@ -64,13 +62,3 @@ def _failed(rows: Mapping[int, TrialRow], numbers: Sequence[int], study: str) ->
         raise UserError(f"{'; '.join(wrong)} (failed: {', '.join(there) or 'none'})")
     wanted = numbers or rows
     return [row for number, row in rows.items() if number in wanted and row.state == State.FAILED]
-
-
-def _command(paths: StudyPaths, url: str, name: str) -> str:
-    """What the user types, as far as the study's folder tells."""
-    parts = ["sweep", "run", str(source_of(paths) or "STUDY.yaml")]
-    if paths.out.absolute() != (RUNS / name).absolute():
-        parts += ["--out", str(paths.out)]
-    if sqlite_file(url) is not None and url != paths.default_storage:
-        parts += ["--storage", url]
-    return f"`{shlex.join(parts)}`"

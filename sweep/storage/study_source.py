@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
-from sweep.config.load import LoadedStudy
+from sweep.config.load import LoadedStudy, load_study
+from sweep.config.sources import is_shipped
+from sweep.storage.engine import sqlite_file
+from sweep.storage.find import RUNS, Location
 from sweep.storage.paths import StudyPaths
+from trainer.contract.spec import UserError
 
 _MARK = "# resolved from "
 
@@ -32,3 +37,26 @@ def source_of(paths: StudyPaths) -> Path | None:
     except (OSError, ValueError):  # ValueError: no text, or no JSON behind the mark
         return None
     return Path(found) if isinstance(found, str) else None
+
+
+def go_on_command(at: Location) -> str:
+    """What the user types to go on with a study, as far as its folder tells; without --set."""
+    parts = ["sweep", "run", _named(at.paths)]
+    if at.paths.out.absolute() != (RUNS / at.study).absolute():
+        parts += ["--out", str(at.paths.out)]
+    if sqlite_file(at.url) is not None and at.url != at.paths.default_storage:
+        parts += ["--storage", at.url]
+    return f"`{shlex.join(parts)}`"
+
+
+def _named(paths: StudyPaths) -> str:
+    """The file that the study was run from, or its copy in the study's folder where that will do:
+    sources that it names from another folder are not found from there."""
+    file = source_of(paths)
+    if file is not None and file.is_file():
+        return file.stem if is_shipped(file) else str(file)
+    try:
+        load_study(paths.study_file)
+    except UserError:
+        return "STUDY.yaml"
+    return str(paths.study_file)

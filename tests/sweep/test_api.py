@@ -102,6 +102,33 @@ def test_mistakes_are_said_in_a_sentence(
     assert not here.out.exists()
 
 
+@pytest.mark.parametrize("named", ["fake", "runs/fake"])
+def test_a_run_in_place_of_a_study_is_told_with_how_to_go_on(here: Home, named: str) -> None:
+    here.file.rename("mine.yaml")
+    sweep.run("mine.yaml", trials=1)
+    with pytest.raises(sweep.UserError) as refused:
+        sweep.run(named)
+    assert str(refused.value) == (
+        f"{named}: no study file but a run, study 'fake' in runs/fake; go on with it by "
+        f"`sweep run {here.folder / 'mine.yaml'}` and --set as before, or look at it by "
+        f"`sweep inspect {named}`"
+    )
+
+
+def test_where_the_study_file_of_a_run_is_gone_the_copy_is_named_that_stands(here: Home) -> None:
+    def is_said(command: str) -> None:
+        with pytest.raises(sweep.UserError, match=f"by `sweep run {command}` and --set"):
+            sweep.run("fake")
+
+    sweep.run("fake.yaml", trials=1)
+    here.file.unlink()
+    is_said("STUDY.yaml")  # ./base and ./train.jsonl do not lie beside the copy
+    for name in ("base", "train.jsonl", "eval.jsonl"):
+        (here.out / name).symlink_to(here.folder / name)
+    is_said("runs/fake/study.yaml")
+    assert len(sweep.run("runs/fake/study.yaml", trials=2).trials) == 2
+
+
 def test_an_override_may_be_a_path(here: Home) -> None:
     Path("train.jsonl").rename("other.jsonl")
     study = sweep.run("fake.yaml", trials=1, data__train=Path("other.jsonl"))
