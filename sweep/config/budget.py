@@ -48,7 +48,7 @@ def window_samples(study: Study, num_rows: int) -> int:
     largest_batch = int(study.search.space.extremes("batch_size")[1])
     by_steps = pruning.min_steps * largest_batch
     by_share = math.ceil(round(pruning.window * smallest, 6))
-    if not pruning.enabled:
+    if not pruning.settings().enabled:
         return min(max(by_share, by_steps), smallest)
     if by_steps > MAX_WINDOW_SHARE * smallest:
         ways = " or ".join(_ways_out(study, num_rows, smallest, largest_batch))

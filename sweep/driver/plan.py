@@ -59,7 +59,7 @@ def study_plan(
         trials=trials,
         replicates=replicates,
         history=history,
-        prunes=study.pruning.enabled,
+        prunes=study.pruning.settings().enabled,
         stop=study.pruning.stop,
         workers=workers,
         searched=searched_names(study.search.space),
