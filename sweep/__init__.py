@@ -6,7 +6,8 @@
     study.trials
     study.best
 
-Every name is imported when it is first asked for, so that `sweep --help` answers at once.
+Every name but UserError is imported when it is first asked for, so that `sweep --help` answers at
+once.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from trainer.contract.spec import UserError
+
 if TYPE_CHECKING:
     from sweep.account.outcome import PreparationFailed
     from sweep.analysis.evidence import evidence
     from sweep.analysis.replay import replay
     from sweep.analysis.tune import tune
     from sweep.api import Study, load, run
-    from trainer.contract.spec import UserError
+
+UserError.__module__ = __name__  # tracebacks and pickles name it as it is caught
 
 __all__ = [
     "PreparationFailed",
@@ -36,7 +40,6 @@ __all__ = [
 _HOMES = {
     "PreparationFailed": "sweep.account.outcome",
     "Study": "sweep.api",
-    "UserError": "trainer.contract.spec",
     "evidence": "sweep.analysis.evidence",
     "load": "sweep.api",
     "replay": "sweep.analysis.replay",

@@ -42,13 +42,13 @@ def load_named(
     """As `load_study`; where a run is named in place of a study, UserError with how to go on."""
     try:
         return load_study(source, overrides)
-    except NoSuchStudy:
+    except NoSuchStudy as error:
         try:
             at = locate(str(source))
         except (UserError, OSError):  # no run either
             at = None
         if at is None:
-            raise
+            raise UserError(str(error)) from None
         name = clipped(str(source))
         raise UserError(
             f"{name}: no study file but a run, study {at.study!r} in {at.paths.out}; go on with it "

@@ -14,6 +14,8 @@ from trainer.contract.signals import exit_code as after_signal
 class PreparationFailed(RuntimeError):
     """The data or the model could not be prepared, by no mistake of the user's that can be told."""
 
+    __module__ = "sweep"  # as it is caught
+
 
 class Outcome(StrEnum):
     """Why a driver stopped; DONE: nothing was left to do."""

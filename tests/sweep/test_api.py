@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -335,6 +337,33 @@ def test_importing_is_cheap_and_names_are_there() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError):
         getattr(sweep, "nothing")  # noqa: B009
+
+
+@pytest.mark.parametrize("name", ["UserError", "PreparationFailed"])
+def test_errors_have_their_public_names_in_tracebacks_and_pickles(name: str) -> None:
+    error = getattr(sweep, name)("so it is")
+    assert traceback.format_exception_only(error) == [f"sweep.{name}: so it is\n"]
+    stored = pickle.dumps(error)
+    code = f"import pickle; raise pickle.loads({stored!r})"
+    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert elsewhere.stderr.endswith(f"sweep.{name}: so it is\n")
+
+
+def test_an_error_pickled_where_sweep_was_not_imported_is_the_same() -> None:
+    code = (
+        "import pickle, sys; from trainer.contract.spec import UserError as error;"
+        "sys.stdout.buffer.write(pickle.dumps(error('so it is')));"
+        "assert 'sweep' not in sys.modules"
+    )
+    stored = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert type(pickle.loads(stored)) is sweep.UserError
+
+
+@pytest.mark.parametrize("asked", ["nowhere.yaml", Path("no/where.yaml")])
+def test_a_study_that_is_not_there_is_a_user_error(asked: str | Path) -> None:
+    with pytest.raises(sweep.UserError) as refused:
+        sweep.run(asked)
+    assert type(refused.value) is sweep.UserError
 
 
 def test_a_study_without_trials_has_empty_tables(tmp_path: Path) -> None:
