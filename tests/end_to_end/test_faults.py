@@ -42,6 +42,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(home: Home) -> None:
     assert_whole(home)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(home: Home) -> None:
     driver = start_driver(home, "pruning.enabled=false", step_s=0.05)
     until_trials_run(home)
@@ -90,6 +91,7 @@ def test_a_lock_goes_with_its_holder(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "says"),
     [
@@ -110,6 +112,7 @@ def test_a_changed_study_is_refused_with_the_difference(
     assert home.document() == before
 
 
+@pytest.mark.slow
 def test_a_changed_file_of_data_is_refused_by_its_key(home: Home) -> None:
     home.run("run.trials=1")
     (home.folder / "eval.jsonl").write_text("{}\n")
@@ -117,6 +120,7 @@ def test_a_changed_file_of_data_is_refused_by_its_key(home: Home) -> None:
         home.run()
 
 
+@pytest.mark.slow
 def test_changed_phases_are_refused(home: Home) -> None:
     (home.folder / "more.jsonl").touch()
     phases = "data={phases: [./train.jsonl, ./more.jsonl], eval: ./eval.jsonl}"
@@ -128,12 +132,14 @@ def test_changed_phases_are_refused(home: Home) -> None:
         home.run(phases)
 
 
+@pytest.mark.slow
 def test_a_storage_that_holds_another_study_is_refused(home: Home) -> None:
     home.run("run.trials=1")
     with pytest.raises(UserError, match="holds another study, 'fake'"):
         home.run("name=other")
 
 
+@pytest.mark.slow
 def test_a_study_stored_elsewhere_says_where(home: Home) -> None:
     url = f"sqlite:///{home.folder / 'team.db'}"
     home.run("run.trials=1", f"run.storage={url}")
@@ -142,6 +148,7 @@ def test_a_study_stored_elsewhere_says_where(home: Home) -> None:
     assert home.run("run.trials=2", f"run.storage={url}") == 0
 
 
+@pytest.mark.slow
 def test_an_optuna_study_of_somebody_else_is_left_alone(home: Home) -> None:
     import optuna
 
@@ -180,6 +187,7 @@ def page_limit() -> Iterator[Any]:
     event.remove(sa.Engine, "connect", set_limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spare_pages", [1, 5, 20])
 def test_a_database_that_is_full_stops_the_study_and_loses_nothing(
     home: Home, page_limit: Any, spare_pages: int, capsys: pytest.CaptureFixture[str]

@@ -69,6 +69,7 @@ def test_a_study_without_a_completed_trial_says_so_first_and_in_its_exit_code(
     assert home.run(*ALL_FAIL) == 3  # there was nothing to do, and it is no better for that
 
 
+@pytest.mark.slow
 def test_failed_trials_among_completed_ones_are_said_each_time(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_study_whose_trials_all_diverged_has_no_completed_trial_either(
     assert "No trial was completed: all 2 were pruned" in said and "lower learning rates" in said
 
 
+@pytest.mark.slow
 def test_a_failed_repeat_counts_as_a_failed_trial(home: Home) -> None:
     confirm = ("run.trials=1", "run.confirm={top: 1, seeds: 1}", "run.retries=0")
     home.script({10000: "always raise"})

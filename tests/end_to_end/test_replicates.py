@@ -103,6 +103,7 @@ def originals(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [trial for trial in document["trials"] if trial["confirms"] is None]
 
 
+@pytest.mark.slow
 def test_a_study_confirms_its_best(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert home.run(*CONFIRM) == 0
     document = home.document()
@@ -140,6 +141,7 @@ def test_a_study_confirms_its_best(home: Home, capsys: pytest.CaptureFixture[str
     assert "4 of 4 replicates settled" in shown
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_best_run_of_the_best_configuration(home: Home) -> None:
     home.run(*CONFIRM)
     document = home.document()
@@ -155,6 +157,7 @@ def test_the_weights_are_those_of_the_best_run_of_the_best_configuration(home: H
     assert f"its best run, trial {best['number']}" in card
 
 
+@pytest.mark.slow
 def test_optuna_and_the_cohort_know_nothing_of_repeats(home: Home) -> None:
     home.run(*CONFIRM)
     assert len(home.optuna_trials()) == 5
@@ -170,6 +173,7 @@ def test_optuna_and_the_cohort_know_nothing_of_repeats(home: Home) -> None:
             assert one["forecast"]["incumbent"] < 9
 
 
+@pytest.mark.slow
 def test_run_again_a_confirmed_study_changes_nothing(home: Home) -> None:
     home.run(*CONFIRM)
     before = home.document()
@@ -177,6 +181,7 @@ def test_run_again_a_confirmed_study_changes_nothing(home: Home) -> None:
     assert home.document() == before
 
 
+@pytest.mark.slow
 def test_a_finished_study_may_be_confirmed_later(home: Home) -> None:
     home.run(*CONFIRM[:2])
     assert home.document()["best"]["confirms"] is None
@@ -185,6 +190,7 @@ def test_a_finished_study_may_be_confirmed_later(home: Home) -> None:
     assert any("run.confirm.top: was 0, is 2" in line for line in home.lines)
 
 
+@pytest.mark.slow
 def test_a_repeat_that_is_not_finite_ends_and_others_never_do(home: Home) -> None:
     home.run(*CONFIRM[:2])
     first, second = sorted(originals(home.document()), key=lambda t: t["objective"])[:2]
@@ -197,6 +203,7 @@ def test_a_repeat_that_is_not_finite_ends_and_others_never_do(home: Home) -> Non
     assert document["best"]["confirms"] == second["number"]
 
 
+@pytest.mark.slow
 def test_a_stopped_study_is_confirmed_as_well(home: Home) -> None:
     stop = ("run.trials=16", "run.workers=1", "pruning.risk=0.35", "pruning.stop=true")
     spend = "pruning.max_expected_misses=100"

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 PACKAGES = ("sweep", "trainer", "predictor", "tests", "benchmarks", "docs", "examples", "studies")
@@ -28,6 +30,7 @@ def imported(file: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_test_imports_another_or_a_benchmark() -> None:
     for file in modules("tests"):
         shared = {name for name in imported(file) if name.startswith("benchmarks")}
@@ -45,6 +48,7 @@ def test_modules_of_the_packages_fit_on_a_few_screens() -> None:
     assert not {file for file, length in lengths.items() if length > LONGEST}
 
 
+@pytest.mark.slow
 def test_every_module_says_what_it_is() -> None:
     silent = [
         file

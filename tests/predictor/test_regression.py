@@ -142,6 +142,7 @@ def test_inflation_is_one_where_the_model_is_true_and_grows_where_it_is_not():
     ).all()
 
 
+@pytest.mark.slow
 def test_probabilities_are_right_where_the_model_is_true():
     """2,000 data sets from one model of the family: P(t < a threshold) is met as often as said."""
     rng = np.random.default_rng(9)

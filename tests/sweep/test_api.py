@@ -36,6 +36,7 @@ def here(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     return home
 
 
+@pytest.mark.slow
 def test_a_study_file_is_run_and_read(here: Home) -> None:
     study = sweep.run("fake.yaml", trials=4, pruning__enabled=False)
     assert repr(study) == f"<sweep.Study 'fake' in '{here.out}'>"
@@ -51,6 +52,7 @@ def test_a_study_file_is_run_and_read(here: Home) -> None:
     assert list(seen["step"])[:3] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_dictionary_is_a_study_whose_paths_start_at_the_working_directory(here: Home) -> None:
     asked: dict[str, Any] = {
         "name": "mine",
@@ -131,6 +133,7 @@ def test_where_the_study_file_of_a_run_is_gone_the_copy_is_named_that_stands(her
     assert len(sweep.run("runs/fake/study.yaml", trials=2).trials) == 2
 
 
+@pytest.mark.slow
 def test_an_override_may_be_a_path(here: Home) -> None:
     Path("train.jsonl").rename("other.jsonl")
     study = sweep.run("fake.yaml", trials=1, data__train=Path("other.jsonl"))
@@ -138,6 +141,7 @@ def test_an_override_may_be_a_path(here: Home) -> None:
     assert resolved["data"]["train"] == str(here.folder / "other.jsonl")
 
 
+@pytest.mark.slow
 def test_a_study_is_the_one_that_was_run_wherever_one_looks_from(
     here: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +173,7 @@ def test_what_is_not_there_cannot_be_loaded(here: Home) -> None:
         sweep.load("other")
 
 
+@pytest.mark.slow
 def test_an_interruption_is_a_keyboard_interrupt_and_the_same_call_goes_on(here: Home) -> None:
     """Ctrl-C, or the stop button of a notebook."""
     code = (
@@ -249,6 +254,7 @@ def test_a_stream_need_be_no_file(
     assert "trial 0: completed" in cell.text
 
 
+@pytest.mark.slow
 def test_a_study_that_another_process_runs_can_be_read(here: Home) -> None:
     driver = start_driver(here, step_s=0.05)
     try:
@@ -328,6 +334,7 @@ def test_there_is_no_study_where_a_cause_outside_ends_its_preparation(
     assert "No space left on device" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_importing_is_cheap_and_names_are_there() -> None:
     code = (
         "import sys, sweep; assert not {'pandas', 'torch', 'numpy', 'pydantic'} & set(sys.modules);"

@@ -46,6 +46,7 @@ def test_a_pruned_trial_stops_at_its_window_and_says_why(home: Home) -> None:
         assert observed == 32 / trial["params"]["batch_size"]
 
 
+@pytest.mark.slow
 def test_the_prunes_of_a_study_spend_its_expected_misses(home: Home) -> None:
     home.run("run.trials=12", "run.workers=1", "pruning.max_expected_misses=0.3")
     spent = 0.0
@@ -60,6 +61,7 @@ def test_the_prunes_of_a_study_spend_its_expected_misses(home: Home) -> None:
     assert found["sum"] == pytest.approx(spent)
 
 
+@pytest.mark.slow
 def test_misses_count_also_where_windows_were_looked_at_in_another_way(home: Home) -> None:
     home.run("run.trials=8", "run.workers=1")
     spent = home.document()["expected_misses"]["sum"]
@@ -70,6 +72,7 @@ def test_misses_count_also_where_windows_were_looked_at_in_another_way(home: Hom
     assert later[0].verdict.evidence["expected_misses_before"] == pytest.approx(spent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -91,6 +94,7 @@ def home_observations(home: Home, number: int) -> int:
     return len(ledger.read_observations(number))
 
 
+@pytest.mark.slow
 def test_optuna_sees_states_and_evaluations_of_the_objective_alone(home: Home) -> None:
     home.run()
     ours = home.document()["trials"]
@@ -154,6 +158,7 @@ def test_a_trial_that_fails_is_tried_again(home: Home, trouble: str, kind: str) 
     assert home.optuna_trials()[1].state == optuna.trial.TrialState.FAIL
 
 
+@pytest.mark.slow
 def test_a_trial_that_says_nothing_is_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "silence_s", 1.2)
     home.script({0: "always silent"})
@@ -165,6 +170,7 @@ def test_a_trial_that_says_nothing_is_ended(home: Home, monkeypatch: pytest.Monk
     assert "run.silence_minutes" in trial["error"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["nan", "diverge"])
 def test_guards_end_a_trial_that_cannot_recover(home: Home, trouble: str) -> None:
     home.script({0: f"always {trouble}"})
@@ -204,6 +210,7 @@ def test_every_trial_leaves_the_spec_it_was_started_with(home: Home) -> None:
         assert (spec.trial_dir, spec.checkpoints_kept) == (str(file.parent), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["", "always nan at the end", "always kill"])
 def test_of_a_settled_trial_only_its_log_and_its_spec_stay(home: Home, trouble: str) -> None:
     home.script({0: trouble})
@@ -221,6 +228,7 @@ def test_a_window_looked_at_in_another_way_is_not_compared(home: Home) -> None:
     assert any("whose window was looked at alike" in line for line in home.lines)
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_a_trial_stops_the_study_and_loses_nothing(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +286,7 @@ def test_a_status_is_made_only_where_it_is_shown(
     assert drive(load_study(str(home.file)), StudyPaths(home.out), home.executor, PlainView()) == 0
 
 
+@pytest.mark.slow
 def test_phased_trials_are_compared_among_themselves(home: Home) -> None:
     phases = "data={phases: [./train.jsonl, ./eval.jsonl], eval: ./eval.jsonl, replay: 0.1}"
     strategy = "search.space.strategy={choices: [stacked, phased]}"
@@ -295,6 +304,7 @@ def test_phased_trials_are_compared_among_themselves(home: Home) -> None:
     assert [o.phase for o in seen] == [1] * (len(seen) // 2) + [2] * (len(seen) // 2)
 
 
+@pytest.mark.slow
 def test_the_status_counts_what_is_settled(home: Home) -> None:
     home.run()
     last = home.statuses[-1]

@@ -65,6 +65,7 @@ def trainer(tiny_model: Path, tmp_path: Path) -> Traced:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_step_asks_for_our_norm_clips_by_it_and_logs_it(trainer: Traced) -> None:
     trainer.train()
@@ -73,6 +74,7 @@ def test_a_step_asks_for_our_norm_clips_by_it_and_logs_it(trainer: Traced) -> No
     assert norm == 2.0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_checkpoint_holds_our_weights_and_no_model_card(trainer: Traced, tmp_path: Path) -> None:
     trainer.train()

@@ -49,6 +49,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "storage",
     [

@@ -44,6 +44,7 @@ class TestReplayAll:
         assert found[1] == replay(STUDIES[0], Fewer(0.5), seed=first)
         assert not {first, second} & {*order_seeds(0, "b", 2), *order_seeds(1, "a", 2)}
 
+    @pytest.mark.slow
     def test_gives_the_same_whatever_the_number_of_processes(self) -> None:
         policies = [ours(Settings()), *baselines(WindowSetting())]
         alone = replay_all(STUDIES, policies, num_orders=2, num_processes=1)

@@ -24,6 +24,7 @@ def sleep(shared: float, _: int) -> None:
     time.sleep(shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_every_task_is_answered_in_order_with_what_is_shared(num_processes: int) -> None:
     with Workers(3, num_processes) as workers:

@@ -19,6 +19,7 @@ states = st.sampled_from(["waiting", "running", "completed", "pruned", "failed"]
 kinds = st.sampled_from(["guard", "rank"])
 
 
+@pytest.mark.slow
 @given(
     base=flops,
     num_stopped=st.integers(0, 9),

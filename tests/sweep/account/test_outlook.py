@@ -103,6 +103,7 @@ def said(home: Home) -> list[str]:
     return [line for line in home.lines if line.startswith("Further trials are unlikely")]
 
 
+@pytest.mark.slow
 def test_stopping_is_offered_once_and_not_done_unasked(home: Home) -> None:
     home.run(*STOP)
     assert len(home.states()) == 16
@@ -113,6 +114,7 @@ def test_stopping_is_offered_once_and_not_done_unasked(home: Home) -> None:
     assert offer in home.report().notes
 
 
+@pytest.mark.slow
 def test_an_offer_is_withdrawn_where_it_no_longer_holds(home: Home) -> None:
     home.run(*STOP)
     home.run(*STOP, "run.trials=18", "pruning.risk=0.01")
@@ -121,6 +123,7 @@ def test_an_offer_is_withdrawn_where_it_no_longer_holds(home: Home) -> None:
     assert [note for note in notes if note in (unlikely, withdrawn)] == [unlikely, withdrawn]
 
 
+@pytest.mark.slow
 def test_a_study_that_says_so_ends_and_stays_ended(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,12 +145,14 @@ def test_a_study_that_says_so_ends_and_stays_ended(
     assert len(home.states()) == 16
 
 
+@pytest.mark.slow
 def test_trials_that_run_are_not_cut_off(home: Home) -> None:
     home.run(*STOP, "run.workers=3", "pruning.stop=true")
     assert set(home.states()) <= {"completed", "pruned"}
     assert len(home.states()) < 16
 
 
+@pytest.mark.slow
 def test_what_was_not_started_is_saved_by_stopping(home: Home) -> None:
     home.run(*STOP, "pruning.stop=true")
     found = home.report()
@@ -180,6 +185,7 @@ def test_of_a_grid_only_its_points_can_be_saved(tmp_path: Path) -> None:
     assert found.unlikely and not found.stopped and found.num_not_started == 0
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_through_was_not_stopped(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +198,7 @@ def test_a_grid_that_is_through_was_not_stopped(
     assert not home.report().stopping.stopped
 
 
+@pytest.mark.slow
 def test_of_a_stopped_grid_the_points_left_are_told(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,6 +83,7 @@ class TestText:
             said = " ".join(shown(evidence_of(studies)).split())
             assert said.count("rho below 0, and above 0. rho: Spearman's correlation") == 1
 
+    @pytest.mark.slow
     def test_fits_eighty_columns(self) -> None:
         repeated = demo("repeated", num=12)
         twice = [replace(r, name=f"{r.name}b") for r in repeated.runs]
@@ -124,6 +125,7 @@ class TestText:
 
 
 class TestReliability:
+    @pytest.mark.slow
     def test_is_that_of_the_prunes_of_all_studies_with_runs_enough(self) -> None:
         studies = [demo("a", 0, num=16), demo("b", 1, num=16)]
         found = evidence_of([*studies, demo("few", 2, num=7)]).reliability
@@ -269,6 +271,7 @@ class TestAudits:
         assert "No audit is on record here with what it found" in " ".join(shown(report).split())
 
 
+@pytest.mark.slow
 def test_repeats_of_the_best_are_left_out_and_counted(
     audited: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,7 @@ class TestVerdict:
             assert told.adds is None and "but is not shown to add once" in told.text
             assert f", though it helps to predict a left-out run{said}" in told.text
 
+    @pytest.mark.slow
     def test_noise_is_called_an_effect_in_one_study_of_twenty(self) -> None:
         rng = np.random.default_rng(7)
         claims = 0

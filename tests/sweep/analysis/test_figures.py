@@ -24,6 +24,7 @@ class TestPlace:
         with pytest.raises(UserError, match="--figure: cannot write"):
             check_figure(tmp_path / place)
 
+    @pytest.mark.slow
     def test_a_missing_folder_is_made_only_when_drawn(
         self, tmp_path: Path, alone: ReplayReport
     ) -> None:
@@ -59,6 +60,7 @@ def drawn(report: ReplayReport) -> tuple[Any, Any]:
 
 
 class TestPoints:
+    @pytest.mark.slow
     def test_are_numbered_as_the_table_orders_them_and_named_in_the_legend(
         self, against_all: ReplayReport
     ) -> None:
@@ -72,10 +74,12 @@ class TestPoints:
         named = [text.get_text() for text in legend.get_texts()]
         assert named == ["floor", *(policy.name for policy in ordered)]
 
+    @pytest.mark.slow
     def test_stand_beside_the_legend_and_not_below_it(self, against_all: ReplayReport) -> None:
         axes, legend = drawn(against_all)
         assert not axes.get_window_extent().overlaps(legend.get_window_extent())
 
+    @pytest.mark.slow
     def test_without_any_regret_stand_on_an_axis_with_several_ticks(
         self, against_all: ReplayReport
     ) -> None:

@@ -21,6 +21,7 @@ def read(prefix: Path) -> Any:
     return read_frames(prefix)
 
 
+@pytest.mark.slow
 def test_sets_and_studies_become_one_set_with_the_groups_of_each(
     demo: Path, tmp_path: Path
 ) -> None:

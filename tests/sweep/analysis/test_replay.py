@@ -56,6 +56,7 @@ class TestReport:
         assert everything.compute == pytest.approx((14 + 1) / 15)  # the guard's run to the end
         assert own.compute < alone.policies[0].compute
 
+    @pytest.mark.slow
     def test_against_all_has_every_baseline(self, against_all: ReplayReport) -> None:
         names = {policy.name for policy in against_all.policies}
         for kind in ("MedianPruner", "PercentilePruner", "SuccessiveHalving 2", "PatientPruner"):
@@ -77,10 +78,12 @@ class TestReport:
         assert (group.runs, group.finished, group.guarded, group.left_out) == (15, 14, 1, 1)
         assert alone.floor == pytest.approx((3 + 0.1 * 12) / 15)
 
+    @pytest.mark.slow
     def test_is_the_same_again_and_another_with_another_seed(self, alone: ReplayReport) -> None:
         assert replayed() == alone
         assert replayed(seed=4).per_group != alone.per_group
 
+    @pytest.mark.slow
     def test_more_workers_take_less_time(self, alone: ReplayReport) -> None:
         def wall(policies: tuple[PolicyResult, ...]) -> float:
             return policies[0].wall

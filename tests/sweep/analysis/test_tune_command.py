@@ -23,6 +23,7 @@ from trainer.contract.spec import UserError
 
 @pytest.mark.usefixtures("few_settings")
 class TestTheCommand:
+    @pytest.mark.slow
     def test_writes_into_the_file_that_the_study_was_run_from(
         self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -98,6 +99,7 @@ class TestTheFileThatIsWrittenTo:
         now = "pruning: {window: 0.03, risk: 0.20, min_gain: 0.04, startup: 2, min_steps: 2}"
         assert file.read_text() == STUDY.format(pruning=now)
 
+    @pytest.mark.slow
     def test_gets_the_settings_of_the_run_where_those_were_better(
         self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -14,6 +14,8 @@ from sweep.storage.find import open_study
 from tests.support.home import Home
 from trainer.contract.spec import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def past(home: Home) -> str:

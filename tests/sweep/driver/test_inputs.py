@@ -13,6 +13,8 @@ from sweep.driver import inputs
 from tests.support.home import Home
 from trainer.contract.spec import TrialSpec, UserError
 
+pytestmark = pytest.mark.slow
+
 ONE = ("run.trials=1", "run.workers=1")
 
 

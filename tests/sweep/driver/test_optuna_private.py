@@ -79,6 +79,7 @@ def test_a_failed_trial_runs_again_as_it_was_and_no_other_does(storage: RDBStora
     assert study.get_trials()[0].value == 2.0
 
 
+@pytest.mark.slow
 def test_all_of_optunas_trials_are_read_as_optuna_reads_them(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     for values in ([1.5], [float("inf")], None):

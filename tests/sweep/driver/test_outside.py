@@ -23,6 +23,8 @@ from sweep.storage.patience import Patience
 from tests.support.home import Home
 from trainer.contract.outside import Cause, OutsideError
 
+pytestmark = pytest.mark.slow
+
 ONE_BY_ONE = ("run.workers=1", "run.trials=4", "pruning.enabled=false")
 LOCKED = sqlite3.OperationalError("database is locked")
 

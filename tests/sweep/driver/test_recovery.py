@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from sweep.analysis.tables import study_tables
@@ -34,6 +35,7 @@ def test_odd_rows_are_said_and_break_nothing(tmp_path: Path) -> None:
     assert runs["final_eval_loss"].isna().tolist() == [False] * 4 + [True, True]
 
 
+@pytest.mark.slow
 def test_a_driver_goes_on_beside_odd_rows(home: Home) -> None:
     assert home.run("run.trials=4") == 0
     engine = sa.create_engine(f"sqlite:///{home.out / 'study.db'}")

@@ -19,6 +19,8 @@ from sweep.storage.paths import StudyPaths
 from tests.support.home import Home
 from trainer.contract.spec import UserError
 
+pytestmark = pytest.mark.slow
+
 
 def untried(point: Mapping[str, Any]) -> bool:
     return False

@@ -72,6 +72,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory, fake_trials: FakeTrials) -
     return found
 
 
+@pytest.mark.slow
 def test_exporting_and_inspecting_take_as_many_statements_whatever_the_size(
     studies: dict[int, Home],
 ) -> None:
@@ -85,6 +86,7 @@ def test_exporting_and_inspecting_take_as_many_statements_whatever_the_size(
     assert numbers[0] == numbers[1]
 
 
+@pytest.mark.slow
 def test_opening_deciding_and_settling_take_as_many_statements_whatever_the_size(
     studies: dict[int, Home],
 ) -> None:

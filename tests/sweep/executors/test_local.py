@@ -150,6 +150,7 @@ def test_what_a_job_started_ends_with_it(executor: LocalExecutor, tmp_path: Path
     assert_gone(pids)
 
 
+@pytest.mark.slow
 def test_the_server_does_not_hear_ctrl_c(tmp_path: Path) -> None:
     slow = tmp_path / "slow_to_import.py"
     slow.write_text("import time; time.sleep(3)")
@@ -194,6 +195,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_orphan_outlives_the_driver(tmp_path: Path, how: signal.Signals) -> None:
     pids = tmp_path / "pids"

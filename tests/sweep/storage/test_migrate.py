@@ -51,6 +51,7 @@ def settled(home: Home) -> list[tuple[Any, ...]]:
     return [tuple(trial[name] for name in kept) for trial in home.document()["trials"]]
 
 
+@pytest.mark.slow
 def test_a_study_of_the_version_before_is_shown_and_goes_on(version_2: Home) -> None:
     before = settled(version_2)
     assert [state for _, state, *_ in before] == ["completed"] * 4
@@ -125,6 +126,7 @@ def test_a_step_that_fails_for_another_cause_is_told(engine: sa.Engine, version_
     assert version_of(engine) == 1
 
 
+@pytest.mark.slow
 def test_a_new_study_has_the_present_version(home: Home) -> None:
     assert home.run("run.trials=1") == 0
     engine = make_engine(StudyPaths(home.out).default_storage)

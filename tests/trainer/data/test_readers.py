@@ -166,6 +166,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(json_values)
 @settings(max_examples=100, deadline=None)
 def test_parse_takes_what_json_writes(value: Any) -> None:

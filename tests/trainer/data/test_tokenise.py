@@ -73,6 +73,7 @@ def test_no_token_straddles_a_border(parts: tuple[str, ...], expected: list[list
     assert pieces(MERGING, *parts, chat=True) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("abcd ", min_size=1, max_size=6), min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_segments_keep_their_text_and_the_whole_text_its_tokens(parts: list[str]) -> None:

@@ -61,6 +61,7 @@ def search(memory: FitMemory, own: int, attempt: Callable[[int], None]) -> int:
     return largest_that_fits(memory, memory.read(), own, attempt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("capacity", "own", "found", "tried"),
     [
@@ -79,6 +80,7 @@ def test_it_is_halved_until_it_fits(
     assert device.tried == tried
 
 
+@pytest.mark.slow
 def test_only_the_first_trial_searches(spec: TrialSpec) -> None:
     device = Memory(9)
     search(FitMemory(spec), 32, device.hold)
@@ -106,6 +108,7 @@ def test_a_torn_memory_costs_a_search_and_nothing_else(spec: TrialSpec) -> None:
     assert FitMemory(spec).read() == Fit()
 
 
+@pytest.mark.slow
 def test_an_error_that_is_not_about_memory_passes(spec: TrialSpec) -> None:
     def broken(size: int) -> None:
         raise ZeroDivisionError
@@ -130,6 +133,7 @@ def curve(events: list[Any]) -> list[Observation]:
     return [event.observation for event in events if isinstance(event, Stepped)]
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_halves_the_micro_batch_and_loses_no_step(
     drive: Drive, spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +153,7 @@ def test_running_out_of_memory_halves_the_micro_batch_and_loses_no_step(
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_search_with_the_model_itself_leaves_no_trace(
     drive: Drive, spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +181,7 @@ def test_a_sample_that_does_not_fit_alone_fails_the_trial(
     assert isinstance(failed, Failed) and failed.kind == "out of memory"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4, 32])
 def test_the_result_does_not_depend_on_the_micro_batch(
     drive: Drive, spec: TrialSpec, tmp_path: Path, size: int

@@ -220,6 +220,7 @@ def _train(root: Path, case: Case) -> Finished:
     return last
 
 
+@pytest.mark.slow
 @every_case
 def test_the_end_of_a_trained_turn_ends_generation(models: dict[Case, Model], case: Case) -> None:
     used, end = models[case].used, TRAINED_END[case.base, case.data]

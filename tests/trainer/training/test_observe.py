@@ -33,6 +33,7 @@ def test_one_micro_batch_tells_nothing(shares: list[float]) -> None:
     assert noise_free_sq(1.0, 1.0, shares) is None
 
 
+@pytest.mark.slow
 def test_squared_norm_is_exact_where_torchs_own_is_not() -> None:
     # 16 M elements whose squares span many orders of magnitude, as in an embedding's gradient.
     torch.manual_seed(0)
@@ -98,6 +99,7 @@ def test_it_is_unbiased_over_batches(
     assert np.mean(raw) - truth > 10 * error  # what the raw norm reads out instead
 
 
+@pytest.mark.slow
 def test_any_random_split_of_one_batch_agrees_with_the_split_into_samples(
     per_sample: tuple[np.ndarray, np.ndarray],
 ) -> None:

@@ -28,6 +28,8 @@ from trainer.contract.spec import (
 )
 from trainer.worker import run_trial
 
+pytestmark = pytest.mark.slow
+
 Drive = Callable[..., list[Any]]
 TORCH = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 640 vs 598")
 RUST = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")

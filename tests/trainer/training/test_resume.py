@@ -211,6 +211,7 @@ def test_killed_where_one_phase_ends(
     assert weights(rest) == weights(expected)
 
 
+@pytest.mark.slow
 def test_moments_are_forgotten_where_a_phase_begins(
     drive: Drive, whole: Whole, spec: TrialSpec, phased_data: Path
 ) -> None:

@@ -123,6 +123,7 @@ def test_the_first_observation_is_what_a_direct_computation_gives(
     assert first.input_tokens_seen == sum(len(ids) for ids, _ in drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window_samples", [0, 32])
 def test_loss_and_norm_do_not_depend_on_the_split(
     drive: Drive, spec: TrialSpec, window_samples: int
@@ -154,6 +155,7 @@ def test_a_batch_of_one_has_no_noise_free_norm(drive: Drive, spec: TrialSpec) ->
     assert [o.grad_sq_noise_free for o in curve(drive(run_trial, one))] == [None] * 4
 
 
+@pytest.mark.slow
 def test_looking_does_not_change_what_is_looked_at(drive: Drive, spec: TrialSpec) -> None:
     """Dropout is on: an evaluation that took a random number would show."""
     with_eval, without = lora(spec, early_eval=8), lora(spec, early_eval=0)
@@ -192,6 +194,7 @@ def test_a_prune_that_comes_unasked_is_obeyed(drive: Drive, spec: TrialSpec) -> 
     assert 6 <= events[-1].step < 16
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_asked_about_once(drive: Drive, spec: TrialSpec) -> None:
     wild = replace(spec, learning_rate=1e18, clip=0.0, schedule="constant", warmup_ratio=0.0)
     events = drive(run_trial, wild)
@@ -254,6 +257,7 @@ def test_an_interrupted_trial_goes_on_to_the_bit(
         assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_trial_stopped_before_its_verdict_asks_again(drive: Drive, spec: TrialSpec) -> None:
     def stop(event: Any) -> Any:
         return Stop(checkpoint=True) if isinstance(event, VerdictWanted) else None
@@ -289,6 +293,7 @@ def test_a_stop_without_a_checkpoint_just_stops(drive: Drive, spec: TrialSpec) -
     assert not of(Checkpointed, events)
 
 
+@pytest.mark.slow
 def test_a_torn_checkpoint_is_thrown_away(drive: Drive, spec: TrialSpec) -> None:
     stopped = drive(run_trial, spec, stop_after(5))[-1].step
     torn = Path(spec.trial_dir) / "checkpoints" / f"checkpoint-{stopped}" / "optimizer.pt"
@@ -298,6 +303,7 @@ def test_a_torn_checkpoint_is_thrown_away(drive: Drive, spec: TrialSpec) -> None
     assert isinstance(events[-1], Finished)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_no_tokenizer_and_no_card(drive: Drive, spec: TrialSpec) -> None:
     stopped = drive(run_trial, lora(spec), stop_after(5))[-1].step
     folder = Path(spec.trial_dir) / "checkpoints" / f"checkpoint-{stopped}"
@@ -334,6 +340,7 @@ def test_the_saved_model_is_the_trained_one(
     assert loaded(input_ids=ids).logits.shape == (1, 3, 257)
 
 
+@pytest.mark.slow
 def test_a_saved_adapter_finds_its_base(
     drive: Drive, spec: TrialSpec, tiny_model: Path, data_dir: Path
 ) -> None:
@@ -371,6 +378,7 @@ def test_gradient_checkpointing_changes_no_number(drive: Drive, spec: TrialSpec)
             assert (one.grad_sq_noise is None) == (two.grad_sq_noise is None)
 
 
+@pytest.mark.slow
 def test_several_metrics_the_objective_is_the_early_one(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, replace(spec, metrics=("choice_accuracy", "eval_loss")))
     assert set(events[-1].measurements) == {"choice_accuracy", "eval_loss"}
@@ -384,6 +392,7 @@ def test_a_driver_that_is_gone_ends_the_trial_quietly(spec: TrialSpec) -> None:
     run_trial(spec, theirs)
 
 
+@pytest.mark.slow
 def test_a_driver_that_goes_while_it_is_asked_ends_the_trial_quietly(
     drive: Drive, spec: TrialSpec
 ) -> None:
