@@ -53,6 +53,7 @@ def test_time_that_runs_out_at_the_end_of_a_study_leaves_nothing_to_do() -> None
 ALL_FAIL = ("run.trials=3", "run.retries=0", "pruning.enabled=false")
 
 
+@pytest.mark.slow
 def test_a_study_without_a_completed_trial_says_so_first_and_in_its_exit_code(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_failed_trials_among_completed_ones_are_said_each_time(
     assert home.document()["state"] == "some trials failed"
 
 
+@pytest.mark.slow
 def test_a_study_whose_trials_all_diverged_has_no_completed_trial_either(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_failed_repeat_counts_as_a_failed_trial(home: Home) -> None:
     assert home.run(*confirm) == 4
 
 
+@pytest.mark.slow
 def test_a_study_that_is_done_is_in_a_state_that_inspect_tells(home: Home) -> None:
     assert home.run("run.trials=2", "pruning.enabled=false") == 0
     assert home.document()["state"] == "done"

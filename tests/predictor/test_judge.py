@@ -140,6 +140,7 @@ def test_a_stale_copy_of_the_trial_in_the_cohort_is_not_read():
     assert judge(WORST, [stale, *COHORT], NO_AUDIT) == judge(WORST, COHORT, NO_AUDIT)
 
 
+@pytest.mark.slow
 @hypothesis_settings(deadline=None)
 @given(ROWS, st.randoms(), st.floats(0.01, 100.0), st.floats(0.01, 100.0))
 def test_the_order_and_the_units_of_loss_and_gradient_change_no_action(rows, random, c, d):

@@ -211,6 +211,7 @@ class Telling(PlainView):
         return super().__enter__()
 
 
+@pytest.mark.slow
 def test_what_is_printed_has_no_control_code_no_secret_and_fits_the_encoding(
     here: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

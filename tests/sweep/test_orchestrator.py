@@ -19,6 +19,7 @@ from tests.support.home import Home
 from trainer.contract.spec import TrialSpec
 
 
+@pytest.mark.slow
 def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:
     assert home.run() == 0
     document = home.document()
@@ -109,11 +110,13 @@ def test_optuna_sees_states_and_evaluations_of_the_objective_alone(home: Home) -
             assert theirs.value == early
 
 
+@pytest.mark.slow
 def test_nothing_is_pruned_when_pruning_is_off(home: Home) -> None:
     assert home.run("pruning.enabled=false") == 0
     assert home.states() == ["completed"] * 8
 
 
+@pytest.mark.slow
 def test_audited_trials_go_on_to_the_end(home: Home) -> None:
     assert home.run("pruning.audit=1.0") == 0
     assert home.states() == ["completed"] * 8
@@ -132,6 +135,7 @@ def test_the_same_command_goes_on_with_more_trials(home: Home) -> None:
     assert any("run.trials: was 3, is 5" in line for line in home.lines)
 
 
+@pytest.mark.slow
 def test_a_finished_study_run_again_changes_nothing(home: Home) -> None:
     home.run()
     before = home.document()
@@ -139,6 +143,7 @@ def test_a_finished_study_run_again_changes_nothing(home: Home) -> None:
     assert home.document() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [

@@ -301,6 +301,7 @@ def test_the_predictor_and_its_settings_are_stored_with_the_study(
     assert stored["settings"]["risk"] == 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_study_that_goes_on_under_other_settings_says_so_once(
     storage: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

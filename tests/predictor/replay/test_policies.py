@@ -63,6 +63,7 @@ class TestOurs:
         some = replay(study, ours(Settings(audit=0.5)), seed=0)
         assert not any(is_audited(0, int(p.run), 0.5) for p in some.prunes)
 
+    @pytest.mark.slow
     def test_stated_misses_stay_within_what_the_study_may_spend(self) -> None:
         found = replay(telling_study(60), ours(Settings(audit=0, max_expected_misses=0.02)), seed=0)
         more = replay(telling_study(60), ours(Settings(audit=0, max_expected_misses=1.0)), seed=0)

@@ -44,6 +44,7 @@ def test_left_by_an_exception_it_waits_for_no_task() -> None:
     assert not active_children()
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -25,6 +25,8 @@ from predictor.types import Settings
 from tests.support.tuning_studies import noise, study, tells_at_once
 
 PRESENT = Candidate(Settings(), RECORDED)
+pytestmark = pytest.mark.slow
+
 NAMES = ("a", "b", "c", "d", "e")
 
 
@@ -60,7 +62,6 @@ def clear() -> Tuning:
 
 
 class TestWhatIsRecommended:
-    @pytest.mark.slow
     def test_where_an_early_look_tells_all_a_shorter_window(self, clear: Tuning) -> None:
         assert clear.is_better
         share = clear.recommended.window.share
@@ -75,7 +76,6 @@ class TestWhatIsRecommended:
         assert found.is_better
         assert found.recommended.window.share == 0.2
 
-    @pytest.mark.slow
     def test_nothing_where_nothing_can_be_told(self) -> None:
         found = tuned([noise(name, 12) for name in NAMES])
         assert not found.is_better
@@ -220,7 +220,6 @@ class TestIntervals:
 
 
 class TestWhatIsLost:
-    @pytest.mark.slow
     def test_the_run_and_what_was_stated_of_it(self) -> None:
         rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         present = Candidate(rash, WindowSetting(0.03, 8))
@@ -233,7 +232,6 @@ class TestWhatIsLost:
             assert loss.probability is not None and loss.probability < 0.3
             assert loss.before is not None and loss.probability < loss.before
 
-    @pytest.mark.slow
     def test_the_reason_names_the_run_that_it_could_not_beat(self) -> None:
         rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         studies = [named(noise(name), f"{name}/") for name in NAMES]
@@ -297,7 +295,6 @@ class TestFolds:
             np.mean([one.compute for one in shown])
         )
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("at_once", [0, 1_000_000], ids=["screened", "in full"])
     def test_what_a_study_does_changes_nothing_of_what_is_chosen_without_it(
         self, at_once: int, monkeypatch: pytest.MonkeyPatch
@@ -360,7 +357,6 @@ class TestTheDesign:
         assert all((w.share is None) == (w.min_steps is None) for w in windows)
 
 
-@pytest.mark.slow
 def test_any_number_of_processes_finds_the_same() -> None:
     studies = [tells_at_once("a", 8), noise("b", 8)]
     told: list[int] = []
@@ -385,7 +381,6 @@ def test_nothing_is_replayed_twice() -> None:
     assert len(set(made)) == len(made) == found.num_replays
 
 
-@pytest.mark.slow
 def test_screening_replays_less_and_keeps_the_present() -> None:
     studies = [tells_at_once(name, 8) for name in "abc"]
     many = tuple(replace(PRESENT, settings=Settings(risk=i / 100)) for i in range(1, 10))

@@ -58,6 +58,7 @@ class TestReport:
         assert found["studies"][1]["sets"] == []
         assert {one["finding"] for one in found["studies"][1]["verdict"]} == {"too few"}
 
+    @pytest.mark.slow
     def test_pools_three_studies_and_not_two(self) -> None:
         two = evidence_of([demo("a", 0), demo("b", 1)])
         assert two.pooled == ()
@@ -78,6 +79,7 @@ class TestText:
         assert said.index("gradient norm (raw)  ") < said.index("left-out run,")
         assert "No audit is on record here" in said
 
+    @pytest.mark.slow
     def test_says_once_what_the_paper_finds_and_what_rho_is(self) -> None:
         for studies in ([demo()], [demo("a", 0), demo("b", 1)]):
             said = " ".join(shown(evidence_of(studies)).split())

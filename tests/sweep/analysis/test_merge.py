@@ -38,6 +38,7 @@ def test_sets_and_studies_become_one_set_with_the_groups_of_each(
     assert merged == {}
 
 
+@pytest.mark.slow
 def test_exports_of_studies_of_one_name_are_one_group(tmp_path: Path) -> None:
     for folder, created_s in (("one", 1.0), ("two", 2.0)):
         (tmp_path / folder).mkdir()

@@ -19,6 +19,7 @@ from tests.support.recorded_frames import frames, run_row
 from tests.support.replay_reports import replayed
 
 
+@pytest.mark.slow
 def test_the_command_reads_recorded_sets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

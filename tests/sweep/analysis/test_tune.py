@@ -23,6 +23,7 @@ HISTORY = "Replays know no pruning.history"
 
 @pytest.mark.usefixtures("few_settings")
 class TestReport:
+    @pytest.mark.slow
     def test_recommends_what_is_better(self, made: Path) -> None:
         report = tuned([made], CLEAR)
         assert report.is_better
@@ -31,11 +32,13 @@ class TestReport:
         assert len(report.frontier) == 5
         assert report.written is None
 
+    @pytest.mark.slow
     def test_recommends_the_present_setting_where_nothing_is_better(self, made: Path) -> None:
         report = tuned([made], [noise(name, 10) for name in "abcde"])
         assert not report.is_better
         assert report.recommended == report.present and report.changes == {}
 
+    @pytest.mark.slow
     def test_is_json(self, made: Path) -> None:
         report = tuned([made], CLEAR)
         found = json.loads(json.dumps(to_json(report), allow_nan=False))
@@ -81,6 +84,7 @@ class TestReport:
 
 @pytest.mark.usefixtures("few_settings")
 class TestThePresentSetting:
+    @pytest.mark.slow
     def test_is_the_studys_own(self, made: Path) -> None:
         assert tuned([made], CLEAR).origin == "the study's own"
 

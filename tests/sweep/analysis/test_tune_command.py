@@ -36,6 +36,7 @@ class TestTheCommand:
         assert "pruning.startup: 3 -> 2" in said
         assert "pruning.min_steps: 8 (default) -> 2" in said
 
+    @pytest.mark.slow
     def test_leaves_the_file_where_nothing_is_better(
         self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -46,6 +47,7 @@ class TestTheCommand:
         assert "No setting is better than the present one beyond its interval: keep it." in said
         assert "was left as it is" in said
 
+    @pytest.mark.slow
     def test_prints_one_document(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert command([made], CLEAR, as_json=True) == 0
 
@@ -88,6 +90,7 @@ class TestTheCommand:
 
 @pytest.mark.usefixtures("few_settings")
 class TestTheFileThatIsWrittenTo:
+    @pytest.mark.slow
     def test_keeps_what_was_edited_since_the_run(
         self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -108,6 +111,7 @@ class TestTheFileThatIsWrittenTo:
         command([made], CLEAR, write=True)
         assert file.read_text() == STUDY.format(pruning="pruning: {window: 0.1}")
 
+    @pytest.mark.slow
     def test_that_cannot_be_written_is_told_after_the_report(
         self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -16,7 +16,7 @@ from sweep.analysis.tune_verdict import verdict
 from tests.support.tune_reports import CLEAR, RASH, offer, study_file, tuned
 from tests.support.tuning_studies import noise, tells_at_once
 
-pytestmark = pytest.mark.usefixtures("few_settings")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_settings")]
 
 
 def printed(report: TuneReport) -> list[str]:

@@ -88,6 +88,7 @@ def test_a_file_is_read_so_far_and_no_further(tmp_path: Path) -> None:
     assert read_mapping(file) == {"name": "x"}
 
 
+@pytest.mark.slow
 def test_of_very_many_problems_the_first_are_said(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("".join(f"key{i}: 1\n" for i in range(30_000)))

@@ -15,6 +15,8 @@ from sweep.storage.states import State
 from tests.support.home import Home
 from trainer.contract.spec import ModelSpec, TrialSpec
 
+pytestmark = pytest.mark.slow
+
 TWO_RATES = "search.space.learning_rate={choices: [1e-4, 1e-3]}"  # with two batch sizes: 4 points
 SPEC = TrialSpec(
     number=0, seed=0, model=ModelSpec("base"), data_dir="", trial_dir="", batch_size=8,
@@ -26,7 +28,6 @@ def points(home: Home) -> list[str]:
     return [str(trial["params"]) for trial in home.document()["trials"]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "workers"), [("tpe", 1), ("tpe", 2), ("random", 2), ("qmc", 1), ("grid", 2)]
 )
@@ -44,7 +45,6 @@ def test_a_small_space_is_tried_once_and_then_it_is_said_that_it_is_exhausted(
     assert len(points(home)) == 4
 
 
-@pytest.mark.slow
 def test_tpe_goes_on_with_other_points_where_it_prefers_one(home: Home) -> None:
     """Twelve trials on sixteen points: without a check TPE takes its favourite again and again."""
     rates = "search.space.learning_rate={choices: [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1]}"
@@ -54,7 +54,6 @@ def test_tpe_goes_on_with_other_points_where_it_prefers_one(home: Home) -> None:
     assert len(points(home)) == len(set(points(home))) == 12
 
 
-@pytest.mark.slow
 def test_a_countless_space_whose_points_all_train_alike_is_exhausted(home: Home) -> None:
     """40 or 80 steps: up to a fortieth of warmup is one step, or two of 80."""
     sampling = "search.space={learning_rate: 1e-3, batch_size: {choices: [4, 8]}, warmup_ratio: "
@@ -83,7 +82,6 @@ def test_recipes_that_round_to_one_training_are_one(home: Home) -> None:
     assert len(home.optuna_trials()) == 3
 
 
-@pytest.mark.slow
 def test_what_is_queued_by_hand_is_trained_once_and_looks_like_no_second_result(home: Home) -> None:
     home.run("run.trials=1", "run.workers=1")
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{home.out / 'study.db'}")
@@ -99,7 +97,6 @@ def test_what_is_queued_by_hand_is_trained_once_and_looks_like_no_second_result(
     assert all("same as an earlier trial" in told[n].user_attrs["reason"] for n in (1, 3))
 
 
-@pytest.mark.slow
 def test_repeats_with_other_seeds_are_no_duplicates(home: Home) -> None:
     confirm = "run.confirm={top: 1, seeds: 2}"
     assert home.run("search.sampler=tpe", TWO_RATES, "run.trials=4", confirm) == 0

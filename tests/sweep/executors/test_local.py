@@ -220,6 +220,7 @@ def assert_gone(pids: Path) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_not_run_again_by_its_jobs(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(

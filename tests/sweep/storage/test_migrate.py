@@ -64,6 +64,7 @@ def test_a_study_of_the_version_before_is_shown_and_goes_on(version_2: Home) -> 
     assert not [line for line in version_2.lines if "brought up to date" in line]
 
 
+@pytest.mark.slow
 def test_a_study_from_before_phases_goes_on(version_2: Home) -> None:
     change(version_2.out, WITHOUT_PHASE)
     assert version_2.run(*ONE_BY_ONE, "run.trials=5") == 0
@@ -143,6 +144,7 @@ def test_tables_of_a_later_version_are_refused_and_left_alone(version_2: Home) -
     assert StudyPaths(version_2.out).database.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_driver_killed_before_it_wrote_the_number_loses_nothing(version_2: Home) -> None:
     change(version_2.out, "CREATE TABLE sweep_version (version INTEGER PRIMARY KEY)")
     assert version_2.run(*ONE_BY_ONE, "run.trials=5") == 0

@@ -74,6 +74,7 @@ DAMAGES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", range(len(DAMAGES)))
 def test_a_storage_that_is_no_storage_is_a_sentence(
     finished: Path,
@@ -162,6 +163,7 @@ def test_no_message_about_a_storage_tells_its_password(
     assert not any(SECRET.encode() in path.read_bytes() for path in left)
 
 
+@pytest.mark.slow
 def test_no_row_and_no_file_of_a_study_holds_a_password(home: Home) -> None:
     """The storage is where a study may be; the secret stands wherever one can be written."""
     history = f"pruning.history=['postgresql://me:{SECRET}@h/db']"

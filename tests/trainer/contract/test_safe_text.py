@@ -84,6 +84,7 @@ def test_a_secret_is_hidden_wherever_its_form_tells_it(text: str) -> None:
     assert SECRET.rstrip("!") not in failed.message + failed.traceback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -203,6 +204,7 @@ def test_a_document_stays_what_it_was_but_for_its_secrets() -> None:
     assert document_without_secrets(listed) == told
 
 
+@pytest.mark.slow
 def test_no_character_that_moves_or_hides_anything_is_left() -> None:
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     left = {unicodedata.category(char) for char in set(clean(everything)) - set("\n\t")}

@@ -173,6 +173,7 @@ def test_a_search_with_the_model_itself_leaves_no_trace(
     assert set(device.tried) == {4}
 
 
+@pytest.mark.slow
 def test_a_sample_that_does_not_fit_alone_fails_the_trial(
     drive: Drive, spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

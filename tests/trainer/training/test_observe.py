@@ -78,6 +78,7 @@ def estimate(gradients: np.ndarray, counts: np.ndarray, rows: np.ndarray, size: 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch", "size"), [(8, 1), (8, 2), (16, 1), (16, 4)])
 def test_it_is_unbiased_over_batches(
     per_sample: tuple[np.ndarray, np.ndarray], batch: int, size: int

@@ -81,6 +81,7 @@ def lora(spec: TrialSpec, **changes: Any) -> TrialSpec:
     return replace(spec, model=replace(spec.model, tuning="lora"), **changes)
 
 
+@pytest.mark.slow
 def test_a_trial_tells_its_story_in_order(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, spec)
     told = [type(event).__name__ for event in events if not isinstance(event, Alive)]
@@ -97,6 +98,7 @@ def test_a_trial_tells_its_story_in_order(drive: Drive, spec: TrialSpec) -> None
     assert finished.model_dir is None
 
 
+@pytest.mark.slow
 def test_the_first_observation_is_what_a_direct_computation_gives(
     drive: Drive, spec: TrialSpec, tiny_model: Path, data_dir: Path
 ) -> None:
@@ -136,6 +138,7 @@ def test_loss_and_norm_do_not_depend_on_the_split(
             assert one.grad_norm == pytest.approx(two.grad_norm, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["full", "lora"])
 def test_the_norm_is_taken_apart_inside_the_window_only(
     drive: Drive, spec: TrialSpec, tuning: str
@@ -163,6 +166,7 @@ def test_looking_does_not_change_what_is_looked_at(drive: Drive, spec: TrialSpec
     assert values(seen) == values(unseen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["continue", "audit"])
 def test_a_verdict_lets_the_trial_go_on(drive: Drive, spec: TrialSpec, action: Any) -> None:
     def answer(event: Any) -> Any:
@@ -210,6 +214,7 @@ def test_a_loss_that_is_not_finite_is_asked_about_once(drive: Drive, spec: Trial
     assert drive(run_trial, wild, prune)[-1] == Stopped(asked[0].step)
 
 
+@pytest.mark.slow
 def test_no_window_no_question(drive: Drive, spec: TrialSpec) -> None:
     assert not of(VerdictWanted, drive(run_trial, replace(spec, window_samples=0)))
 
