@@ -22,9 +22,10 @@ from sweep.executors import Executor, Slot
 from sweep.executors.local import LocalExecutor
 from sweep.report.view import PlainView, View
 from sweep.sessions import Sessions
-from sweep.storage.engine import check_server
-from sweep.storage.find import RUNS, locate
+from sweep.storage.engine import check_server, sqlite_file
+from sweep.storage.find import RUNS, Location, locate
 from sweep.storage.paths import StudyPaths
+from sweep.storage.readable import readable
 from sweep.storage.study_source import go_on_command
 from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
@@ -123,9 +124,29 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
         silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
         facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
     past = None if history is None else described(history, loaded.study.objective.metric)
-    lines = plan_lines(study_plan(loaded, facts, len(slots), past))
+    lines = plan_lines(study_plan(loaded, facts, len(slots), past, _standing(loaded, paths)))
     if sys.stdout.isatty():
         print_lines(lines)
     else:  # whole lines for whatever reads the pipe
         sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _standing(loaded: LoadedStudy, paths: StudyPaths) -> str | None:
+    """How far the study is, in words; None where there is none yet. No server is asked."""
+    from sweep.report.study_report import study_report
+    from sweep.report.study_text import standing
+
+    url = storage_url(loaded, paths)
+    file = sqlite_file(url)
+    if file is None or not file.is_file():
+        return None
+    try:
+        ledger = Location(url, loaded.study.name, paths).open()
+    except UserError:  # another's storage: the study itself will say so
+        return None
+    try:
+        with readable(str(paths.out)):
+            return standing(study_report(ledger, paths))
+    finally:
+        ledger.engine.dispose()

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import exc
 
+from sweep.account.replicates import is_replicate
 from sweep.config.load import LoadedStudy
+from sweep.config.study import Study
 from sweep.driver.continue_study import continue_study, prepare_again
 from sweep.driver.history import note_history, read_history
 from sweep.driver.make_study import make_study, write_study_file
@@ -18,6 +20,7 @@ from sweep.driver.premises import Premises, database_is_gone, folder_is_gone
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial_spec import TrialSpecs
 from sweep.executors import Executor, Slot
+from sweep.formats import counted
 from sweep.report.view import View
 from sweep.storage.engine import is_outside, make_engine, sqlite_file, study_names
 from sweep.storage.find import remote_storage
@@ -26,6 +29,7 @@ from sweep.storage.lock import only_driver
 from sweep.storage.migrate import refuse_newer, upgrade
 from sweep.storage.paths import StudyPaths
 from sweep.storage.patience import BUSY_S, Patience
+from sweep.storage.states import SETTLED
 from sweep.storage.unwritten import Unwritten
 from trainer.contract.outside import Cause, OutsideError, is_there
 from trainer.contract.spec import UserError
@@ -51,13 +55,15 @@ def opened(
     patience = Patience(run.wait_s, view.say)
     with contextlib.ExitStack() as held:
         history = read_history(loaded, paths)
-        check_lock = None
+        check_lock, is_begun = None, False
         if file is None:
             check_lock = held.enter_context(only_driver(url, loaded.study.name))
         if again is not None:
             _refuse_gone(paths, file)
         elif patience(lambda: _stored_study(loaded, paths, url)) is None:
             make_study(loaded, paths, url, executor, slot, view)
+        else:
+            is_begun = True
         if check_lock is None:  # a lock beside the file, which is there only now
             check_lock = held.enter_context(only_driver(url, loaded.study.name))
         premises = Premises(paths, file, check_lock)
@@ -71,6 +77,8 @@ def opened(
         if row is None:
             raise OutsideError(Cause.STORAGE_GONE, "the storage holds the study no longer")
         facts = continue_study(loaded, row, ledger, paths, view)
+        if is_begun:
+            _say_how_far(ledger, loaded.study, view)
         note_history(history, loaded.study.objective.metric, ledger, view)
         write_study_file(loaded, paths)
         if not (paths.data / "prepared.json").is_file():
@@ -79,6 +87,17 @@ def opened(
         held.callback(optuna.close)
         specs = TrialSpecs(loaded, facts, paths, threads_per_trial)
         yield StudyState(loaded, facts, paths, ledger, optuna, premises, specs, history)
+
+
+def _say_how_far(ledger: Ledger, study: Study, view: View) -> None:
+    """Of the whole study, what is done and what is left, where something is."""
+    states = [row.state for row in ledger.read_trials() if not is_replicate(row.number)]
+    settled, total = sum(state in SETTLED for state in states), study.run.trials
+    if settled < total:
+        view.say(
+            f"going on with study {study.name}: {settled} of {counted(total, 'trial')} settled, "
+            f"{len(states) - settled} begun, {max(0, total - len(states))} to come"
+        )
 
 
 def _refuse_gone(paths: StudyPaths, database: Path | None) -> None:

@@ -33,9 +33,11 @@ def study_plan(
     facts: Mapping[str, Any],
     num_workers: int | None = None,
     history: str | None = None,
+    begun: str | None = None,
 ) -> StudyPlan:
     """What the study would do and need. `facts` as trainer/prepare.py writes them, on a machine
-    with all its GPUs to be seen; `history` in words. UserError as `check_rows`."""
+    with all its GPUs to be seen; `history`, and of a study that is made already how far it is
+    (`begun`), in words. UserError as `check_rows`."""
     study, rows = loaded.study, facts["train"]["rows"]
     check_rows(study, rows)
     workers = num_workers or _workers(study, facts["machine"])
@@ -58,6 +60,7 @@ def study_plan(
         data={name: facts[name] for name in DATA_FACTS},
         trials=trials,
         replicates=replicates,
+        begun=begun,
         history=history,
         prunes=study.pruning.settings().enabled,
         stop=study.pruning.stop,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 
 from sweep import formats as f
 from sweep.account.audits import AuditReport
+from sweep.account.outcome import Standing
 from sweep.formats import duration
 from sweep.report.study_types import StudyReport
 from sweep.storage.states import State
@@ -16,7 +19,8 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
     used."""
     c, audits = report.compute, report.audits
     planned = c.planned_flops
-    size, unit = f.flop_unit(max(planned, c.used_flops))
+    whole = _whole_study(report)
+    size, unit = f.flop_unit(max(planned, c.used_flops, *(flops for _, flops, _ in whole)))
 
     def row(what: str, count: float, remark: str = "") -> tuple[str, str, str]:
         return what, f"{f.number(count / size)} {unit}", remark
@@ -27,7 +31,11 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
     time = ("time", duration(c.seconds), "of training and evaluating, all trials together")
     if not any(trial.state in (State.COMPLETED, State.PRUNED) for trial in report.trials):
         spent = c.used_flops + c.unsettled_flops
-        return [row("used", spent, "no trial to compare it with yet"), time]
+        return [
+            *itertools.starmap(row, whole),
+            row("used", spent, "no trial to compare it with yet"),
+            time,
+        ]
     saved = planned - c.used_flops
     parts = (
         ("early evaluations", c.overhead.early_evals),
@@ -36,6 +44,7 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
     )
     shown = [f"{name} {f.number(count / size)}" for name, count in parts if count]
     rows = [
+        *itertools.starmap(row, whole),
         row("planned", planned, "settled trials trained to their end, and the base model"),
         row("used", c.used_flops, f"{of_plan(c.used_flops)} of the plan"),
         row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
@@ -49,6 +58,26 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
     if c.unsettled_flops:
         rows.append(row("not settled", c.unsettled_flops, "trials not ended; not counted above"))
     return [*rows, time]
+
+
+def _whole_study(report: StudyReport) -> list[tuple[str, float, str]]:
+    """While the study is not finished, what it takes if none is pruned: what, FLOPs and remark.
+
+    Trials to come are planned at the mean of those begun; empty before one has.
+    """
+    if report.state is not Standing.UNFINISHED or not report.trials or report.total is None:
+        return []
+    mean = math.fsum(trial.planned_flops for trial in report.trials) / len(report.trials)
+    replicates = min(report.confirm.top, report.total) * report.confirm.seeds
+    to_come = max(0, report.total + replicates - len(report.trials))
+    told = f.counted(report.total, "trial")
+    if replicates:
+        told += f" and {f.counted(replicates, 'replicate')}"
+    flops = report.compute.base_flops + mean * (len(report.trials) + to_come)
+    remark = f"{told} trained to their end, and the base model"
+    if to_come:
+        remark += f"; {to_come:,} not begun, taken at the mean of the others"
+    return [("whole study", flops, remark)]
 
 
 def _not_started(report: StudyReport, of_plan: Callable[[float], str]) -> str:

@@ -97,6 +97,7 @@ class StudyPlan:
     data: Mapping[str, Json]  # what was prepared: see data_text.py
     trials: int
     replicates: int  # of the best, with other seeds
+    begun: str | None  # how far it is, where it is made already
     history: str | None  # the prior from past studies, in words
     prunes: bool  # with pruning off, the window is only recorded
     stop: bool  # it ends earlier when further trials are unlikely to help

@@ -14,11 +14,20 @@ from sweep.report.text_table import wrapped
 def plan_lines(plan: StudyPlan) -> list[str]:
     """The plan in lines, most of them within 90 columns."""
     return [
-        f"Plan of study {plan.study} ({plan.source}); nothing is made yet.",
+        *_head(plan),
         *_section("Settings", _settings(plan)),
         *_section("Data", data_lines(plan.data)),
         *_section("Trials", _trials(plan)),
         *_section("Cost", _cost(plan)),
+    ]
+
+
+def _head(plan: StudyPlan) -> list[str]:
+    if plan.begun is None:
+        return [f"Plan of study {plan.study} ({plan.source}); nothing is made yet."]
+    return [
+        f"Plan of study {plan.study} ({plan.source}), of all its trials from the beginning.",
+        f"So far {plan.begun}.",
     ]
 
 

@@ -106,6 +106,23 @@ def test_mistakes_are_said_in_a_sentence(
     assert not here.out.exists()
 
 
+def test_the_plan_of_a_begun_study_says_how_far_it_is(
+    here: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str | None] = []
+
+    def plan(_: object, __: object, ___: int, ____: object, begun: str | None) -> str:
+        found.append(begun)
+        return "plan"
+
+    monkeypatch.setattr("sweep.driver.plan.study_plan", plan)
+    monkeypatch.setattr("sweep.report.plan_text.plan_lines", lambda _: [])
+    for trials in (2, 3):
+        main(["run", "fake.yaml", "--trials", str(trials), "--dry-run"])
+        sweep.run("fake.yaml", trials=2, pruning__enabled=False)
+    assert found[0] is None and str(found[1]).startswith("2 of 2 trials settled: 2 completed")
+
+
 @pytest.mark.parametrize("named", ["fake", "runs/fake"])
 def test_a_run_in_place_of_a_study_is_told_with_how_to_go_on(here: Home, named: str) -> None:
     here.file.rename("mine.yaml")

@@ -331,6 +331,14 @@ def test_the_plan_says_that_a_window_decides_nothing_with_pruning_off(load: Load
     assert off.endswith("of the smallest budget; pruning is off, it is only recorded")
 
 
+def test_the_plan_of_a_study_that_is_made_is_all_of_it_and_says_how_far_it_is(load: Load) -> None:
+    new = plan_lines(study_plan(load(), make_facts()))
+    begun = plan_lines(study_plan(load(), make_facts(), begun="3 of 16 trials settled"))
+    assert new[0].endswith("; nothing is made yet.")
+    assert begun[0].endswith(", of all its trials from the beginning.")
+    assert begun[1] == "So far 3 of 16 trials settled." and begun[2:] == new[1:]
+
+
 def test_the_plan_of_searched_epochs(load: Load) -> None:
     plan = study_plan(
         load(

@@ -57,6 +57,19 @@ def test_failed_trials_come_back_under_their_numbers_with_their_params(failed: H
     assert [t.state.name for t in failed.optuna_trials()] == ["COMPLETE"] * 4
 
 
+def test_what_is_left_of_the_whole_study_is_said_when_it_goes_on(failed: Home) -> None:
+    def said() -> list[str]:
+        return [line for line in failed.lines if line.startswith("going on with")]
+
+    assert not said()  # it was made
+    retry_trials(str(failed.out), [1, 2])
+    assert failed.run(*ONCE, "run.trials=5") == 0
+    assert said() == ["going on with study fake: 2 of 5 trials settled, 2 begun, 1 to come"]
+    failed.lines.clear()
+    assert failed.run(*ONCE, "run.trials=5") == 0
+    assert not said()  # nothing is left
+
+
 def test_only_those_that_are_named_come_back(failed: Home) -> None:
     retry_trials(str(failed.out), [2])
     assert failed.run(*ONCE) == 4

@@ -7,6 +7,7 @@ import re
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -376,6 +377,33 @@ def test_a_best_that_was_confirmed_when_its_weights_were_gone_says_so(tmp_path: 
     assert "not kept: run.confirm was asked for when it had been removed" in one_line(text)
 
 
+def test_while_a_study_is_unfinished_the_compute_of_all_of_it_is_told(tmp_path: Path) -> None:
+    run = {**document()["run"], "trials": 5, "confirm": {"top": 2, "seeds": 2}}
+    with written(tmp_path) as ledger:
+        ledger.continue_as(document() | {"run": run}, "learned-5", [])
+        ledger.record(cost(BASE, 3e9, "eval"))
+        ledger.save_trial(replace(completed(0, 0.5), planned_flops=10e9))
+        ledger.save_trial(replace(trial(1, "waiting"), planned_flops=20e9))
+        ledger.flush()
+        rows = compute_rows(study_report(ledger, StudyPaths(tmp_path)))
+    assert rows[0] == (
+        "whole study",
+        "138 GFLOP",  # 3 + 9 x 15
+        "5 trials and 4 replicates trained to their end, and the base model; 7 not begun, taken at "
+        "the mean of the others",
+    )
+    assert rows[1][:2] == ("planned", "13.0 GFLOP")
+
+
+def test_the_compute_of_a_finished_study_is_that_of_its_settled_trials(tmp_path: Path) -> None:
+    run = {**document()["run"], "trials": 1, "confirm": {"top": 0, "seeds": 2}}
+    with written(tmp_path) as ledger:
+        ledger.continue_as(document() | {"run": run}, "learned-5", [])
+        ledger.save_trial(completed(0, 0.5))
+        rows = compute_rows(study_report(ledger, StudyPaths(tmp_path)))
+    assert rows[0][0] == "planned"
+
+
 def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything(
     tmp_path: Path,
 ) -> None:
@@ -385,5 +413,5 @@ def test_the_compute_of_a_study_without_a_settled_trial_is_no_share_of_anything(
         ledger.record(cost(0, 30e9))
         ledger.flush()
         rows = compute_rows(study_report(ledger, StudyPaths(tmp_path)))
-    assert [name for name, *_ in rows] == ["used", "time"]
-    assert rows[0][1:] == ("33.0 GFLOP", "no trial to compare it with yet")
+    assert [name for name, *_ in rows] == ["whole study", "used", "time"]
+    assert rows[1][1:] == ("0.0330 TFLOP", "no trial to compare it with yet")
