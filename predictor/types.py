@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any, Literal
 
-Action = Literal["continue", "prune", "audit"]
+Action = Literal["continue", "prune", "audit", "park"]
 Kind = Literal["guard", "rank", "none"]
 
 
@@ -58,6 +58,7 @@ class CohortTrial:
     objective: float | None = None  # only of a trial that was trained to its end
     warmup_steps: int = 0
     expected_miss: float = 0.0  # the probability stated when it was pruned by rank, unaudited
+    looks: tuple[WindowSignals, ...] = ()  # those after the window, in their order
 
     @property
     def is_finished(self) -> bool:

@@ -59,8 +59,12 @@ class Session(Protocol):
     def resume(self, waiting: Sequence[int]) -> int | None:
         """Which of the runs that wait goes on: asked while a worker is free and none is to start.
 
-        None: none for now. Those that wait when nothing runs any more count as stopped.
+        None: none for now. Those that wait when nothing runs any more are given up.
         """
+        ...
+
+    def give_up(self, run: int) -> Answer:
+        """What there is to say of a run that waits when nothing runs any more."""
         ...
 
 
@@ -200,7 +204,7 @@ class _Engine:
                 self._look(event.run, event.look, looks[event.look])
             self._fill_workers()
         for run in self.waiting:
-            self._prune(run, WAIT)
+            self._give_up(run)
         return self._result()
 
     def _fill_workers(self) -> None:
@@ -239,6 +243,11 @@ class _Engine:
             self.waiting[run] = look + 1
         else:
             self._prune(run, answer)
+
+    def _give_up(self, run: int) -> None:
+        answer = self.session.give_up(run)
+        self.states_risk |= answer.probability is not None
+        self._prune(run, answer)
 
     def _end(self, run: int) -> None:
         self.num_free += 1

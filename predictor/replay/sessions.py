@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.replay import GO_ON, WAIT, Answer
+from predictor.replay.replay import GO_ON, STOP, WAIT, Answer
 from predictor.types import CohortTrial
 
 
@@ -50,13 +50,17 @@ class FirstRuns:
         """None: no run waits."""
         return None
 
+    def give_up(self, run: int) -> Answer:
+        """Not asked: no run waits."""
+        return STOP
+
 
 class Looks:
     """A session with one look, which sees what has happened by then and no more."""
 
     def __init__(self, study: RecordedStudy, close: float, rule: Rule, seed: int) -> None:
         self.rule, self.seed = rule, seed
-        self.trials = _trials_of(_Same(study), close)
+        self.trials = _trials_of(Same(study), close)
         self.closes = closing_positions(study, close)
         self.seen: dict[int, CohortTrial] = {}
 
@@ -85,12 +89,16 @@ class Looks:
         """None: no run waits."""
         return None
 
+    def give_up(self, run: int) -> Answer:
+        """Not asked: no run waits."""
+        return STOP
+
 
 class Scouts:
     """A session in which every run waits at its window, until all are there."""
 
     def __init__(self, study: RecordedStudy, close: float, num_kept: int) -> None:
-        windows = [trial.window for trial in _trials_of(_Same(study), close)]
+        windows = [trial.window for trial in _trials_of(Same(study), close)]
         evals = [math.inf if w is None or w.early_eval is None else w.early_eval for w in windows]
         self.early_evals = [math.inf if math.isnan(value) else value for value in evals]
         self.closes = closing_positions(study, close)
@@ -122,8 +130,12 @@ class Scouts:
         self.num_left -= 1
         return min(waiting, key=lambda run: self.early_evals[run])
 
+    def give_up(self, run: int) -> Answer:
+        """Nothing is stated of it."""
+        return STOP
 
-class _Same:
+
+class Same:
     """A study as a key: it is equal to itself alone."""
 
     __slots__ = ("study",)
@@ -135,11 +147,11 @@ class _Same:
         return id(self.study)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.study is self.study
+        return isinstance(other, Same) and other.study is self.study
 
 
 @lru_cache(maxsize=16)
-def _trials_of(same: _Same, close: float) -> tuple[CohortTrial, ...]:
+def _trials_of(same: Same, close: float) -> tuple[CohortTrial, ...]:
     """As the study's `trials`, found once for all policies that look at this window."""
     return tuple(same.study.trials(close))
 

@@ -184,6 +184,9 @@ class _Session:
     def resume(self, waiting: Sequence[int]) -> int | None:
         return None
 
+    def give_up(self, run: int) -> Answer:
+        return STOP
+
 
 def report_and_ask(trial: optuna.Trial, step: int, value: float) -> bool:
     """Whether the pruner stops the trial at this step."""

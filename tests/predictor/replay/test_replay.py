@@ -65,6 +65,9 @@ class Scripted:
     def resume(self, waiting: Sequence[int]) -> int | None:
         return next((run for run in self.order_of_resumes if run in waiting), None)
 
+    def give_up(self, run: int) -> Answer:
+        return STOP
+
 
 FOUR = study_of([1.0, 2.0, 3.0, 4.0])  # best 1, median 2.5: a spread of 1.5
 ORDER = [int(i) for i in np.random.default_rng(0).permutation(4)]

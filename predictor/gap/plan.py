@@ -1,0 +1,223 @@
+"""Which parked trial goes on: the one that promises most, while any is likely to overtake."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.features import config_columns, standardise, with_squares
+from predictor.gap.prior import GapPrior, shipped_prior
+from predictor.gap.regression import Ends, Rows, final_gaps
+from predictor.gap.units import SIGNALS, Units, bend, gaps
+from predictor.target import best_and_spread
+from predictor.types import CohortTrial, Settings, WindowSignals
+
+Floats = NDArray[np.float64]
+
+FEWEST_ENDS = 3  # finished trials that give the unit of the ends where there is no early evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class GapForecast:
+    """What is expected of a trial that is not finished, against the leader."""
+
+    number: int
+    share: float  # of the budget, where it was looked at last
+    probability: float  # that it ends better than the leader by min_gain x the spread of the ends
+    improvement: float  # expected, 0 where it does not overtake; in early spreads
+    behind: float  # early spreads that it is expected to end behind the leader; bent
+    effects: Mapping[str, float]  # of each signal on `behind`
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do next with the trials that have been looked at."""
+
+    next: int | None  # the trial that goes on to its next look; None: none is worth it
+    leader: int | None  # the best finished trial
+    forecasts: Mapping[int, GapForecast]  # by number; empty while no trial is finished
+    silent: float | None  # how far it is believed that no early number tells; None: not asked
+
+    @property
+    def expected_misses(self) -> float:
+        """The sum of the probabilities of all that would be given up."""
+        return math.fsum(one.probability for one in self.forecasts.values())
+
+
+def plan(
+    trials: Sequence[CohortTrial],
+    shares: Sequence[float],
+    settings: Settings,
+    prior: GapPrior | None = None,
+    busy: Collection[int] = (),
+) -> Plan:
+    """The trial that goes on, and what is expected of all that are not finished.
+
+    `trials`: all that reached the first look and were not ended by a guard, in any order; `shares`:
+    of the budget, of each look. While none is finished, the trial that the prior prefers goes on.
+    Then it is the one of the largest expected improvement among those whose P of overtaking the
+    leader is at least `settings.risk`, or whose giving up would bring the expected misses above
+    `settings.max_expected_misses`. Trials in `busy`, on a worker now, are judged but not chosen.
+    """
+    cohort = _Cohort.of(trials, shares, prior or shipped_prior())
+    waiting = [t for t in cohort.unfinished if t.number not in busy]
+    leader = cohort.leader
+    if leader is None:
+        chosen = cohort.most_promising(waiting) if waiting else None
+        return Plan(chosen, None, {}, None)
+    found = cohort.forecasts(leader, settings.min_gain)
+    if found is None:
+        return Plan(waiting[0].number if waiting else None, leader.number, {}, None)
+    forecasts, silent = found
+    return Plan(_chosen(waiting, forecasts, settings), leader.number, forecasts, silent)
+
+
+def _chosen(
+    waiting: Sequence[CohortTrial], forecasts: Mapping[int, GapForecast], settings: Settings
+) -> int | None:
+    own = [forecasts[t.number] for t in waiting]
+    worth = [one for one in own if not one.probability < settings.risk]
+    if not worth and math.fsum(f.probability for f in own) > settings.max_expected_misses:
+        worth = own
+    if not worth:
+        return None
+    return max(worth, key=lambda one: (one.improvement, -one.number)).number
+
+
+class _Cohort(NamedTuple):
+    trials: tuple[CohortTrial, ...]  # by number, each with a window
+    shares: Sequence[float]
+    units: Units
+    config: Floats  # (num_trials, num_columns)
+    prior: GapPrior
+
+    @staticmethod
+    def of(trials: Sequence[CohortTrial], shares: Sequence[float], prior: GapPrior) -> _Cohort:
+        own = tuple(sorted((t for t in trials if t.window), key=lambda t: t.number))
+        config = config_columns([t.config for t in own])
+        units = Units.of([t.window for t in own if t.window])
+        return _Cohort(own, shares, units, standardise(with_squares(config)), prior)
+
+    @property
+    def unfinished(self) -> list[CohortTrial]:
+        return [t for t in self.trials if not t.is_finished]
+
+    @property
+    def leader(self) -> CohortTrial | None:
+        finished = [t for t in self.trials if t.is_finished]
+        return min(finished, key=lambda t: (t.objective, t.number), default=None)
+
+    @property
+    def has_evals(self) -> bool:
+        return math.isfinite(self.units.early_eval)
+
+    def most_promising(self, waiting: Sequence[CohortTrial]) -> int:
+        """By the prior alone, against the best at the first look; ties by number."""
+        firsts = [_looks(t)[0] for t in self.trials]
+        best = min(firsts, key=lambda w: _or_last(w.early_eval))
+        signals = frozenset(SIGNALS if self.has_evals else SIGNALS[1:])
+        used = [i for i, name in enumerate(SIGNALS) if name in signals]
+
+        def expected(trial: CohortTrial) -> tuple[float, int]:
+            pooled = self.prior.at(self.shares[0], signals)
+            own = gaps([_looks(trial)[0]], best, self.units)[0, used]
+            return 0.0 if pooled is None else float(own @ pooled.mean), trial.number
+
+        return min(waiting, key=expected).number
+
+    def forecasts(
+        self, leader: CohortTrial, min_gain: float
+    ) -> tuple[dict[int, GapForecast], float] | None:
+        """None while ends have no unit."""
+        unit = self._unit_of_ends()
+        if unit is None:
+            return None
+        found: list[tuple[int, Ends, Floats, list[int]]] = []
+        for look in range(len(self.shares)):
+            asked = [
+                i
+                for i, t in enumerate(self.trials)
+                if not t.is_finished and _last(t, self.shares) == look
+            ]
+            if asked:
+                ends, gap = self._ends(leader, look, asked, unit)
+                found.append((look, ends, gap, asked))
+        spread = self._spread_of_ends(leader, unit, [ends.mean for _, ends, _, _ in found])
+        goal = -min_gain * spread
+        forecasts: dict[int, GapForecast] = {}
+        for look, ends, gap, asked in found:
+            each = zip(asked, ends.below(goal), ends.improvement(goal), ends.mean, gap, strict=True)
+            for i, probability, improvement, mean, own in each:
+                forecasts[self.trials[i].number] = GapForecast(
+                    self.trials[i].number,
+                    self.shares[look],
+                    float(probability),
+                    float(improvement),
+                    float(mean),
+                    dict(zip(SIGNALS, (ends.slopes * own).tolist(), strict=True)),
+                )
+        silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
+        return forecasts, silent
+
+    def _ends(
+        self, leader: CohortTrial, look: int, asked: Sequence[int], unit: float
+    ) -> tuple[Ends, Floats]:
+        """The final gaps of the trials `asked`, and their gaps at this look."""
+        at_leader = _looks(leader)[look]
+        finished = [
+            i
+            for i, t in enumerate(self.trials)
+            if t.is_finished and len(_looks(t)) > look and _alike(_looks(t)[look], at_leader)
+        ]
+        objectives = np.array([self.trials[i].objective for i in finished], dtype=np.float64)
+        assert leader.objective is not None
+        own, there = (self._rows(leader, at_leader, look, rows) for rows in (asked, finished))
+        final = bend((objectives - leader.objective) / unit)
+        share = self.shares[look]
+        ends = final_gaps(self.prior, share, there, final, own, has_evals=self.has_evals)
+        assert ends is not None
+        return ends, own.gaps
+
+    def _rows(
+        self, leader: CohortTrial, at_leader: WindowSignals, look: int, rows: Sequence[int]
+    ) -> Rows:
+        windows = [_looks(self.trials[i])[look] for i in rows]
+        return Rows(gaps(windows, at_leader, self.units), self.config[list(rows)])
+
+    def _unit_of_ends(self) -> float | None:
+        if self.has_evals:
+            return self.units.early_eval
+        ends = [t.objective for t in self.trials if t.is_finished and t.objective is not None]
+        if len(ends) < FEWEST_ENDS:
+            return None
+        return best_and_spread(ends)[1] or None
+
+    def _spread_of_ends(self, leader: CohortTrial, unit: float, means: Sequence[Floats]) -> float:
+        """Median - best of all ends, expected ones where they are not known, in early spreads."""
+        known = [t.objective for t in self.trials if t.is_finished and t.objective is not None]
+        assert leader.objective is not None
+        final = bend((np.array(known) - leader.objective) / unit)
+        ends = np.concatenate([final, *means])
+        return float(np.median(ends) - ends.min())
+
+
+def _looks(trial: CohortTrial) -> tuple[WindowSignals, ...]:
+    assert trial.window is not None
+    return (trial.window, *trial.looks)
+
+
+def _last(trial: CohortTrial, shares: Sequence[float]) -> int:
+    return min(len(_looks(trial)), len(shares)) - 1
+
+
+def _alike(one: WindowSignals, other: WindowSignals) -> bool:
+    return one.samples == other.samples and one.phase == other.phase
+
+
+def _or_last(value: float | None) -> float:
+    return math.inf if value is None or not math.isfinite(value) else value

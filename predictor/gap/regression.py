@@ -1,0 +1,182 @@
+"""Final gaps from early ones: past studies' slopes, updated by this study's finished trials.
+
+    Y = a + d . beta + h . eta + noise
+
+Y is what separates a trial from the leader at the end and d what separates them at one look, both
+bent and in early spreads (`predictor.gap.units`); h is the configuration. The slopes are normal
+around the pooled ones, with their covariance between studies; a, how far the leader was lucky, and
+eta, what the configuration tells beyond the signals, normal around 0; the noise is normal, its
+variance one of a grid about the pooled one. Models differ in the signals that they use, in whether
+eta is there and in the noise; each counts by its weight and its marginal likelihood.
+Source: Bishop, Pattern Recognition and Machine Learning, 3.3 to 3.5.
+Known weakness: trials near the best are less noisy than others, and there is one noise for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.gap.prior import GapPrior, Pooled, Signals
+from predictor.gap.units import SIGNALS
+
+Floats = NDArray[np.float64]
+
+NOISES = (0.05, 0.22, 1.0, 2.2, 5.0)  # variances, over the pooled one
+NOISE_BELIEF = (0.1, 0.25, 0.35, 0.2, 0.1)
+LUCK_SD = 2.0  # of a, in early spreads
+UNLIKE = 0.05  # of the belief: that the slopes of this study are like no other's
+CONFIG = 0.5  # prior variance that all columns of the configuration share, over the noise's
+
+# How much each set of signals is believed before a study has finished trials. That an early
+# evaluation tells nothing, or the other two alone do, is not ruled out: studies/LOG.md has what
+# other weights do.
+BELIEF: Mapping[Signals, float] = {
+    frozenset(): 0.10,
+    frozenset({"early_eval"}): 0.287,
+    frozenset({"early_eval", "loss"}): 0.209,
+    frozenset({"early_eval", "grad_norm"}): 0.209,
+    frozenset(SIGNALS): 0.165,
+    frozenset({"loss"}): 0.01,
+    frozenset({"grad_norm"}): 0.01,
+    frozenset({"loss", "grad_norm"}): 0.01,
+}
+
+
+class Rows(NamedTuple):
+    """Trials at one look."""
+
+    gaps: Floats  # (num_trials, 3), to the leader's, columns as SIGNALS
+    config: Floats  # (num_trials, num_columns), standardised over the cohort
+
+
+class Ends(NamedTuple):
+    """Final gaps of some trials: mixtures of normal distributions, one for each model."""
+
+    weights: Floats  # (num_models,), sum 1
+    means: Floats  # (num_models, num_trials)
+    scales: Floats  # (num_models, num_trials)
+    slopes: Floats  # (3,): of the signals, averaged over the models
+    silent: float  # the weight of the models without any signal
+
+    @property
+    def mean(self) -> Floats:
+        """The expected gap of each trial. Shape (num_trials,)."""
+        return self.weights @ self.means
+
+    def below(self, goal: float) -> Floats:
+        """P(gap < goal) of each trial. Shape (num_trials,)."""
+        return self.weights @ _normal_cdf((goal - self.means) / self.scales)
+
+    def improvement(self, goal: float) -> Floats:
+        """E(max(0, goal - gap)) of each trial. Shape (num_trials,).
+
+        Source: Jones, Schonlau and Welch, Journal of Global Optimization 13, 1998.
+        """
+        z = (goal - self.means) / self.scales
+        density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+        return self.weights @ (self.scales * (z * _normal_cdf(z) + density))
+
+
+def final_gaps(
+    prior: GapPrior, share: float, finished: Rows, ends: Floats, asked: Rows, has_evals: bool
+) -> Ends | None:
+    """The final gaps of the trials `asked`, from those of the `finished`, (num_finished,), 0 the
+    leader's; all of one look at that share of the budget.
+
+    Without early evaluations models that use them are left out. None where the prior has no model.
+    """
+    own: list[_Model] = []
+    for signals, belief in BELIEF.items():
+        pooled = prior.at(share, signals)
+        if pooled is None or (not has_evals and "early_eval" in signals):
+            continue
+        used = [i for i, name in enumerate(SIGNALS) if name in signals]
+        for with_config in (False, True) if finished.config.shape[1] else (False,):
+            x, row = _design(finished, used, with_config), _design(asked, used, with_config)
+            for slopes, ratio, weight in _alternatives(pooled):
+                model = _fit(slopes, pooled.noise * ratio, x, ends, row)
+                own.append(model._replace(log_weight=model.log_weight + math.log(belief * weight)))
+                own[-1].all_slopes[used] = model.slopes[1 : 1 + len(used)]
+    if not own:
+        return None
+    evidence = np.array([one.log_weight for one in own])
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    return Ends(
+        weights,
+        np.array([one.means for one in own]),
+        np.array([one.scales for one in own]),
+        weights @ np.array([one.all_slopes for one in own]),
+        float(weights @ np.array([not one.uses_signals for one in own])),
+    )
+
+
+def _alternatives(pooled: Pooled) -> Iterator[tuple[Pooled, float, float]]:
+    """Past studies' slopes and slopes of either sign, each with every noise, over the pooled one;
+    and what is believed of that."""
+    num = len(pooled.mean)
+    unlike = Pooled(np.zeros(num), np.eye(num), pooled.noise)
+    believed = [(pooled, 1 - UNLIKE), (unlike, UNLIKE)] if num else [(pooled, 1.0)]
+    for slopes, share in believed:
+        for ratio, weight in zip(NOISES, NOISE_BELIEF, strict=True):
+            yield slopes, ratio, share * weight
+
+
+class _Model(NamedTuple):
+    log_weight: float
+    means: Floats  # (num_asked,)
+    scales: Floats  # (num_asked,)
+    slopes: Floats  # (num_columns,): a, beta, eta
+    all_slopes: Floats  # (3,), of SIGNALS
+    uses_signals: bool
+
+
+def _fit(pooled: Pooled, noise: float, x: Floats, ends: Floats, row: Floats) -> _Model:
+    """The posterior predictive of `row`, noise included, and log p(ends).
+
+    x: (num_finished, num_columns) with the ones, the signals and the configuration, row:
+    (num_asked, num_columns).
+    """
+    num_signals, num_columns = len(pooled.mean), x.shape[1]
+    num_config = num_columns - 1 - num_signals
+    mean, variance = np.zeros(num_columns), np.zeros((num_columns, num_columns))
+    mean[1 : 1 + num_signals] = pooled.mean
+    variance[0, 0] = LUCK_SD**2
+    variance[1 : 1 + num_signals, 1 : 1 + num_signals] = pooled.covariance
+    if num_config:
+        config = range(1 + num_signals, num_columns)
+        variance[config, config] = CONFIG * noise / num_config
+    left = ends - x @ mean
+    between = x @ variance  # (num_finished, num_columns)
+    covariance = between @ x.T + noise * np.eye(len(ends))  # of the ends
+    factor = np.linalg.cholesky(covariance)
+    whitened = np.linalg.solve(factor, np.column_stack([left, between]))
+    left, between = whitened[:, 0], whitened[:, 1:]
+    slopes = mean + between.T @ left
+    posterior = variance - between.T @ between
+    log_weight = -0.5 * float(left @ left) - float(np.log(np.diag(factor)).sum())
+    own = np.einsum("ij,jk,ik->i", row, posterior, row)
+    return _Model(
+        log_weight,
+        row @ slopes,
+        np.sqrt(np.maximum(own, 0.0) + noise),
+        slopes,
+        np.zeros(len(SIGNALS)),
+        num_signals > 0,
+    )
+
+
+def _design(rows: Rows, used: list[int], with_config: bool) -> Floats:
+    columns = [np.ones((len(rows.gaps), 1)), rows.gaps[:, used]]
+    return np.concatenate([*columns, rows.config] if with_config else columns, axis=1)
+
+
+def _normal_cdf(z: Floats) -> Floats:
+    from scipy.special import ndtr  # pyright: ignore
+
+    return np.asarray(ndtr(z), dtype=np.float64)

@@ -1,0 +1,130 @@
+"""Which parked trial goes on, and what is stated of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictor.gap.plan import Plan, plan
+from predictor.gap.prior import shipped_prior
+from predictor.types import CohortTrial, Settings, WindowSignals
+
+SHARES = (0.1, 0.3)
+SETTINGS = Settings(audit=0.0)
+
+
+def window(early_eval: float | None, loss: float = 1.0, samples: int = 100) -> WindowSignals:
+    return WindowSignals(samples, loss, 1.0, None, early_eval)
+
+
+def scouted(number: int, *evals: float | None, objective: float | None = None) -> CohortTrial:
+    """A trial with a look for each evaluation."""
+    first, *later = [window(value, samples=100 * (i + 1)) for i, value in enumerate(evals)]
+    rate = {"learning_rate": 10.0 ** -(number % 5)}
+    return CohortTrial(number, rate, first, objective, looks=tuple(later))
+
+
+COHORT = [scouted(i, 1.0 + 0.1 * i) for i in range(8)]
+LED = [scouted(0, 1.0, 0.9, objective=0.7), *COHORT[1:]]
+
+
+def test_before_any_is_finished_the_best_early_evaluation_goes_on() -> None:
+    assert plan(COHORT, SHARES, SETTINGS) == Plan(0, None, {}, None)
+
+
+def test_what_runs_is_not_chosen_but_the_next_best_is() -> None:
+    assert plan(COHORT, SHARES, SETTINGS, busy={0}).next == 1
+
+
+def test_the_further_behind_the_less_likely() -> None:
+    found = plan(LED, SHARES, SETTINGS)
+    assert found.leader == 0
+    assert found.forecasts.keys() == set(range(1, 8))
+    behind = [found.forecasts[i].behind for i in range(1, 8)]
+    assert behind == sorted(behind)
+    assert found.forecasts[1].probability > found.forecasts[7].probability
+    assert found.next == 1
+
+
+def test_it_stops_where_none_reaches_the_risk_and_few_misses_are_expected() -> None:
+    far = [scouted(0, 1.0, 0.9, objective=0.7), *(scouted(i, 9.0 + i) for i in range(1, 4))]
+    trials = [*far, scouted(4, 1.05, 1.4, objective=1.2)]
+    found = plan(trials, SHARES, SETTINGS)
+    largest = max(one.probability for one in found.forecasts.values())
+    assert found.expected_misses < SETTINGS.max_expected_misses
+    assert plan(trials, SHARES, replace(SETTINGS, risk=largest + 0.01)).next is None
+    assert plan(trials, SHARES, replace(SETTINGS, risk=largest - 0.01)).next is not None
+
+
+def test_the_expected_misses_of_all_are_kept_below_their_limit() -> None:
+    strict = replace(SETTINGS, risk=0.9, max_expected_misses=0.01)
+    assert plan(LED, SHARES, replace(strict, max_expected_misses=8.0)).next is None
+    assert plan(LED, SHARES, strict).next == 1
+
+
+def test_order_and_units_change_nothing() -> None:
+    expected = plan(LED, SHARES, SETTINGS)
+    assert plan(LED[::-1], SHARES, SETTINGS) == expected
+    other = [
+        replace(
+            trial,
+            window=replace(trial.window, early_eval=7 * (trial.window.early_eval or 0) - 3),
+            looks=tuple(replace(w, early_eval=7 * (w.early_eval or 0) - 3) for w in trial.looks),
+            objective=None if trial.objective is None else 7 * trial.objective - 3,
+        )
+        for trial in LED
+        if trial.window
+    ]
+    found = plan(other, SHARES, SETTINGS)
+    assert found.next == expected.next
+    for number, one in expected.forecasts.items():
+        assert found.forecasts[number].probability == pytest.approx(one.probability)
+        assert found.forecasts[number].behind == pytest.approx(one.behind)
+
+
+def test_a_later_look_says_more() -> None:
+    early = [*LED[:1], scouted(1, 1.5), *LED[2:]]
+    later = [*LED[:1], scouted(1, 1.5, 1.4), *LED[2:]]
+    by_first = plan(early, SHARES, SETTINGS).forecasts[1]
+    by_second = plan(later, SHARES, SETTINGS).forecasts[1]
+    assert (by_first.share, by_second.share) == SHARES
+    assert by_second.probability < by_first.probability
+
+
+def test_a_prior_of_the_wrong_sign_is_overruled_within_five_finished_runs() -> None:
+    """Here the worse early evaluation is the better end."""
+    rng = np.random.default_rng(0)
+    ends = {i: 1.0 - 0.1 * i + 0.01 * float(rng.normal()) for i in range(20)}
+    trials = [scouted(i, 1.0 + 0.1 * i) for i in range(20)]
+    for number in (0, 1, 2, 3, 4):
+        trials[number] = scouted(number, 1.0 + 0.1 * number, 1.0, objective=ends[number])
+    found = plan(trials, SHARES, SETTINGS)
+    assert found.next == 19
+    assert found.forecasts[19].probability > SETTINGS.risk
+
+
+def test_without_early_evaluations_all_go_on_until_ends_have_a_spread() -> None:
+    trials = [scouted(i, None, objective=float(i) if i < 2 else None) for i in range(6)]
+    assert plan(trials, SHARES, SETTINGS).next == 2
+    assert plan(trials, SHARES, SETTINGS).forecasts == {}
+    trials[2] = scouted(2, None, objective=2.0)
+    assert plan(trials, SHARES, SETTINGS).forecasts.keys() == {3, 4, 5}
+
+
+def test_what_was_not_finite_at_a_look_is_as_bad_as_the_worst() -> None:
+    astray = [*LED[:7], scouted(7, float("inf"))]
+    found = plan(astray, SHARES, SETTINGS)
+    assert found.forecasts[7].probability == pytest.approx(found.forecasts[6].probability, abs=0.05)
+
+
+def test_the_shipped_prior_says_what_it_is_from() -> None:
+    prior = shipped_prior()
+    assert prior.families == ("smollm2-gpu", "quickstart")
+    pooled = prior.at(0.1, frozenset({"early_eval"}))
+    assert pooled is not None and pooled.mean[0] > 0
+    between = prior.at(0.25, frozenset({"early_eval"}))
+    low, high = (prior.at(share, frozenset({"early_eval"})) for share in (0.2, 0.3))
+    assert between and low and high
+    assert min(low.noise, high.noise) <= between.noise <= max(low.noise, high.noise)
