@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from trainer.contract.spec import HIGHER_IS_BETTER, MEASURED_ON, TrialSpec, UserError
@@ -80,6 +81,8 @@ def _wrong_together(spec: TrialSpec) -> Iterator[str]:
     """Values that do not go together, where each is right by itself."""
     if _is_count(spec.processes):
         yield from _wrong_parallel(spec.model.parallel, spec.processes)
+    if spec.looks:
+        yield from _wrong_looks(spec)
     if not _is_count(spec.batch_size):
         return
     if _is_count(spec.processes) and spec.batch_size % spec.processes:
@@ -92,6 +95,18 @@ def _wrong_together(spec: TrialSpec) -> Iterator[str]:
         most = spec.num_steps * spec.batch_size
         if spec.window_samples > most:
             yield f"window_samples: {spec.window_samples} is beyond the trial's end; at most {most}"
+
+
+def _wrong_looks(spec: TrialSpec) -> Iterator[str]:
+    if spec.window_samples == 0:
+        yield "looks: come after the window, and there is none; give window_samples, or no looks"
+        return
+    bounds = (spec.window_samples, *spec.looks, spec.budget_samples)
+    if not all(map(_is_count, bounds)) or any(one >= next_ for one, next_ in pairwise(bounds)):
+        yield (
+            f"looks: {list(spec.looks)} must be whole numbers that ascend, above window_samples "
+            f"({spec.window_samples}) and below budget_samples ({spec.budget_samples})"
+        )
 
 
 def _wrong_parallel(parallel: str, processes: int) -> Iterator[str]:

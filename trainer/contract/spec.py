@@ -134,6 +134,7 @@ class TrialSpec:
     checkpoints_kept: int = 2
     wait_s: float = 600.0  # for how long a write that the outside keeps from it is tried again
     num_threads: int = 0  # of each process; 0: all
+    looks: tuple[int, ...] = ()  # samples after which it is looked at again, beyond the window
 
     @property
     def num_steps(self) -> int:
@@ -144,6 +145,16 @@ class TrialSpec:
     def window_steps(self) -> int:
         """The step whose end closes the window; 0: no window."""
         return math.ceil(self.window_samples / self.batch_size)
+
+    @property
+    def look_steps(self) -> tuple[int, ...]:
+        """The steps whose ends are looked at, ascending, the window's first; () without a window.
+
+        Looks within one step are one, and none but the window's is at the trial's end.
+        """
+        later = {math.ceil(samples / self.batch_size) for samples in self.looks}
+        inside = (step for step in sorted(later) if self.window_steps < step < self.num_steps)
+        return (self.window_steps, *inside) if self.window_steps else ()
 
     @property
     def warmup_steps(self) -> int:
@@ -157,14 +168,13 @@ class TrialSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrialSpec:
         """Inverse of `to_json`; TypeError on unknown or missing keys."""
-        model = dict(values["model"])
-        lora = dict(model["lora"])
-        if not isinstance(lora["targets"], str):
-            lora["targets"] = tuple(lora["targets"])
-        lora["modules_to_save"] = tuple(lora["modules_to_save"])
-        model["lora"] = LoraSpec(**lora)
-        own = {**values, "model": ModelSpec(**model), "metrics": tuple(values["metrics"])}
-        return cls(**own)
+
+        def own(given: Mapping[str, Any]) -> dict[str, Any]:
+            return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+
+        model = own(values["model"])
+        model["lora"] = LoraSpec(**own(model["lora"]))
+        return cls(**{**own(values), "model": ModelSpec(**model)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +225,9 @@ class VerdictWanted:
     """Training waits at the end of `step` until a Verdict comes."""
 
     step: int
-    why: Literal["window", "not finite"]
-    early: Measurement | None = None  # of the objective, at a window
+    why: Literal["window", "not finite"]  # "window": at each of the spec's look_steps
+    early: Measurement | None = None  # of the objective, at a look
+    look: int = 0  # which of the look_steps; 0: the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +257,8 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Ended as it was told, by a verdict or a Stop; a checkpoint at `step` if Stop asked for it."""
+    """Ended as it was told, by a verdict or a Stop; a checkpoint at `step` if Stop asked for it, or
+    the verdict was to park."""
 
     step: int
 
@@ -268,20 +280,8 @@ class Failed:
         object.__setattr__(self, "traceback", without_secrets(self.traceback))
 
 
-Event = (
-    Alive
-    | Prepared
-    | Started
-    | Stepped
-    | VerdictWanted
-    | Checkpointed
-    | Held
-    | Finished
-    | Stopped
-    | Failed
-)
-
-
+_Underway = Alive | Started | Stepped | VerdictWanted | Checkpointed | Held
+Event = _Underway | Prepared | Finished | Stopped | Failed
 LAST = (Finished, Stopped, Failed, Prepared)  # events that nothing follows
 
 

@@ -19,6 +19,9 @@ DDP = ModelSpec("base", parallel="ddp")
 FACTS: dict[str, Any] = {"eval": {}, "choices": None, "phases": None}
 COUNT, SHARE = "must be a whole number of at least 1", "must be at least 0 and below 1"
 NUMBER = "must be a number of at least 0"
+BOUNDS = (
+    "must be whole numbers that ascend, above window_samples (16) and below budget_samples (77)"
+)
 NAN, INF = float("nan"), float("inf")
 
 
@@ -49,6 +52,16 @@ NAN, INF = float("nan"), float("inf")
             f"model.lora.dropout: 1.0 {SHARE}",
         ),
         ({"window_samples": 81}, "window_samples: 81 is beyond the trial's end; at most 80"),
+        ({"looks": (16,)}, f"looks: [16] {BOUNDS}"),
+        ({"looks": (40, 24)}, f"looks: [40, 24] {BOUNDS}"),
+        ({"looks": (24, 24)}, f"looks: [24, 24] {BOUNDS}"),
+        ({"looks": (24, 77)}, f"looks: [24, 77] {BOUNDS}"),
+        ({"looks": (24, 160)}, f"looks: [24, 160] {BOUNDS}"),
+        ({"looks": (24.5,)}, f"looks: [24.5] {BOUNDS}"),
+        (
+            {"looks": (24,), "window_samples": 0},
+            "looks: come after the window, and there is none; give window_samples, or no looks",
+        ),
         ({"metrics": ("bleu",)}, "metrics: 'bleu' is unknown; allowed: eval_loss, choice_accuracy"),
         (
             {"metrics": ()},
@@ -81,6 +94,7 @@ def test_a_value_that_cannot_work_is_refused(change: dict[str, Any], sentence: s
         {},
         {"window_samples": 80},  # the budget, rounded up to whole steps
         {"window_samples": 0},
+        {"looks": (17, 18, 76)},  # several within one step are one look
         {"metrics": (), "early_eval": 0},
         {"learning_rate": 0, "clip": 0, "micro_batch": 1},
         {"processes": 4, "model": DDP},
