@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 Action = Literal["continue", "prune", "audit", "park"]
 Kind = Literal["guard", "rank", "none"]
+LOOKS = (0.1, 0.2, 0.3, 0.5)  # shares of the smallest budget
+SCOUTING = ("mode", "looks")  # the settings that act where a driver scouts, and nowhere else
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,28 @@ class Settings:
         ),
     )
     guards: bool = field(default=True, metadata=_about("stop trials whose loss diverges"))
+    mode: Literal["stream", "scout"] = field(
+        default="stream",
+        metadata=_about(
+            "stream: each trial is judged once, at its window, and goes on or ends; scout: all "
+            "trials to their window first, then the most promising go on, look by look"
+        ),
+    )
+    looks: tuple[float, ...] = field(
+        default=LOOKS,
+        metadata=_about(
+            "with mode scout: where trials are looked at; those before the window are the window",
+            "shares of the smallest budget",
+            min_length=1,
+            max_length=20,
+        ),
+    )
     seed: int = field(default=0, metadata=_about("of the audits", ge=0))
+
+    @property
+    def scouts(self) -> bool:
+        """Whether trials are parked at their looks, and the most promising go on."""
+        return self.enabled and self.mode == "scout"
 
     @staticmethod
     def checked(values: Mapping[str, Any]) -> Settings:
@@ -159,6 +182,18 @@ class Settings:
                 if not holds(value, known[name][bound]):  # also where it is NaN
                     raise ValueError(f"{name} is {value!r}; must be {words} {known[name][bound]:g}")
         return Settings(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values by name; what scouting alone goes by only where it is on."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self.mode == "stream":
+            return {name: value for name, value in values.items() if name not in SCOUTING}
+        return {**values, "looks": list(self.looks)}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Settings:
+        """Inverse of `to_json`, for what earlier versions wrote as well."""
+        return Settings(**{**values, "looks": tuple(values.get("looks", LOOKS))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from optuna import Study
@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from predictor.adapters.stored import GUARD, VERDICT, WINDOW, cohort_trial, verdict_json
 from predictor.judge import PREDICTOR_VERSION, judge
-from predictor.types import CohortTrial, Settings
+from predictor.types import SCOUTING, CohortTrial, Settings
 
 # The study's user attributes: where the window ends, and the settings that it was begun with.
 STUDY_WINDOW = "early_dynamics:study_window"
@@ -47,6 +47,11 @@ class EarlyDynamicsPruner(BasePruner):
             )
         self.window = window
         self._has_warned = False
+        if scouting := [name for name in SCOUTING if name in settings]:
+            raise ValueError(
+                f"{', '.join(scouting)}: no settings of a pruner, which judges trials one by one; "
+                "`sweep run` alone can park trials"
+            )
         self._settings = Settings.checked(settings)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -85,7 +90,7 @@ class EarlyDynamicsPruner(BasePruner):
         now = {
             "predictor": PREDICTOR_VERSION,
             "window": self.window,
-            "settings": asdict(self.settings(study)),
+            "settings": self.settings(study).to_json(),
         }
         if STUDY_SETTINGS not in study.user_attrs:
             study.set_user_attr(STUDY_SETTINGS, now)

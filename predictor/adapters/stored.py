@@ -35,7 +35,7 @@ def window_from(stored: Mapping[str, Any]) -> WindowSignals:
 def verdict_json(verdict: Verdict, settings: Settings) -> dict[str, Any]:
     """The verdict as JSON values, with the settings and the version of the predictor that made
     it."""
-    return {**asdict(verdict), "predictor": PREDICTOR_VERSION, "settings": asdict(settings)}
+    return {**asdict(verdict), "predictor": PREDICTOR_VERSION, "settings": settings.to_json()}
 
 
 def cohort_trial(

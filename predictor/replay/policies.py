@@ -18,13 +18,14 @@ from predictor.recorded.runs import RecordedStudy
 from predictor.regression import Family
 from predictor.replay.replay import GO_ON, Answer, Policy, Session
 from predictor.replay.sessions import FirstRuns, Looks, Rule, Scouts
-from predictor.types import CohortTrial, Settings
+from predictor.types import SCOUTING, CohortTrial, Settings
 
 Floats = NDArray[np.float64]
 
 NO_DIRECTION = Prior(0.0)
-# A replay always prunes, has only the guards of the recorded runs, and audits by its order's seed.
-FIXED = ("enabled", "guards", "seed")
+# A replay always prunes, has only the guards of the recorded runs, and audits by its order's seed;
+# scouting is a policy of its own.
+FIXED = ("enabled", "guards", "seed", *SCOUTING)
 REPLAYED = tuple(one.name for one in fields(Settings) if one.name not in FIXED)
 
 CONFIG_ONLY = replace(OURS, signal_sets=(frozenset(),), set_weights=(1.0,))

@@ -14,9 +14,7 @@ from predictor.recorded.gap_pool import close_of, looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import GO_ON, WAIT, Answer, Session
 from predictor.replay.sessions import Same, closing_positions
-from predictor.types import CohortTrial, Settings, WindowSignals
-
-LOOKS = (0.1, 0.2, 0.3, 0.5)  # shares of the smallest horizon
+from predictor.types import LOOKS, CohortTrial, Settings, WindowSignals
 
 
 @dataclass(frozen=True, slots=True)

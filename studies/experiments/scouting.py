@@ -17,8 +17,8 @@ from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import replay_all, summarised
 from predictor.replay.policies import TopByEarlyEval
 from predictor.replay.replay import Policy, Replay, floor, replayable
-from predictor.replay.scouting import LOOKS, Scouting
-from predictor.types import Settings
+from predictor.replay.scouting import Scouting
+from predictor.types import LOOKS, Settings
 from studies.experiments.gap_prior import SETS, prior_of
 from studies.experiments.regrouped import regrouped
 from sweep.analysis.optuna_policies import optuna_policies

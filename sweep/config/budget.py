@@ -60,6 +60,26 @@ def window_samples(study: Study, num_rows: int) -> int:
     return max(by_share, by_steps)
 
 
+def look_samples(study: Study, num_rows: int) -> tuple[int, ...]:
+    """Where trials are looked at after their window, ascending; () where none are scouted.
+
+    Left out of pruning.looks is what is not a step of the largest batch after the look before it,
+    the window being the first, and before the end of the smallest budget: so each trial is looked
+    at at every one. UserError as `window_samples`.
+    """
+    settings = study.pruning.settings()
+    if not settings.scouts:
+        return ()
+    smallest, _ = budget_extremes(study, num_rows)
+    largest_batch = int(study.search.space.extremes("batch_size")[1])
+    found = [window_samples(study, num_rows)]
+    for share in settings.looks:
+        samples = math.ceil(round(share * smallest, 6))
+        if found[-1] + largest_batch <= samples <= smallest - largest_batch:
+            found.append(samples)
+    return tuple(found[1:])
+
+
 def _ways_out(study: Study, num_rows: int, smallest: int, largest_batch: int) -> Iterator[str]:
     """Each alone makes the window small enough, or needless."""
     min_steps = study.pruning.min_steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
@@ -87,6 +88,13 @@ def _storage(value: str) -> str:
     return value
 
 
+def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
+    if not all(0 < share < 1 for share in value) or any(a >= b for a, b in pairwise(value)):
+        raise ValueError("must be a list of shares between 0 and 1, each above the one before")
+    return value
+
+
+Shares = Annotated[tuple[float, ...], Strict(False), AfterValidator(_ascending)]
 Template = Annotated[Text, AfterValidator(_template)]
 Name = Annotated[str, AfterValidator(_name)]
 Storage = Annotated[str, AfterValidator(_storage)]

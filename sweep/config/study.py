@@ -27,6 +27,7 @@ from sweep.config.kinds import (
     LoraTargets,
     Metric,
     Name,
+    Shares,
     Storage,
     Template,
     Text,
@@ -168,12 +169,15 @@ class _Window(Part):
     """fewest optimizer steps in the window"""
 
 
+_KINDS = {int: Annotated[int, BeforeValidator(whole)], tuple[float, ...]: Shares}
+
+
 def _settings_keys() -> dict[str, Any]:
     """The predictor's settings as fields of a section; its seed is run.seed."""
     types = get_type_hints(Settings)
     return {
         one.name: (
-            Annotated[int, BeforeValidator(whole)] if types[one.name] is int else types[one.name],
+            _KINDS.get(types[one.name], types[one.name]),
             Field(default=one.default, **one.metadata),
         )
         for one in fields(Settings)
@@ -185,7 +189,7 @@ _Settings = create_model("_Settings", __base__=_Window, **_settings_keys())
 
 
 class Pruning(_Settings):
-    """When a trial is stopped early; the keys from enabled to guards are those of the predictor.
+    """When a trial is stopped early; the keys from enabled to looks are those of the predictor.
 
     They are defined in `predictor.types.Settings`.
     """

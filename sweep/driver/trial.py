@@ -15,7 +15,8 @@ from trainer.contract.spec import Failed, Measurement, TrialSpec
 
 _MOVES = {
     State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict
-    State.RUNNING: {State.WAITING, *SETTLED},
+    State.RUNNING: {State.WAITING, State.PARKED, *SETTLED},
+    State.PARKED: {State.RUNNING, State.PRUNED, State.WAITING},  # waiting: scouting is off now
     State.FAILED: {State.WAITING},  # asked for again
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import NotRequired, TypedDict, cast
 
 from predictor.types import Settings
@@ -134,7 +133,7 @@ def decision_lines(decision: DecisionReport) -> list[str]:
     elif decision.evidence:
         shown = (f"{name} {_value(value)}" for name, value in decision.evidence.items())
         lines.append(f"  evidence: {', '.join(shown)}")
-    settings = f.parameters(asdict(decision.settings))
+    settings = f.parameters(decision.settings.to_json())
     return [*lines, f"  by predictor {decision.predictor}: {settings}"]
 
 

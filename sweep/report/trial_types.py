@@ -58,7 +58,8 @@ class VerdictReport:
     window."""
 
     action: Action
-    """continue, prune, or audit: to be pruned, but taken to the end as a check"""
+    """continue, prune, park (it waits at a look), or audit: to be pruned, but taken to the end as a
+    check"""
     kind: Kind
     """what it was decided by: guard, rank, or none"""
     probability: float | None
@@ -68,7 +69,8 @@ class VerdictReport:
     audited: bool
     """whether any decision on the trial was an audit"""
     moment: str
-    """when it was taken: window, divergence, not finite, end"""
+    """when it was taken: window, look 1, look 2, ..., parked (given up or audited), divergence, not
+    finite, end"""
     step: int
     """the optimizer step after which it was taken"""
 
@@ -118,7 +120,7 @@ class TrialSummary:
     number: int
     """from 0; a replicate's is 10,000 times its seed's index plus its original's"""
     state: State
-    """waiting, running, completed, pruned or failed"""
+    """waiting, running, parked, completed, pruned or failed"""
     params: Mapping[str, Json]
     """the hyperparameters, searched and fixed"""
     recipe: str | None
@@ -178,11 +180,12 @@ class DecisionReport:
     """A decision on a trial."""
 
     moment: str
-    """when it was taken: window, divergence, not finite, end"""
+    """when it was taken: window, look 1, look 2, ..., parked (given up or audited), divergence, not
+    finite, end"""
     step: int
     """the optimizer step after which it was taken"""
     action: Action
-    """continue, prune or audit"""
+    """continue, prune, park or audit"""
     kind: Kind
     """what it was decided by: guard, rank, or none"""
     probability: float | None

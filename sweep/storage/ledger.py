@@ -41,6 +41,7 @@ class TrialRow:
     attempts: int = 0
     failures: int = 0
     window: dict[str, Any] | None = None
+    looks: list[dict[str, Any]] | None = None
     measurements: dict[str, Any] | None = None
     objective: float | None = None
     error: dict[str, Any] | None = None
@@ -51,7 +52,9 @@ class Decision:
     """A verdict and when it was taken; a line of `sweep_decisions`."""
 
     trial: int
-    moment: str  # window: the one look; divergence, not finite: guards; end: final evaluation
+    # window: the first look; look 1, 2, ...: later ones; parked: given up, or audited, as none was
+    # worth going on; divergence, not finite: guards; end: final evaluation
+    moment: str
     step: int
     verdict: Verdict
     predictor: str
@@ -185,7 +188,7 @@ class Ledger:
             "reason": verdict.reason,
             "evidence": dict(verdict.evidence),
             "predictor": decision.predictor,
-            "settings": {name: getattr(settings, name) for name in Settings.__dataclass_fields__},
+            "settings": settings.to_json(),
         }
 
         def write(connection: sa.Connection) -> None:
@@ -215,7 +218,11 @@ class Ledger:
 
     def read_trials(self) -> list[TrialRow]:
         """The trials by number."""
-        columns = (t.trials.c[name] for name in TrialRow.__dataclass_fields__)
+        has_looks = self._patience(lambda: t.looks_are_there(self.engine))
+        columns = [
+            t.trials.c[name] if has_looks or name != t.trials.c.looks.name else sa.null()
+            for name in TrialRow.__dataclass_fields__
+        ]
         here = t.trials.c.study == self.study
         query = sa.select(*columns).where(here).order_by(t.trials.c.number)
         return [TrialRow(*row) for row in self._rows(query)]
@@ -248,7 +255,9 @@ class Ledger:
             .order_by(d.at_s)
         )
         return [
-            Decision(trial, moment, step, Verdict(*verdict), predictor, Settings(**settings))
+            Decision(
+                trial, moment, step, Verdict(*verdict), predictor, Settings.from_json(settings)
+            )
             for trial, moment, step, predictor, settings, *verdict in self._rows(query)
         ]
 

@@ -1,6 +1,7 @@
 """The version of sweep's tables in a storage: older ones are brought up to date, newer refused.
 
 1: before data came in phases. 2: as 3, without a number. 3: `sweep_version` has the number.
+4: trials are looked at more than once.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from sweep.storage import tables as t
 from sweep.storage.readable import check_tables
 from trainer.contract.spec import UserError
 
-VERSION = 3
-READABLE = 2  # from here on all columns are there
+VERSION = 4
+READABLE = 2  # what came later is read as not there
 
 
 def create_tables(engine: sa.Engine) -> None:
@@ -33,14 +34,17 @@ def version_of(engine: sa.Engine) -> int | None:
     found = sa.inspect(engine)
     if not found.has_table(t.studies.name):
         return None
-    if found.has_table(t.version.name):
+    has_number = found.has_table(t.version.name)
+    if has_number:
         with engine.connect() as connection:
             number = connection.scalar(sa.select(sa.func.max(t.version.c.version)))
-        return VERSION if number is None else number  # a driver was killed between the two
-    if not found.has_table(t.observations.name):
+        if number is not None and number >= VERSION:
+            return number
+    # Told by the columns: a driver may have been killed before it wrote the number.
+    if not found.has_table(t.observations.name) or t.looks_are_there(engine):
         return VERSION
     columns = {column["name"] for column in found.get_columns(t.observations.name)}
-    return 2 if t.observations.c.phase.name in columns else 1
+    return 3 if has_number else 2 if t.observations.c.phase.name in columns else 1
 
 
 def refuse_newer(engine: sa.Engine) -> int | None:
@@ -63,7 +67,7 @@ def refuse_unreadable(engine: sa.Engine) -> None:
             f"the storage was made by an earlier version of sweep (its tables have version "
             f"{found}): `sweep run` of the study brings them up to date, and goes on with it"
         )
-    _refuse_damaged(engine)
+    _refuse_damaged(engine, is_current=found == VERSION)
 
 
 def upgrade(engine: sa.Engine) -> int | None:
@@ -74,7 +78,7 @@ def upgrade(engine: sa.Engine) -> int | None:
     if found is None:
         return None
     _take_steps(engine, found)
-    _refuse_damaged(engine)
+    _refuse_damaged(engine, is_current=True)
     _write_number(engine)
     return None if found == VERSION else found
 
@@ -104,6 +108,11 @@ def _add_version(connection: sa.Connection) -> None:
     t.version.create(connection, checkfirst=True)
 
 
+def _add_looks(connection: sa.Connection) -> None:
+    column = f'"{t.trials.c.looks.name}" TEXT'  # NULL: none but the window
+    connection.execute(sa.text(f'ALTER TABLE "{t.trials.name}" ADD COLUMN {column}'))
+
+
 def _write_number(engine: sa.Engine) -> None:
     try:
         with engine.begin() as connection:
@@ -114,15 +123,21 @@ def _write_number(engine: sa.Engine) -> None:
         pass
 
 
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _add_phase, 2: _add_version}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {
+    1: _add_phase,
+    2: _add_version,
+    3: _add_looks,
+}
 
 
-def _refuse_damaged(engine: sa.Engine) -> None:
+def _refuse_damaged(engine: sa.Engine, *, is_current: bool) -> None:
     found = sa.inspect(engine)
     for table in t.metadata.sorted_tables:
         if table is t.version or not found.has_table(table.name):
             continue
         there = {column["name"] for column in found.get_columns(table.name)}
+        if not is_current:
+            there.add(t.trials.c.looks.name)
         lacking = [column.name for column in table.columns if column.name not in there]
         if lacking:
             raise UserError(

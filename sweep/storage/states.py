@@ -10,6 +10,7 @@ class State(StrEnum):
 
     WAITING = "waiting"  # for a slot: not yet started, interrupted, or to be tried again
     RUNNING = "running"
+    PARKED = "parked"  # at a look, with a checkpoint: to go on, or to be given up
     COMPLETED = "completed"
     PRUNED = "pruned"
     FAILED = "failed"

@@ -74,13 +74,24 @@ trials = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),  # starts, after an interruption too
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("planned_flops", sa.Float, nullable=False),  # trained to the end, without early_eval
-    sa.Column("window", Json),  # predictor.types.WindowSignals, and early_eval_num
+    # predictor.types.WindowSignals, early_eval_num, and with scouting its share of the budget
+    sa.Column("window", Json),
+    sa.Column("looks", Json),  # the same of later looks, a list
     sa.Column("measurements", Json),  # metric -> Measurement
     sa.Column("objective", sa.Float),
     # kind, message, traceback of the last failure; earlier: kind and message of those before;
     # forgiven: how many of them count no more, as the trial was asked for again
     sa.Column("error", Json),
 )
+
+
+def looks_are_there(engine: sa.Engine) -> bool:
+    """Whether the storage has trials.looks, which tables before version 4 lack."""
+    found = sa.inspect(engine)
+    if not found.has_table(trials.name):
+        return False
+    return trials.c.looks.name in {column["name"] for column in found.get_columns(trials.name)}
+
 
 observations = sa.Table(
     "sweep_observations",
@@ -105,7 +116,7 @@ decisions = sa.Table(
     metadata,
     sa.Column("study", sa.String(200), primary_key=True),
     sa.Column("trial", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("moment", sa.String(20), primary_key=True),  # window | divergence | not finite | end
+    sa.Column("moment", sa.String(20), primary_key=True),  # see ledger.Decision
     sa.Column("step", sa.Integer, nullable=False),
     sa.Column("at_s", sa.Float, nullable=False),
     sa.Column("action", sa.String(20), nullable=False),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import fields
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from predictor.adapters import EarlyDynamicsPruner
 from predictor.replay.policies import FIXED, REPLAYED
-from predictor.types import Settings
+from predictor.types import SCOUTING, Settings
 from sweep.analysis.replay import read_settings
 from sweep.config.study import Pruning
 
@@ -29,6 +31,26 @@ def test_a_study_files_section_gives_them_back() -> None:
     assert Pruning().settings() == Settings()
     section = Pruning.model_validate({"risk": 0.2, "startup": 5.0, "guards": False})
     assert section.settings(seed=3) == Settings(risk=0.2, startup=5, guards=False, seed=3)
+
+
+def test_where_a_study_is_looked_at_is_a_list_of_ascending_shares() -> None:
+    assert Pruning.model_validate({"looks": [0.2, 0.4]}).settings().looks == (0.2, 0.4)
+    for wrong in ([], [0.2, 0.2], [0, 0.5], [0.5, 1.0], 0.3):
+        with pytest.raises(ValidationError, match="looks"):
+            Pruning.model_validate({"looks": wrong})
+
+
+@pytest.mark.parametrize("settings", [Settings(risk=0.2), Settings(mode="scout", looks=(0.5,))])
+def test_settings_are_stored_as_they_are_and_scouting_where_it_is_on(settings: Settings) -> None:
+    stored = json.loads(json.dumps(settings.to_json()))
+    assert Settings.from_json(stored) == settings
+    assert ("looks" in stored) is settings.scouts
+
+
+@pytest.mark.parametrize("name", SCOUTING)
+def test_a_pruner_cannot_park_trials(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: no settings of a pruner"):
+        EarlyDynamicsPruner(**{name: getattr(Settings(), name)})
 
 
 @pytest.mark.parametrize("name", REPLAYED)

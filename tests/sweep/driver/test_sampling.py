@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.config.budget import budget_samples, check_rows, window_samples
+from sweep.config.budget import budget_samples, check_rows, look_samples, window_samples
 from sweep.config.load import LoadedStudy, load_study
 from sweep.config.study import Study
 from sweep.driver import sampling
@@ -157,6 +157,28 @@ def test_the_window_is_a_share_or_enough_steps() -> None:
     assert window_samples(make_study(budget={"samples": 4001}), 1000) == 401
     searched = make_study({"epochs": {"low": 2, "high": 9}}, budget=None)
     assert window_samples(searched, 1000) == 200
+
+
+@pytest.mark.parametrize(
+    ("sections", "samples"),
+    [
+        ({}, (200, 300, 500)),  # the window is 128, so 10 % is it
+        ({"budget": {"samples": 10_000}}, (2000, 3000, 5000)),
+        ({"pruning": {"mode": "scout", "looks": [0.01, 0.15, 0.16, 0.98, 0.99]}}, (150, 980)),
+        ({"pruning": {"mode": "stream"}}, ()),
+        ({"pruning": {"mode": "scout", "enabled": False}}, ()),
+    ],
+)
+def test_looks_lie_a_step_apart_from_the_window_to_the_end(
+    sections: dict[str, Any], samples: tuple[int, ...]
+) -> None:
+    study = make_study(**{"pruning": {"mode": "scout"}, **sections})
+    assert look_samples(study, 1000) == samples
+
+
+def test_looks_are_shares_of_the_smallest_budget() -> None:
+    searched = make_study({"epochs": {"low": 2, "high": 9}}, budget=None, pruning={"mode": "scout"})
+    assert look_samples(searched, 1000) == (400, 600, 1000)
 
 
 def test_a_window_over_a_quarter_names_the_budget_that_would_do() -> None:

@@ -19,6 +19,10 @@ ALLOWED = {
     (State.RUNNING, State.PRUNED),
     (State.RUNNING, State.FAILED),
     (State.FAILED, State.WAITING),
+    (State.RUNNING, State.PARKED),
+    (State.PARKED, State.RUNNING),
+    (State.PARKED, State.PRUNED),
+    (State.PARKED, State.WAITING),  # the study goes on without scouting
 }
 
 

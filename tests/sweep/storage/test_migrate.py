@@ -71,10 +71,18 @@ def test_a_study_from_before_phases_goes_on(version_2: Home) -> None:
     assert version_2.states() == ["completed"] * 5
 
 
-@pytest.mark.parametrize("found", [1, 2])
+VERSION_3 = (
+    "CREATE TABLE sweep_version (version INTEGER PRIMARY KEY)",
+    "INSERT INTO sweep_version VALUES (3)",
+)
+
+
+@pytest.mark.parametrize("found", [1, 2, 3])
 def test_tables_are_brought_up_to_date_once(engine: sa.Engine, version_2: Home, found: int) -> None:
     if found == 1:
         change(version_2.out, WITHOUT_PHASE)
+    if found == 3:
+        change(version_2.out, *VERSION_3)
     assert version_of(engine) == found
     assert upgrade(engine) == found
     assert version_of(engine) == VERSION
@@ -82,6 +90,23 @@ def test_tables_are_brought_up_to_date_once(engine: sa.Engine, version_2: Home, 
     with engine.connect() as connection:
         phases = connection.scalars(sa.text("SELECT DISTINCT phase FROM sweep_observations"))
         assert phases.all() == [0]
+
+
+def test_a_driver_killed_between_the_looks_and_the_number_loses_nothing(
+    engine: sa.Engine, version_2: Home
+) -> None:
+    change(version_2.out, *VERSION_3, "ALTER TABLE sweep_trials ADD COLUMN looks TEXT")
+    assert version_of(engine) == VERSION
+    assert upgrade(engine) is None
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version FROM sweep_version")) == VERSION
+
+
+def test_what_an_earlier_version_wrote_is_read_as_it_is(engine: sa.Engine, version_2: Home) -> None:
+    refuse_unreadable(engine)
+    rows = Ledger(engine, "fake").read_trials()
+    assert [(row.state, row.looks) for row in rows] == [("completed", None)] * 4
+    assert version_of(engine) == 2
 
 
 @pytest.mark.parametrize("found", [1, 2])
@@ -139,7 +164,7 @@ def test_tables_of_a_later_version_are_refused_and_left_alone(version_2: Home) -
     assert version_2.run(*ONE_BY_ONE, "run.trials=4") == 0
     change(version_2.out, "UPDATE sweep_version SET version = 99")
     before = StudyPaths(version_2.out).database.read_bytes()
-    with pytest.raises(UserError, match=r"later version of sweep .* version 99, .* knows 3"):
+    with pytest.raises(UserError, match=r"later version of sweep .* version 99, .* knows 4"):
         version_2.run(*ONE_BY_ONE)
     assert StudyPaths(version_2.out).database.read_bytes() == before
 
