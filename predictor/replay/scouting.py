@@ -9,7 +9,7 @@ from typing import Any
 
 from predictor.audit import is_audited
 from predictor.gap.plan import GapForecast, plan
-from predictor.gap.prior import GapPrior
+from predictor.gap.prior import GapPrior, prior_for
 from predictor.recorded.gap_pool import close_of, looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import GO_ON, WAIT, Answer, Session
@@ -23,7 +23,7 @@ class Scouting:
 
     pruning: Settings
     looks: tuple[float, ...] = LOOKS
-    prior: GapPrior | None = None  # None: the shipped one
+    prior: GapPrior | None = None  # None: the shipped one, without the study's own family
     name: str = "scouting"
 
     @property
@@ -42,6 +42,7 @@ class _Scouting:
 
     def __init__(self, study: RecordedStudy, policy: Scouting, seed: int) -> None:
         self.policy = policy
+        self.prior = policy.prior or prior_for(study.name)
         self.coins = replace(policy.pruning, seed=seed)
         self.rows = _rows(Same(study), policy.looks)
         closes = [closing_positions(study, close_of(study, share)) for share in policy.looks]
@@ -78,9 +79,7 @@ class _Scouting:
     def resume(self, waiting: Sequence[int]) -> int | None:
         """The run that promises most; when none is worth it, those that are audited."""
         busy = self.seen.keys() - set(waiting)
-        found = plan(
-            list(self.seen.values()), self.policy.looks, self.coins, self.policy.prior, busy
-        )
+        found = plan(list(self.seen.values()), self.policy.looks, self.coins, self.prior, busy)
         self.forecasts = found.forecasts
         if found.next is not None or busy - self._finished():
             return found.next
