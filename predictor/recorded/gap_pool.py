@@ -36,12 +36,11 @@ def study_fits(study: RecordedStudy, family: str) -> StudyFits | None:
 
 
 def looks_of(
-    study: RecordedStudy, shares: Sequence[float]
+    study: RecordedStudy, closes: Sequence[float]
 ) -> list[tuple[CohortTrial, list[WindowSignals | None]]]:
-    """Every run with its windows at those shares of the smallest horizon, ascending; None where it
-    had ended before. An early evaluation is that look's own, or None: one that was taken before
+    """Every run with its windows that close at those positions, ascending; None where it had ended
+    before. An early evaluation is that look's own, or None: one that was taken before
     two thirds of the way is not shown again."""
-    closes = [close_of(study, share) for share in shares]
     tables = [study.trials(close) for close in closes]
     rows: list[tuple[CohortTrial, list[WindowSignals | None]]] = []
     for number, trials in enumerate(zip(*tables, strict=True)):
@@ -53,7 +52,7 @@ def looks_of(
     return rows
 
 
-def close_of(study: RecordedStudy, share: float) -> float:
+def _close_of(study: RecordedStudy, share: float) -> float:
     """The position of a look at that share of the smallest horizon, or the recorded window where
     that is within a quarter of it: there the early evaluations were taken."""
     close = share * min(run.horizon for run in study.runs)
@@ -72,7 +71,7 @@ def _fresh(window: WindowSignals | None, evals: Floats, close: float) -> WindowS
 
 def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:
     """Of every set of signals at every look."""
-    rows = looks_of(study, (FIRST, *SHARES))
+    rows = looks_of(study, [_close_of(study, share) for share in (FIRST, *SHARES)])
     firsts = [windows[0] for _, windows in rows]
     rows = [row for row, first in zip(rows, firsts, strict=True) if first is not None]
     units = Units.of([first for first in firsts if first is not None])
