@@ -17,6 +17,8 @@ from predictor.replay.replay import GO_ON, WAIT, Answer, Session
 from predictor.replay.sessions import Same, closing_positions
 from predictor.types import CohortTrial, Settings, WindowSignals
 
+APART = 1.25  # a look before so many windows would be a second one at the window
+
 
 @dataclass(frozen=True, slots=True)
 class Scouting:
@@ -35,12 +37,10 @@ class Scouting:
         return {**self.window.to_json(), "looks": list(self.pruning.looks), **own}
 
     def closes(self, study: RecordedStudy) -> tuple[float, ...]:
-        """The positions of the looks, ascending."""
+        """The positions of the looks, ascending: the window's, and those well after it."""
         first, horizon = self.window.close(study), min(run.horizon for run in study.runs)
-        return (
-            first,
-            *(share * horizon for share in self.pruning.looks if share * horizon > first),
-        )
+        later = [share * horizon for share in self.pruning.looks]
+        return (first, *(close for close in later if close > APART * first))
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
         """A session on the study; `seed` is that of the audits."""
