@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from predictor.types import Verdict
 from sweep.account.outcome import Outcome
 from sweep.driver import messages
-from sweep.driver.ask_predictor import judge_step, judge_wanted, known_verdict
+from sweep.driver.ask_predictor import judge_step, judge_wanted, known_verdict, moment
 from sweep.driver.ending import refresh_card
 from sweep.driver.interrupts import Interrupts
 from sweep.driver.leaving import Trouble, is_no_failure, leave, trouble_behind, trouble_of
@@ -18,6 +18,7 @@ from sweep.driver.next_trial import next_trial, note_outlook
 from sweep.driver.recovery import recover
 from sweep.driver.running import Running
 from sweep.driver.sampling import searched
+from sweep.driver.scouting import decide_parked
 from sweep.driver.status import study_status
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
@@ -91,6 +92,8 @@ class Driver:
         """Fill the free slots. False when nothing runs and nothing is to be started."""
         while self._ending is None and (slot := self._running.free_slot) is not None:
             trial, why = next_trial(self.study, parallel=self._num_slots > 1)
+            if trial is None and self._decide_parked():
+                continue
             if trial is None:
                 if not self._running:
                     self._ending = why
@@ -98,6 +101,19 @@ class Driver:
             self.study.start(trial)
             self._running.launch(trial, slot, self.study.paths.trial_log(trial.number))
         return bool(self._running)
+
+    def _decide_parked(self) -> bool:
+        """Whether anything was decided on parked trials, all of it at once."""
+        decided = decide_parked(self.study)
+        if not decided:
+            return False
+        with self.study.ledger.at_once():
+            for trial, moment, verdict in decided:
+                self._record_verdict(trial, moment, trial.look_step, verdict)
+        for trial, _, verdict in decided:
+            if verdict.action == "prune":
+                self._settle(trial, State.PRUNED)
+        return True
 
     def _observe(self) -> None:
         for number, event in self.executor.wait(TICK_S):
@@ -131,7 +147,8 @@ class Driver:
                 self.study.measured(trial, measurements)
                 self._settle(trial, State.PRUNED if trial.pruned_by else State.COMPLETED)
             case Stopped(step) if trial.pruned_by is None:
-                self.view.say(messages.stopped(trial, step))
+                if not trial.is_parked:
+                    self.view.say(messages.stopped(trial, step))
                 self._put_back(trial)
             case Stopped():
                 self._settle(trial, State.PRUNED)
@@ -145,7 +162,7 @@ class Driver:
         verdict = known_verdict(trial, wanted)
         if verdict is None:
             verdict = judge_wanted(self.study, trial, wanted)
-            self._record_verdict(trial, wanted.why, wanted.step, verdict)
+            self._record_verdict(trial, moment(wanted), wanted.step, verdict)
         return verdict
 
     def _guard(self, trial: Trial, step: int) -> None:

@@ -42,6 +42,7 @@ class Plan:
     leader: int | None  # the best finished trial
     forecasts: Mapping[int, GapForecast]  # by number; empty while no trial is finished
     silent: float | None  # how far it is believed that no early number tells; None: not asked
+    spread: float | None = None  # median - best of all ends, expected where not known; objective's
 
     @property
     def expected_misses(self) -> float:
@@ -73,8 +74,8 @@ def plan(
     found = cohort.forecasts(leader, settings.min_gain)
     if found is None:
         return Plan(waiting[0].number if waiting else None, leader.number, {}, None)
-    forecasts, silent = found
-    return Plan(_chosen(waiting, forecasts, settings), leader.number, forecasts, silent)
+    forecasts, silent, spread = found
+    return Plan(_chosen(waiting, forecasts, settings), leader.number, forecasts, silent, spread)
 
 
 def _chosen(
@@ -132,17 +133,18 @@ class _Cohort(NamedTuple):
 
     def forecasts(
         self, leader: CohortTrial, min_gain: float
-    ) -> tuple[dict[int, GapForecast], float] | None:
+    ) -> tuple[dict[int, GapForecast], float, float] | None:
         """None while ends have no unit."""
         unit = self._unit_of_ends()
         if unit is None:
             return None
         found: list[tuple[int, Ends, Floats, list[int]]] = []
-        for look in range(len(self.shares)):
+        shares = self.shares[: len(_looks(leader))]  # it may have been looked at less often
+        for look in range(len(shares)):
             asked = [
                 i
                 for i, t in enumerate(self.trials)
-                if not t.is_finished and _last(t, self.shares) == look
+                if not t.is_finished and _last(t, shares) == look
             ]
             if asked:
                 ends, gap = self._ends(leader, look, asked, unit)
@@ -162,7 +164,7 @@ class _Cohort(NamedTuple):
                     dict(zip(SIGNALS, (ends.slopes * own).tolist(), strict=True)),
                 )
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
-        return forecasts, silent
+        return forecasts, silent, spread * unit
 
     def _ends(
         self, leader: CohortTrial, look: int, asked: Sequence[int], unit: float

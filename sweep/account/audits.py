@@ -140,8 +140,8 @@ def decisions_by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision
     return found
 
 
-def expected_miss(at_window: Verdict | None) -> float:
+def expected_miss(verdict: Verdict | None) -> float:
     """The probability stated where the trial was pruned by rank; 0 of an audit, which will show."""
-    if at_window is None or (at_window.action, at_window.kind) != ("prune", "rank"):
+    if verdict is None or (verdict.action, verdict.kind) != ("prune", "rank"):
         return 0.0
-    return at_window.probability or 0.0  # the first version stated none
+    return verdict.probability or 0.0  # the first version stated none

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.storage.ledger import BASE, Cost, Decision, TrialRow
-from sweep.storage.states import SETTLED, State
+from sweep.storage.states import SETTLED, State, is_look
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def usage_of(costs: Iterable[Cost]) -> Usage:
 
 
 def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
-    """The one decision to show: what pruned the trial, else its audit, else its look at the window.
+    """The one decision to show: what pruned the trial, else its audit, else its last look.
 
     `decisions` are the trial's own, in the order they were taken.
     """
@@ -114,8 +114,8 @@ def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
         for decision in decisions:
             if decision.verdict.action == action:
                 return decision
-    at_window = [decision for decision in decisions if decision.moment == "window"]
-    return (at_window or list(decisions) or [None])[-1]
+    at_looks = [decision for decision in decisions if is_look(decision.moment)]
+    return (at_looks or list(decisions) or [None])[-1]
 
 
 def compute_report(

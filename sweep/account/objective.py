@@ -1,9 +1,12 @@
-"""A trial's objective as the predictor reads it: minimized."""
+"""A trial's objective and looks as the predictor reads them: minimized."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+from predictor.types import WindowSignals
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import State
 from trainer.contract.spec import HIGHER_IS_BETTER
@@ -13,6 +16,19 @@ def phase_of(row: TrialRow) -> int | None:
     """The phase of the data that the window closed in: 0 for all together, and where the storage
     does not say. None without a window."""
     return None if row.window is None else row.window.get("phase", 0)
+
+
+def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
+    """What a look showed, from the storage, its early evaluation minimized."""
+    early = look["early_eval"]
+    return WindowSignals(
+        look["samples"],
+        look["loss"],
+        look["grad_norm"],
+        look["grad_norm_noise_free"],
+        None if early is None else minimized(metric, early, look["early_eval_num"]),
+        look.get("phase", 0),
+    )
 
 
 def objective_of(row: TrialRow, metric: str) -> float | None:

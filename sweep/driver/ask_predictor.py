@@ -1,4 +1,4 @@
-"""Which verdict a trial gets, and of what: the one look at its window, and the guards.
+"""Which verdict a trial gets, and of what: at its window, at later looks, and of the guards.
 
 The predictor decides (`predictor/judge.py`); here is what it is asked, and who is spared.
 """
@@ -6,26 +6,30 @@ The predictor decides (`predictor/judge.py`); here is what it is asked, and who 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 from predictor.guards import is_not_finite
 from predictor.judge import guard, judge
 from predictor.types import Verdict
 from sweep.account.replicates import original_of
 from sweep.driver.cohort import cohort_trial, incumbent
+from sweep.driver.scouting import answer
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import Trial
+from sweep.storage.states import moment_of
 from trainer.contract.spec import VerdictWanted
-
-Moment = Literal["window", "not finite"]
 
 
 def known_verdict(trial: Trial, wanted: VerdictWanted) -> Verdict | None:
-    """What was decided already: a guard's verdict that is on its way, or the one look, which stands
-    also after a restart. None: the trial is to be judged."""
+    """What was decided already: a guard's verdict that is on its way, or that of the look, which
+    stands also after a restart. None: the trial is to be judged."""
     if wanted.why == "not finite":
         return None
-    return trial.pruned_by or trial.verdicts.get("window")
+    return trial.pruned_by or trial.verdicts.get(moment_of(wanted.look))
+
+
+def moment(wanted: VerdictWanted) -> str:
+    """The moment of the decision that a trial waits for."""
+    return moment_of(wanted.look) if wanted.why == "window" else wanted.why
 
 
 def judge_wanted(study: StudyState, trial: Trial, wanted: VerdictWanted) -> Verdict:
@@ -34,12 +38,14 @@ def judge_wanted(study: StudyState, trial: Trial, wanted: VerdictWanted) -> Verd
         verdict = _guard(study, trial)
         assert verdict is not None
         return verdict
-    if not study.window_closed(trial, wanted.early):
+    if not study.looked_at(trial, wanted.look, wanted.early):
         reason = "part of its window was lost with a driver that was killed"
     elif trial.is_replicate:
         reason = f"confirms trial {original_of(trial.number)}: goes on to the end"
     elif trial.is_audited:
         reason = "audited: goes on to the end whatever its window says"
+    elif study.settings.scouts:
+        return answer(study, trial)
     else:
         return _rank(study, trial)
     return Verdict("continue", "none", reason)

@@ -59,13 +59,15 @@ class KeptModels:
 def settle_files(paths: StudyPaths, row: TrialRow, best: TrialRow | None, keep: str) -> None:
     """Bring a settled trial's model to OUT/best if the trial is the best; drop what nobody wants.
 
-    Its log and its spec stay, and of a failed one, which may be asked for again, its checkpoints.
+    Its log and its spec stay, and the checkpoints of one that may go on: parked, or failed and
+    asked for again.
     Safe to be killed in, and to be called again.
     """
     finish_promotion(paths)
     model = paths.trial_model(row.number)
     for left in paths.trial(row.number).glob("*/"):
-        goes_on = row.state == State.FAILED and left == paths.trial_checkpoints(row.number)
+        may_go_on = row.state in (State.FAILED, State.PARKED)
+        goes_on = may_go_on and left == paths.trial_checkpoints(row.number)
         if left != model and not goes_on:  # what was being written or removed, too
             shutil.rmtree(left)
     if not model.is_dir():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from predictor.target import best_and_spread
-from predictor.types import CohortTrial, WindowSignals
+from predictor.types import CohortTrial
 from sweep.account.audits import expected_miss
-from sweep.account.objective import minimized, objective_of
+from sweep.account.objective import objective_of, signals_of
 from sweep.driver.trial import Trial
 
 Look = tuple[int | None, int | None]  # the window's samples, and rows of its early evaluation
@@ -16,24 +16,14 @@ Look = tuple[int | None, int | None]  # the window's samples, and rows of its ea
 def cohort_trial(trial: Trial, metric: str) -> CohortTrial:
     """A trial with what its window showed (None before it has closed) and its objective (None
     before it is completed), both minimized."""
-    row, window = trial.row, None
-    if row.window is not None:
-        early = row.window["early_eval"]
-        window = WindowSignals(
-            row.window["samples"],
-            row.window["loss"],
-            row.window["grad_norm"],
-            row.window["grad_norm_noise_free"],
-            None if early is None else minimized(metric, early, row.window["early_eval_num"]),
-            row.window.get("phase", 0),
-        )
+    row = trial.row
     return CohortTrial(
         trial.number,
         row.params,
-        window,
+        None if row.window is None else signals_of(row.window, metric),
         objective_of(row, metric),
         trial.spec.warmup_steps,
-        expected_miss(trial.verdicts.get("window")),
+        expected_miss(trial.pruned_by),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -17,10 +17,11 @@ from sweep.executors import Executor, Slot
 from sweep.report.view import View
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
+from sweep.storage.states import State
 from trainer.contract.fingerprint import pinned
 from trainer.contract.spec import UserError
 
-_WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval")
+_WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval", "pruning.looks")
 
 
 def continue_study(
@@ -34,6 +35,8 @@ def continue_study(
     allowed += [f"{text} (with the same content)" for text in moved]
     refused = [text for text in refused if text not in moved]
     refused += changed_inputs(loaded, row.facts)
+    if loaded.study.pruning.settings().scouts:
+        refused += _looked_at_elsewhere(allowed, ledger)
     if refused:
         raise UserError(
             f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
@@ -53,6 +56,16 @@ def continue_study(
     if allowed or taken:
         ledger.continue_as(document, PREDICTOR_VERSION, [*allowed, *taken])
     return facts
+
+
+def _looked_at_elsewhere(changes: Sequence[str], ledger: Ledger) -> list[str]:
+    """Those of the changes that would leave parked trials without any to be compared with."""
+    moved = [text for text in changes if text.startswith(_WINDOW_KEYS)]
+    parked = [str(one.number) for one in ledger.read_trials() if one.state == State.PARKED]
+    if not moved or not parked:
+        return []
+    trials = f"trial {parked[0]} is" if len(parked) == 1 else f"trials {', '.join(parked)} are"
+    return [f"{text}; {trials} parked as the study looked at them before" for text in moved]
 
 
 def prepare_again(

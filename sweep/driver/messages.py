@@ -10,6 +10,7 @@ from sweep.account.replicates import original_of
 from sweep.driver.trial import Trial
 from sweep.formats import parameters
 from sweep.storage.ledger import TrialRow
+from sweep.storage.states import State
 from trainer.contract.spec import Failed
 
 
@@ -25,7 +26,12 @@ def started(trial: Trial, step: int, searched: Sequence[str]) -> str:
 
 def decided(trial: Trial, step: int, verdict: Verdict) -> str:
     """The message on a verdict at `step`."""
-    return f"trial {trial.number}: {verdict.action} at step {step}: {verdict.reason}"
+    action: str = verdict.action
+    if action == "park":
+        action = "parked"
+    elif action == "prune" and trial.state is State.PARKED:
+        action = "given up"
+    return f"trial {trial.number}: {action} at step {step}: {verdict.reason}"
 
 
 def stopped(trial: Trial, step: int) -> str:

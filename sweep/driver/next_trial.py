@@ -1,4 +1,4 @@
-"""Which trial is started next: one that waits, a new one, or a replicate of the best."""
+"""Which trial is started next: one that goes on or waits, a new one, or a replicate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sweep.driver.trial import SETTLED, State, Trial
 
 
 def next_trial(study: StudyState, *, parallel: bool) -> tuple[Trial | None, Outcome]:
-    """The trial; without one, how the study ends once nothing runs. Replicates are made when all
-    originals have ended."""
+    """The trial; without one, how the study ends once nothing runs or is parked. Replicates are
+    made when all originals have ended."""
     trial, why = _next_original(study, parallel)
-    if trial is None and not study.roster.count(State.RUNNING):
+    if trial is None and not study.roster.count(State.RUNNING, State.PARKED):
         trial = _next_replicate(study)
     return trial, why
 
@@ -42,7 +42,10 @@ def unrecorded(study: StudyState, *, parallel: bool = False) -> Asked | None:
 
 def _next_original(study: StudyState, parallel: bool) -> tuple[Trial | None, Outcome]:
     roster = study.roster
-    if roster.count(*SETTLED, State.RUNNING) >= study.loaded.study.run.trials:
+    told = [trial for trial in roster.of(State.PARKED) if not trial.is_parked]
+    if told:
+        return min(told, key=lambda trial: trial.number), Outcome.DONE
+    if roster.count(*SETTLED, State.RUNNING, State.PARKED) >= study.loaded.study.run.trials:
         return None, Outcome.DONE
     waiting = roster.of(State.WAITING)
     if waiting:

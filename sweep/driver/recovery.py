@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from predictor.types import Verdict
 from sweep.account.compute import usage_of
 from sweep.account.odd_rows import odd_rows
 from sweep.driver.best_model import has_folders
@@ -30,6 +31,8 @@ def recover(study: StudyState) -> list[str]:
         study.take(trial)
         if trial.state is State.RUNNING:
             study.put_back(trial)
+        if trial.state is State.PARKED and not study.settings.scouts:
+            _unpark(study, trial)
     again = _bring_back(study)
     while (asked := study.optuna.patience(lambda: unrecorded(study))) is not None:
         study.add(asked.number, asked.params, asked.recipe)
@@ -39,11 +42,18 @@ def recover(study: StudyState) -> list[str]:
         elif trial.pruned_by is not None:
             study.record(trial, State.PRUNED)
             study.tell(trial)
-        else:
+        elif trial.state is not State.PARKED:
             trial.observations = ledger.read_observations(trial.number)
     settled = (trial for trial in study.trials.values() if trial.state in SETTLED)
     study.settle_models([one for one in settled if has_folders(study.paths.trial(one.number))])
     return [*odd_rows(rows, study.metric, [*verdicts, *costs]), *again]
+
+
+def _unpark(study: StudyState, trial: Trial) -> None:
+    """It waits to go on, and is told so at its look: nothing is parked in this study any more."""
+    verdict = Verdict("continue", "none", "goes on to its end: trials are not scouted any more")
+    study.decided(trial, trial.last_moment, trial.look_step, verdict)
+    study.put_back(trial)
 
 
 def _bring_back(study: StudyState) -> list[str]:

@@ -104,7 +104,7 @@ class Roster:
     def phases(self) -> Phases:
         """The phases of originals with a window, for `account.outlook`."""
         found = {phase: ended.items() for phase, ended in self._ended.items()}
-        under_way = self.of(State.RUNNING, State.WAITING)
+        under_way = self.of(State.RUNNING, State.WAITING, State.PARKED)
         seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}
         return {**dict.fromkeys(seen, ()), **found}
 
@@ -114,7 +114,7 @@ class Roster:
         own, found = look_of(trial), list[CohortTrial]()
         for look, alike in self._alike.items():
             found += (alike.seen if look == own else alike.blank).values()
-        for other in self.of(State.RUNNING, State.WAITING):
+        for other in self.of(State.RUNNING, State.WAITING, State.PARKED):
             seen = cohort_trial(other, self.metric)
             found.append(seen if look_of(other) == own else replace(seen, window=None))
         return found

@@ -39,8 +39,8 @@ class Running:
         self._executor.start(Job(trial.number, TRIAL_ENTRY, trial.spec, log), slot)
 
     def release(self, trial: Trial) -> None:
-        """The trial's process has ended: its slot is free."""
-        del self._held[trial.number]
+        """The slot is free that the trial's process held; nothing happens if it held none."""
+        self._held.pop(trial.number, None)
 
     def stop(self) -> None:
         """Tell all to write a checkpoint and stop. One that has not begun would hear of it only

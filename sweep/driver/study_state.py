@@ -84,6 +84,8 @@ class StudyState:
     def start(self, trial: Trial) -> None:
         """A new attempt, whose folder and spec are there before its process."""
         self.premises.check()  # nothing is made anew of what was deleted
+        if trial.state is State.PARKED:
+            trial.observations = self.ledger.read_observations(trial.number)
         self.paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
         spec = json.dumps(trial.spec.to_json(), indent=2)
         write_text(self.paths.trial_spec(trial.number), spec + "\n")
@@ -91,9 +93,11 @@ class StudyState:
         self.ledger.save_trial(trial.row)
 
     def put_back(self, trial: Trial) -> None:
-        """The trial waits to go on: interrupted, or to be tried again."""
-        trial.move(State.WAITING)
+        """The trial waits to go on: parked, interrupted, or to be tried again."""
+        trial.move(State.PARKED if trial.is_parked else State.WAITING)
         self.ledger.save_trial(trial.row)
+        if trial.is_parked:
+            trial.observations.clear()  # read again when it goes on
 
     def record(self, trial: Trial, state: State) -> None:
         """The trial is settled; its model is kept or dropped."""
@@ -130,19 +134,30 @@ class StudyState:
         self.ledger.add_observation(trial.number, event.observation)
         self._record(trial.train_cost(self.num_params))
 
-    def window_closed(self, trial: Trial, early: Measurement | None) -> bool:
-        """What the window shows, noted on the trial; it is saved with the verdict.
+    def looked_at(self, trial: Trial, look: int, early: Measurement | None) -> bool:
+        """What a look shows, noted on the trial; it is saved with the verdict. Look 0 is the
+        window.
 
         False where observations are missing: a driver was killed before they were in the storage.
         """
-        samples = trial.spec.window_samples
-        if len(trial.observations) < trial.spec.window_steps:
+        row = trial.row
+        samples = (trial.spec.window_samples, *trial.spec.looks)[look]
+        if len(trial.observations) < trial.spec.look_steps[look]:
+            return False
+        if look > 0 and (row.window is None or trial.last_look != look - 1):
             return False
         value, num = (None, None) if early is None else (early.value, early.num)
-        signals = window_signals(trial.observations, samples, value)
-        trial.row.window = {**asdict(signals), "early_eval_num": num}
+        seen = asdict(window_signals(trial.observations, samples, value))
+        seen["early_eval_num"] = num
+        if self.settings.scouts:
+            seen["share"] = samples / self.specs.smallest_samples
+        if look == 0:
+            row.window = seen
+        else:
+            row.looks = [*(row.looks or ()), seen]
         if early is not None:
-            self._record(trial.eval_cost("early_eval", [early], self.num_params))
+            trial.early_evals.append(early)
+            self._record(trial.eval_cost("early_eval", trial.early_evals, self.num_params))
             if isfinite(early.value) and not trial.is_replicate:
                 report = self.optuna.report
                 self.optuna.patience(lambda: report(trial.number, samples, early.value))

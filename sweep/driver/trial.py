@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from predictor.types import Observation, Verdict
 from sweep.account.flops import eval_flops, train_flops
 from sweep.account.replicates import is_replicate
 from sweep.storage.ledger import Cost, TrialRow
-from sweep.storage.states import SETTLED, State
+from sweep.storage.states import SETTLED, State, moment_of
 from trainer.contract.spec import Failed, Measurement, TrialSpec
 
 _MOVES = {
@@ -61,6 +62,8 @@ class Trial:
     has_begun: bool = False  # the present attempt has loaded its model, and hears a Stop
     last_heard_s: float = 0.0  # time.monotonic
     held_since_s: float | None = None  # time.monotonic; a write that waits for the outside
+    early_evals: list[Measurement] = field(default_factory=list[Measurement])
+    """of the present attempt"""
     _attempt_tokens: int = 0
     _attempt_seconds: float = 0.0
 
@@ -91,6 +94,7 @@ class Trial:
         self.row.attempts += 1
         self.doing, self.has_begun = "starting", False
         self._attempt_tokens, self._attempt_seconds = 0, 0.0
+        self.early_evals.clear()
         self.heard()
 
     def fail(self, cause: Failed) -> None:
@@ -145,6 +149,29 @@ class Trial:
         """`seconds` of wall time become device-seconds."""
         own = seconds * self.spec.processes
         return Cost(self.number, self.row.attempts, what, tokens, own, flops)
+
+    @property
+    def last_look(self) -> int:
+        """The last look that it has reached: 0 is its window, also before it has closed."""
+        return len(self.row.looks or ())
+
+    @property
+    def last_moment(self) -> str:
+        """The moment of the decision at its last look."""
+        return moment_of(self.last_look)
+
+    @property
+    def look_step(self) -> int:
+        """The step at whose end it was looked at last."""
+        row, spec = self.row, self.spec
+        samples = (row.looks or [row.window or {}])[-1].get("samples", 0)
+        return math.ceil(samples / spec.batch_size)
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it is to wait where it was looked at last: nobody has told it to go on."""
+        verdict = self.verdicts.get(self.last_moment)
+        return verdict is not None and verdict.action == "park" and not self.is_audited
 
     @property
     def is_audited(self) -> bool:

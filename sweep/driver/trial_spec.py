@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
-from sweep.account.replicates import seed_index
-from sweep.config.budget import budget_samples, window_samples
+from sweep.account.replicates import is_replicate, seed_index
+from sweep.config.budget import (
+    budget_extremes,
+    budget_samples,
+    look_samples,
+    window_samples,
+)
 from sweep.config.load import LoadedStudy
 from sweep.config.sources import resolve_source
 from sweep.storage.paths import StudyPaths
@@ -45,7 +50,14 @@ class TrialSpecs:
             self._threads_per_trial,
             self._model,
         )
-        return dataclasses.replace(spec, seed=spec.seed + seed_index(number))
+        if is_replicate(number):
+            spec = dataclasses.replace(spec, seed=spec.seed + seed_index(number), looks=())
+        return spec
+
+    @property
+    def smallest_samples(self) -> int:
+        """The smallest budget in the space, which looks are shares of."""
+        return budget_extremes(self._loaded.study, self._facts["train"]["rows"])[0]
 
     def planned_flops(self, spec: TrialSpec) -> float:
         """FLOPs of a trial, as the function `planned_flops` has them."""
@@ -109,6 +121,7 @@ def trial_spec(
         batch_size=params["batch_size"],
         budget_samples=budget_samples(study, params, num_rows),
         window_samples=window_samples(study, num_rows),
+        looks=look_samples(study, num_rows),
         metrics=study.metrics,
         early_eval=study.pruning.early_eval,
         learning_rate=params["learning_rate"],

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -22,66 +23,11 @@ from predictor.types import Observation, Settings, Verdict
 from sweep.storage import tables as t
 from sweep.storage.migrate import create_tables
 from sweep.storage.patience import Patience
+from sweep.storage.rows import Cost, Decision, StudyRow, TrialRow
 from sweep.storage.unwritten import Unwritten, Write
 
 ROWS_AT_ONCE = 10_000  # that are read from the storage
 BASE = -1  # the trial number that the base model's costs are recorded under
-
-
-@dataclass(slots=True)
-class TrialRow:
-    """A line of `sweep_trials`; see there."""
-
-    number: int
-    state: str
-    params: dict[str, Any]
-    num_steps: int
-    planned_flops: float
-    recipe: str | None = None
-    attempts: int = 0
-    failures: int = 0
-    window: dict[str, Any] | None = None
-    looks: list[dict[str, Any]] | None = None
-    measurements: dict[str, Any] | None = None
-    objective: float | None = None
-    error: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A verdict and when it was taken; a line of `sweep_decisions`."""
-
-    trial: int
-    # window: the first look; look 1, 2, ...: later ones; parked: given up, or audited, as none was
-    # worth going on; divergence, not finite: guards; end: final evaluation
-    moment: str
-    step: int
-    verdict: Verdict
-    predictor: str
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What an attempt of a trial used for one purpose; a line of `sweep_costs`."""
-
-    trial: int
-    attempt: int
-    what: str  # train | early_eval | eval
-    input_tokens: int
-    seconds: float
-    flops: float
-
-
-@dataclass(frozen=True, slots=True)
-class StudyRow:
-    """A line of `sweep_studies`; see there."""
-
-    name: str
-    document: dict[str, Any]
-    facts: dict[str, Any]
-    predictor: str
-    created_s: float = field(default_factory=time.time)
 
 
 class Ledger:
@@ -159,6 +105,16 @@ class Ledger:
         if self.unwritten and not self.is_held:
             self._patience(self._write_all)
             self.unwritten.clear()  # only after the commit: a failed write loses nothing
+
+    @contextmanager
+    def at_once(self) -> Generator[None]:
+        """What is written inside goes out at its end, in one transaction."""
+        was_held, self.is_held = self.is_held, True
+        try:
+            yield
+        finally:
+            self.is_held = was_held
+        self.flush()
 
     def _write(self, *writes: Write) -> None:
         self.unwritten.add(*writes)

@@ -41,10 +41,14 @@ def version_of(engine: sa.Engine) -> int | None:
         if number is not None and number >= VERSION:
             return number
     # Told by the columns: a driver may have been killed before it wrote the number.
-    if not found.has_table(t.observations.name) or t.looks_are_there(engine):
+    if not found.has_table(t.observations.name):
         return VERSION
     columns = {column["name"] for column in found.get_columns(t.observations.name)}
-    return 3 if has_number else 2 if t.observations.c.phase.name in columns else 1
+    if t.observations.c.phase.name not in columns:
+        return 1
+    if t.looks_are_there(engine):
+        return VERSION
+    return 3 if has_number else 2
 
 
 def refuse_newer(engine: sa.Engine) -> int | None:
@@ -109,6 +113,8 @@ def _add_version(connection: sa.Connection) -> None:
 
 
 def _add_looks(connection: sa.Connection) -> None:
+    if t.looks_are_there(connection):
+        return
     column = f'"{t.trials.c.looks.name}" TEXT'  # NULL: none but the window
     connection.execute(sa.text(f'ALTER TABLE "{t.trials.name}" ADD COLUMN {column}'))
 

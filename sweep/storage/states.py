@@ -1,4 +1,4 @@
-"""The states of a trial, as its row in the storage has them."""
+"""The states of a trial, and the moments of its decisions, as the storage has them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,16 @@ class State(StrEnum):
 
 
 SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
+
+WINDOW = "window"
+PARKED = "parked"  # it was given up, or audited, as no parked trial was worth going on
+
+
+def moment_of(look: int) -> str:
+    """The moment of a decision at a look; 0 is the window."""
+    return f"look {look}" if look else WINDOW
+
+
+def is_look(moment: str) -> bool:
+    """Whether the decision was taken as a trial was looked at."""
+    return moment == WINDOW or moment.startswith("look ")

@@ -85,9 +85,9 @@ trials = sa.Table(
 )
 
 
-def looks_are_there(engine: sa.Engine) -> bool:
+def looks_are_there(storage: sa.Engine | sa.Connection) -> bool:
     """Whether the storage has trials.looks, which tables before version 4 lack."""
-    found = sa.inspect(engine)
+    found = sa.inspect(storage)
     if not found.has_table(trials.name):
         return False
     return trials.c.looks.name in {column["name"] for column in found.get_columns(trials.name)}

@@ -114,50 +114,53 @@ def fake_trial(spec: TrialSpec, channel: Connection) -> None:
     _train(spec, channel, folder, trouble.removeprefix("always "))
 
 
+class _Ended(Exception):
+    """As it was told."""
+
+
 def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> None:
-    saved = folder / "step"
-    first = int(saved.read_text()) if saved.exists() else 0
-    channel.send(Started(first))
+    saved = folder / "checkpoints" / "step"  # and how many looks have been judged
+    first, num_judged = map(int, saved.read_text().split()) if saved.exists() else (0, 0)
     final = final_loss(spec.learning_rate, spec.seed)
-    for step in range(first + 1, spec.num_steps + 1):
-        time.sleep(float(os.environ.get("FAKE_STEP_S", "0.002")))
-        samples = step * spec.batch_size
-        loss = final + 2 / step
-        if trouble == "diverge":
-            loss = 2.0 * step
-        if trouble == "nan" and step == 3:
-            loss = math.nan
-        if trouble == "diverge then nan":
-            loss = 2.0 * step if step < spec.num_steps - 1 else math.nan
-        if step == 2:
-            _misbehave(trouble, channel)
-        seen = Observation(
-            *(step, samples, samples * TOKENS_PER_SAMPLE, samples * 5),
-            *(loss, final, 1e-3, 0.01),
-            phase=_phase(spec, step),
-        )
-        channel.send(Stepped(seen))
-        if not math.isfinite(loss) and _is_pruned(channel, VerdictWanted(step, "not finite")):
-            channel.send(Stopped(step))
-            return
-        if step == spec.window_steps:
-            early = Measurement(final + 0.1, 50, 500, 0.01)
-            if _is_pruned(channel, VerdictWanted(step, "window", early)):
-                channel.send(Stopped(step))
+
+    def obey(reply: Any, step: int, judged: int) -> None:
+        match reply:
+            case Stop(True) | Verdict("park"):
+                saved.parent.mkdir(exist_ok=True)
+                saved.write_text(f"{step} {judged + (reply != Stop(True))}")
+                channel.send(Checkpointed(step))
+            case Stop(False) | Verdict("prune"):
+                pass
+            case _:
                 return
-        while channel.poll():
-            match channel.recv():
-                case Stop(checkpoint):
-                    if checkpoint:
-                        saved.write_text(str(step))
-                        channel.send(Checkpointed(step))
-                    channel.send(Stopped(step))
-                    return
-                case Verdict("prune"):
-                    channel.send(Stopped(step))
-                    return
-                case _:
-                    pass
+        channel.send(Stopped(step))
+        raise _Ended
+
+    def ask(wanted: VerdictWanted) -> None:
+        channel.send(wanted)
+        obey(channel.recv(), wanted.step, wanted.look)
+
+    def look(step: int, judged: int) -> int:
+        """How many looks are judged after this one, if there is one."""
+        if step not in spec.look_steps[judged:]:
+            return judged
+        early = final + 0.1 * (1 - (step - spec.window_steps) / spec.num_steps)
+        ask(VerdictWanted(step, "window", Measurement(early, 50, 500, 0.01), judged))
+        return judged + 1
+
+    channel.send(Started(first))
+    try:
+        num_judged = look(first, num_judged)  # told to stop while it waited for its verdict
+        for step in range(first + 1, spec.num_steps + 1):
+            seen = _step(spec, channel, step, final, trouble)
+            channel.send(Stepped(seen))
+            if not math.isfinite(seen.loss):
+                ask(VerdictWanted(step, "not finite"))
+            num_judged = look(step, num_judged)
+            while channel.poll():
+                obey(channel.recv(), step, num_judged)
+    except _Ended:
+        return
     (folder / "checkpoints").mkdir(exist_ok=True)
     (folder / "checkpoints" / "weights").touch()
     if spec.save_model:
@@ -175,10 +178,25 @@ def _phase(spec: TrialSpec, step: int) -> int:
     return 1 if 2 * step <= spec.num_steps else 2
 
 
-def _is_pruned(channel: Connection, wanted: VerdictWanted) -> bool:
-    channel.send(wanted)
-    reply = channel.recv()
-    return isinstance(reply, Verdict) and reply.action == "prune"
+def _step(
+    spec: TrialSpec, channel: Connection, step: int, final: float, trouble: str
+) -> Observation:
+    time.sleep(float(os.environ.get("FAKE_STEP_S", "0.002")))
+    samples = step * spec.batch_size
+    loss = final + 2 / step
+    if trouble == "diverge":
+        loss = 2.0 * step
+    if trouble == "nan" and step == 3:
+        loss = math.nan
+    if trouble == "diverge then nan":
+        loss = 2.0 * step if step < spec.num_steps - 1 else math.nan
+    if step == 2:
+        _misbehave(trouble, channel)
+    return Observation(
+        *(step, samples, samples * TOKENS_PER_SAMPLE, samples * 5),
+        *(loss, final, 1e-3, 0.01),
+        phase=_phase(spec, step),
+    )
 
 
 def _misbehave(trouble: str, channel: Connection) -> None:

@@ -11,13 +11,13 @@ import optuna
 
 from sweep.config.load import load_study
 from sweep.documents import to_json
+from sweep.executors import Executor
 from sweep.report.study_report import study_report
 from sweep.report.study_types import StudyReport
 from sweep.report.view import PlainView, Status
 from sweep.run_study import drive
 from sweep.storage.find import open_study
 from sweep.storage.paths import StudyPaths
-from tests.support.fake_driver import FakeTrials
 
 STUDY = """
 name: fake
@@ -38,7 +38,7 @@ run: {trials: 8, workers: 2}
 class Home:
     """A folder with a study file, and the fake trials to run it with."""
 
-    def __init__(self, folder: Path, executor: FakeTrials) -> None:
+    def __init__(self, folder: Path, executor: Executor) -> None:
         self.folder, self.executor = folder, executor
         for name in ("base", "runs"):
             (folder / name).mkdir()

@@ -32,7 +32,7 @@ class Progress:
 
     input_tokens: int = 0
     loss_tokens: int = 0
-    judged_step: int = 0  # of the last look that was judged; 0: none
+    window_judged: bool = False
 
 
 def checkpoint_dir(folder: Path, step: int) -> Path:
@@ -46,9 +46,7 @@ def is_complete(checkpoint: Path) -> bool:
         sizes = json.loads((checkpoint / MARKER).read_text())
         if not all(any(name.startswith(needed) for name in sizes) for needed in _NEEDED):
             return False
-        # The progress may be written again, always whole: its size is whatever it is.
-        files = {name: (checkpoint / name).stat().st_size for name in sizes}
-        return all(files[name] == sizes[name] or name == PROGRESS for name in sizes)
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
 
@@ -88,17 +86,13 @@ def keep_newest(folder: Path, num_kept: int) -> None:
 
 
 def write_progress(checkpoint: Path, progress: Progress) -> None:
-    """The progress lies beside what the library saved, in place of what it was where it is there
-    already: whole, whoever is killed."""
+    """The progress lies beside what the library saved."""
     write_json(checkpoint / PROGRESS, asdict(progress))
 
 
-def read_progress(checkpoint: Path, spec: TrialSpec) -> Progress:
+def read_progress(checkpoint: Path) -> Progress:
     """The progress that `write_progress` left."""
-    values = json.loads((checkpoint / PROGRESS).read_text())
-    if values.pop("window_judged", False):  # as it was written before there were later looks
-        values["judged_step"] = spec.window_steps
-    return Progress(**values)
+    return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
 
 
 def identity(spec: TrialSpec) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Scouting: which parked trial goes on, who is parked at a look, and who is given up at the end.
+
+The gap model decides (`predictor/gap/plan.py`) by what is on record alone, so a driver that was
+killed decides the same again; here is what it is asked, and its answers in words.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from predictor.audit import is_audited
+from predictor.gap.plan import GapForecast, Plan, plan
+from predictor.types import Action, Verdict
+from sweep import formats as f
+from sweep.account.audits import expected_miss
+from sweep.account.objective import objective_of
+from sweep.account.scouting import scouted
+from sweep.account.standing import EXHAUSTED
+from sweep.driver.study_state import StudyState
+from sweep.driver.trial import SETTLED, State, Trial
+from sweep.storage.states import PARKED
+
+SIGNALS = {"early_eval": "early evaluation", "loss": "training loss", "grad_norm": "gradient norm"}
+
+
+def is_over(study: StudyState) -> bool:
+    """Whether every trial that is to come has begun, and none waits to be started."""
+    roster = study.roster
+    if roster.count(*SETTLED, State.RUNNING, State.PARKED) >= study.loaded.study.run.trials:
+        return True
+    if roster.count(State.WAITING):
+        return False
+    none_left = not study.num_not_started or study.is_stopped
+    return none_left or EXHAUSTED in study.ledger.read_notes()
+
+
+def answer(study: StudyState, trial: Trial) -> Verdict:
+    """The verdict at a look: park, or continue where it is the one that would go on next anyway."""
+    if not is_over(study):
+        return Verdict("park", "none", "waits until all trials have been looked at")
+    found = _plan(study, asked=trial)
+    own = found.forecasts.get(trial.number)
+    if found.next == trial.number:
+        return _verdict(study, "continue", found, own, _promise(found, own))
+    reason = "none promises enough" if found.next is None else f"trial {found.next} promises more"
+    if own is not None:
+        reason += f"; {_chance(found, own)}"
+    return _verdict(study, "park", found, own, reason)
+
+
+def decide_parked(study: StudyState) -> list[tuple[Trial, str, Verdict]]:
+    """What is decided when no trial is to come: the trial, the moment, and the verdict.
+
+    One that goes on. Where none is worth it and nothing runs, those that are audited; where there
+    are none, all that are parked are given up. [] where nothing is parked, or what runs may change
+    who leads.
+    """
+    parked = [trial for trial in study.roster.of(State.PARKED) if trial.is_parked]
+    if not parked:
+        return []
+    found = _plan(study)
+    compared = found.forecasts.keys() | {found.next}
+    if found.next is not None:
+        trial, own = study.trials[found.next], found.forecasts.get(found.next)
+        verdict = _verdict(study, "continue", found, own, _promise(found, own))
+        return [(trial, trial.last_moment, verdict)]
+    if study.roster.running:
+        return []
+    parked.sort(key=lambda trial: trial.number)
+    for trial in parked:
+        if trial.number not in compared:
+            reason = "goes on to its end: it was looked at in another way than the others"
+            return [(trial, trial.last_moment, Verdict("continue", "none", reason))]
+    settings = study.settings
+    drawn = [one for one in parked if is_audited(settings.seed, one.number, settings.audit)]
+    return [
+        (trial, PARKED, _given_up(study, found, trial, is_drawn=bool(drawn)))
+        for trial in drawn or parked
+    ]
+
+
+def _plan(study: StudyState, asked: Trial | None = None) -> Plan:
+    """`asked` waits for its verdict; of those that are parked each may go on."""
+    trials = study.roster.of(*State)
+    guarded = {t.number for t in trials if t.pruned_by is not None and t.pruned_by.kind == "guard"}
+    found = scouted([trial.row for trial in trials], study.metric, guarded)
+    free = {t.number for t in trials if t.state is State.PARKED and t.is_parked}
+    free |= set() if asked is None else {asked.number}
+    spent = math.fsum(expected_miss(trial.pruned_by) for trial in trials)
+    left = max(0.0, study.settings.max_expected_misses - spent)
+    busy = {one.number for one in found.trials} - free
+    settings = replace(study.settings, max_expected_misses=left)
+    return plan(found.trials, found.shares, settings, busy=busy)
+
+
+def _given_up(study: StudyState, found: Plan, trial: Trial, *, is_drawn: bool) -> Verdict:
+    own = found.forecasts[trial.number]
+    reason = f"{_behind(found, own)}: {_chance(found, own)}"
+    if is_drawn:
+        reason = f"would have been given up: {reason}; goes on to the end to check the predictor"
+    return _verdict(study, "audit" if is_drawn else "prune", found, own, reason)
+
+
+def _verdict(
+    study: StudyState, action: Action, found: Plan, own: GapForecast | None, reason: str
+) -> Verdict:
+    """By rank where a probability is stated, with the evidence that it rests on."""
+    if own is None or found.leader is None:
+        return Verdict(action, "none", reason)
+    evidence = {
+        "rule": "gap",
+        "leader": found.leader,
+        "best": objective_of(study.trials[found.leader].row, study.metric),
+        "spread": found.spread,
+        "share": own.share,
+        "behind": own.behind,
+        "effects": dict(own.effects),
+        "improvement": own.improvement,
+        "expected_misses": found.expected_misses,
+        "silent": found.silent,
+    }
+    return Verdict(action, "rank", reason, own.probability, evidence)
+
+
+def _promise(found: Plan, own: GapForecast | None) -> str:
+    if own is not None:
+        return f"promises most: {_chance(found, own)}"
+    if found.leader is None:
+        return "by past studies it promises most; none has ended yet"
+    return f"too few have ended to tell how far it is behind trial {found.leader}"
+
+
+def _chance(found: Plan, own: GapForecast) -> str:
+    return f"P(overtakes trial {found.leader}) = {f.chance(own.probability)}"
+
+
+def _behind(found: Plan, own: GapForecast) -> str:
+    """In early spreads: the gap's bend is taken out, of the signals' parts in proportion."""
+    behind = unbent(own.behind)
+    scale = behind / own.behind if own.behind else 1.0
+    parts = [
+        f"{SIGNALS[name]} {effect * scale:.1f}"
+        for name, effect in own.effects.items()
+        if abs(effect * scale) >= 0.05
+    ]
+    of_it = f" ({', '.join(parts)} of it)" if parts else ""
+    where = "behind" if behind >= 0 else "ahead of"
+    return (
+        f"{abs(behind):.1f} early spreads {where} trial {found.leader} expected, after "
+        f"{own.share:.0%} of the budget{of_it}"
+    )
+
+
+def unbent(gap: float) -> float:
+    """Inverse of `predictor.gap.units.bend`."""
+    size = abs(gap)
+    return gap if size <= 1 else math.copysign(math.exp(size - 1), gap)

@@ -1,0 +1,65 @@
+"""The lines of the ledger's tables as Python holds them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from predictor.types import Settings, Verdict
+
+
+@dataclass(slots=True)
+class TrialRow:
+    """A line of `sweep_trials`; see there."""
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    num_steps: int
+    planned_flops: float
+    recipe: str | None = None
+    attempts: int = 0
+    failures: int = 0
+    window: dict[str, Any] | None = None
+    looks: list[dict[str, Any]] | None = None
+    measurements: dict[str, Any] | None = None
+    objective: float | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict and when it was taken; a line of `sweep_decisions`."""
+
+    trial: int
+    # window: the first look; look 1, 2, ...: later ones; parked: given up, or audited, as none was
+    # worth going on; divergence, not finite: guards; end: final evaluation
+    moment: str
+    step: int
+    verdict: Verdict
+    predictor: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an attempt of a trial used for one purpose; a line of `sweep_costs`."""
+
+    trial: int
+    attempt: int
+    what: str  # train | early_eval | eval
+    input_tokens: int
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A line of `sweep_studies`; see there."""
+
+    name: str
+    document: dict[str, Any]
+    facts: dict[str, Any]
+    predictor: str
+    created_s: float = field(default_factory=time.time)

@@ -1,0 +1,308 @@
+"""Scouting driven from end to end: all trials are parked at their first look, then the most
+promising go on, look by look, and the others are given up (trials: tests/support/threads.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictor.types import Verdict
+from sweep.orchestrator import Driver
+from sweep.storage.find import open_study
+from sweep.storage.ledger import Decision, Ledger, TrialRow
+from sweep.storage.paths import StudyPaths
+from tests.support.home import Home
+from tests.support.threads import ThreadedTrials
+from trainer.contract.spec import TrialSpec, UserError
+
+SCOUT = ("pruning.mode=scout", "run.workers=1", "run.trials=5")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("FAKE_STEP_S", "0")
+    return Home(tmp_path, ThreadedTrials())
+
+
+def decisions(home: Home) -> list[Decision]:
+    ledger, _ = open_study(str(home.out))
+    found = ledger.read_decisions()
+    ledger.engine.dispose()
+    return found
+
+
+def rows(home: Home) -> list[TrialRow]:
+    ledger, _ = open_study(str(home.out))
+    found = ledger.read_trials()
+    ledger.engine.dispose()
+    return found
+
+
+def said(home: Home, what: str) -> list[int]:
+    """The trials of which something was said, in order."""
+    found = (re.match(rf"trial (\d+): {what}", line) for line in home.lines)
+    return [int(match[1]) for match in found if match]
+
+
+def test_all_are_scouted_before_any_goes_on(home: Home) -> None:
+    assert home.run(*SCOUT) == 0
+    first = next(i for i, line in enumerate(home.lines) if "continue at step" in line)
+    scouts = [line for line in home.lines[:first] if "waits until all" in line]
+    assert len(scouts) == 4  # the last is asked about when no other is to come
+    assert set(home.states()) == {"completed", "pruned"}
+
+
+def test_a_trial_is_looked_at_where_the_study_says(home: Home) -> None:
+    home.run(*SCOUT, "pruning.looks=[0.1, 0.3]")
+    for trial in home.document()["trials"]:
+        spec = json.loads((home.out / f"trials/{trial['number']:04d}/spec.json").read_text())
+        assert TrialSpec.from_json(spec).looks == (96,)
+    finished = next(row for row in rows(home) if row.state == "completed")
+    assert finished.window is not None and finished.looks is not None
+    places = [(look["samples"], look["share"]) for look in (finished.window, *finished.looks)]
+    assert places == [(32, 0.1), (96, 0.3)]
+    assert finished.looks[0]["early_eval"] < finished.window["early_eval"]
+
+
+def test_the_favourite_stays_on_its_worker(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=6")
+    best = home.document()["best"]["number"]
+    assert rows(home)[best].attempts == 2  # as a scout, and from there to its end
+    own = [d.verdict.action for d in decisions(home) if d.trial == best]
+    assert own == ["continue"] * 4
+
+
+def test_who_is_given_up_is_told_by_how_much_and_at_which_risk(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=8")
+    document = home.document()
+    given_up = {d.trial: d for d in decisions(home) if d.moment == "parked"}
+    assert given_up.keys() == {t["number"] for t in document["trials"] if t["state"] == "pruned"}
+    for decision in given_up.values():
+        verdict, evidence = decision.verdict, decision.verdict.evidence
+        assert (verdict.action, verdict.kind) == ("prune", "rank")
+        assert verdict.probability is not None and verdict.probability < 0.1
+        assert re.fullmatch(
+            rf"\d\.\d early spreads behind trial {evidence['leader']} expected, after \d0% of the "
+            r"budget \(.*early evaluation -?\d\.\d.* of it\): "
+            rf"P\(overtakes trial {evidence['leader']}\) = 0\.\d+",
+            verdict.reason,
+        )
+        assert evidence["best"] == document["trials"][evidence["leader"]]["objective"]
+        assert decision.settings.scouts
+    total = sum(d.verdict.probability or 0.0 for d in given_up.values())
+    assert document["expected_misses"]["sum"] == pytest.approx(total)
+    last = next(iter(given_up.values())).verdict.evidence
+    assert last["expected_misses"] == pytest.approx(total)
+
+
+def test_optuna_hears_every_look_and_that_a_given_up_trial_was_pruned(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=8")
+    for row, theirs in zip(rows(home), home.optuna_trials(), strict=True):
+        looks = [row.window, *(row.looks or ())]
+        evals = {look["samples"]: look["early_eval"] for look in looks if look}
+        assert theirs.intermediate_values == evals
+        assert theirs.state.name == {"completed": "COMPLETE", "pruned": "PRUNED"}[row.state]
+
+
+def test_an_evaluation_at_each_look_is_paid_for(home: Home) -> None:
+    home.run(*SCOUT)
+    best = home.document()["best"]["number"]
+    ledger, _ = open_study(str(home.out))
+    early = [c for c in ledger.read_costs() if (c.trial, c.what) == (best, "early_eval")]
+    assert sum(cost.input_tokens for cost in early) == 4 * 500
+
+
+@pytest.mark.slow
+def test_audited_trials_go_on_to_their_end_and_the_plan_is_asked_again(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=8", "pruning.audit=0.5")
+    own = decisions(home)
+    audited = {d.trial for d in own if d.verdict.action == "audit"}
+    assert audited
+    trials = home.document()["trials"]
+    assert all(trials[n]["state"] == "completed" for n in audited)
+    assert all("would have been given up" in d.verdict.reason for d in own if d.trial in audited
+               and d.moment == "parked")  # fmt: skip
+    found = home.document()["audits"]
+    assert found["num"] == found["told"] == len(audited)
+    last = max(home.lines.index(line) for line in home.lines if "completed, eval_loss" in line)
+    assert all(home.lines.index(line) > last for line in home.lines if ": given up" in line)
+
+
+@pytest.mark.slow
+def test_replicates_come_when_nothing_is_parked(home: Home) -> None:
+    home.run(*SCOUT, "run.confirm={top: 2, seeds: 1}")
+    again = min(i for i, line in enumerate(home.lines) if "again, seed" in line)
+    assert not [line for line in home.lines[again:] if "given up" in line or "parked" in line]
+    replicates = [row for row in rows(home) if row.number >= 10_000]
+    assert [row.state for row in replicates] == ["completed"] * len(replicates)
+    assert [row.looks for row in replicates] == [None] * len(replicates)
+
+
+@pytest.mark.slow
+def test_a_guard_ends_a_trial_that_is_then_no_part_of_the_plan(home: Home) -> None:
+    home.script({0: "always nan", 1: "always oom at once"})
+    home.run(*SCOUT)
+    found = [d for d in decisions(home) if d.trial == 0]
+    assert [(d.moment, d.verdict.kind) for d in found] == [("not finite", "guard")]
+    assert home.states()[0] == "pruned"
+
+
+@pytest.mark.slow
+def test_more_trials_are_scouted_and_compared_with_all_before(home: Home) -> None:
+    home.run(*SCOUT)
+    before = home.document()["trials"]
+    assert home.run(*SCOUT, "run.trials=8") == 0
+    after = home.document()["trials"]
+    assert after[:5] == before
+    assert {trial["state"] for trial in after[5:]} <= {"completed", "pruned"}
+
+
+@pytest.mark.slow
+def test_workers_share_the_parked_trials_and_none_idles(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_STEP_S", "0.002")
+    running = list[list[int]]()
+    ask = Driver._ask_and_launch  # pyright: ignore[reportPrivateUsage]
+
+    def watched(driver: Driver) -> bool:
+        goes_on = ask(driver)
+        numbers = [trial.number for trial in driver.study.roster.running]
+        running.append(numbers)
+        return goes_on
+
+    monkeypatch.setattr(Driver, "_ask_and_launch", watched)
+    assert home.run(*SCOUT, "run.workers=2", "run.trials=8", "pruning.risk=0.01") == 0
+    assert all(len(set(numbers)) == len(numbers) <= 2 for numbers in running)
+    idle = sum(len(numbers) == 1 for numbers in running)
+    assert idle < sum(len(numbers) == 2 for numbers in running)
+    starts = Counter(said(home, "learning_rate"))
+    assert all(starts[row.number] == row.attempts for row in rows(home))
+
+
+def test_without_its_checkpoint_a_trial_begins_anew_and_hears_what_was_decided(
+    home: Home,
+) -> None:
+    def lose(line: str) -> None:
+        if "parked at step" in line:
+            lost.update(path for path in home.out.glob("trials/*/checkpoints"))
+        for folder in [one for one in lost if one.exists() and "continue at" in line]:
+            shutil.rmtree(folder)
+
+    lost: set[Path] = set()
+    home.run(*SCOUT)
+    undisturbed = what_was_decided(home)
+    shutil.rmtree(home.out)
+    home.on_line = lose
+    home.run(*SCOUT)
+    assert lost
+    assert what_was_decided(home) == undisturbed
+    spent = home.document()["compute"]["overhead"]["beyond_plan"]
+    assert spent > 0  # windows trained again
+
+
+def test_a_study_that_goes_on_without_scouting_takes_its_parked_trials_to_their_end(
+    home: Home,
+) -> None:
+    stop_when(home, "parked at step", times=3)
+    assert home.run(*SCOUT) == 130
+    assert home.states().count("parked") >= 2
+    assert home.document()["state"] == "unfinished"
+    home.on_line = lambda _: None
+    assert home.run("run.workers=1", "run.trials=3") == 0
+    assert home.states() == ["completed"] * 3
+
+
+def test_where_trials_are_looked_at_cannot_change_while_some_are_parked(home: Home) -> None:
+    stop_when(home, "parked at step", times=2)
+    home.run(*SCOUT)
+    home.on_line = lambda _: None
+    with pytest.raises(UserError, match=r"pruning.looks: was .*; trial.* parked as"):
+        home.run(*SCOUT, "pruning.looks=[0.1, 0.4]")
+    assert home.run(*SCOUT) == 0
+
+
+def stop_when(home: Home, what: str, times: int) -> None:
+    """The study is told to end, as by Ctrl-C, when that has been said so often."""
+    heard = list[str]()
+
+    def on_line(line: str) -> None:
+        heard.extend([line] if what in line else [])
+        if len(heard) == times and what in line:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGINT)
+
+    home.on_line = on_line
+
+
+def what_was_decided(home: Home) -> list[Any]:
+    ended = [(row.number, row.state, row.objective, row.window, row.looks) for row in rows(home)]
+    own = sorted(decisions(home), key=lambda d: (d.trial, d.moment))
+    return [*ended, *((d.trial, d.moment, d.step, d.verdict) for d in own)]
+
+
+class Killed(BaseException):
+    """Nothing catches it, and nothing is written any more."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, nth: int, *, after: bool) -> Callable[[], bool]:
+    """The driver is killed at the nth write of the study. Asked, it says whether it was."""
+    write, count = Ledger._write_all, [0]  # pyright: ignore[reportPrivateUsage]
+
+    def dying(ledger: Ledger) -> None:
+        count[0] += 1
+        if count[0] == nth and after:
+            write(ledger)
+        if count[0] >= nth:
+            raise Killed
+        write(ledger)
+
+    monkeypatch.setattr(Ledger, "_write_all", dying)
+    return lambda: count[0] >= nth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before a write", "after a write"])
+def test_a_driver_killed_anywhere_decides_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    small = ("run.trials=3", "pruning.looks=[0.5]", "pruning.audit=0.3", "pruning.risk=0.2")
+    home.run(*SCOUT, *small)
+    undisturbed, nth = what_was_decided(home), 3  # the first two make the study
+    assert {d.verdict.action for d in decisions(home)} == {"continue", "park", "prune", "audit"}
+    while True:
+        shutil.rmtree(home.out)
+        with monkeypatch.context() as patch:
+            is_killed = kill_at(patch, nth, after=after)
+            with contextlib.suppress(Killed):
+                home.run(*SCOUT, *small)
+        if not is_killed():
+            break
+        assert home.run(*SCOUT, *small) == 0
+        assert what_was_decided(home) == undisturbed, f"killed at write {nth}"
+        nth += 1
+    assert nth > 20
+
+
+def test_verdicts_are_read_back_as_they_were(home: Home) -> None:
+    home.run(*SCOUT)
+    ledger, _ = open_study(str(home.out))
+    short = ledger.read_verdicts()
+    for decision in ledger.read_decisions():
+        kept: Verdict = short[decision.trial][decision.moment]
+        assert (kept.action, kept.probability) == (
+            decision.verdict.action,
+            decision.verdict.probability,
+        )
+    assert StudyPaths(home.out).trials.is_dir()
+    ledger.engine.dispose()
