@@ -3,7 +3,7 @@
 For debugging, and for other schedulers. SPEC.json holds what TrialSpec has (a study writes one for
 each of its trials), with `data` (what DataSpec has) in place of `data_dir` where nothing has been
 prepared yet. Every event is printed as one line of JSON; a number that is not finite is null.
-Nobody prunes: every question is answered with "go on". Ctrl-C, SIGTERM or SIGHUP writes a
+Nobody prunes or parks: every question is answered with "go on". Ctrl-C, SIGTERM or SIGHUP writes a
 checkpoint, from which the same command goes on; a second one ends at once, and so does the first
 while the data are prepared.
 Exit status: 0 finished, 1 failed, 2 a wrong spec (or not the one that the data beside it were

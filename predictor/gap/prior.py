@@ -1,11 +1,16 @@
-"""What past studies say of gaps, as data: `prior.json` beside this file."""
+"""What past studies say of gaps, as data: the fits of `prior.json`, pooled when they are read.
+
+The file has each study's own fits, so that any may be left out: a study that the prior was made
+from is never judged by it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +23,26 @@ from predictor.gap.units import SIGNALS
 
 Floats = NDArray[np.float64]
 Signals = frozenset[str]  # which of SIGNALS a model uses
+
+
+LEAST_VARIANCE = 0.02  # of a slope between studies
+LEAST_NOISE = 1e-4
+
+
+class Fit(NamedTuple):
+    """One model at one look of one study."""
+
+    slopes: Floats  # (k,): final gap per gap, k signals in the order of SIGNALS
+    noise: float  # variance of what the slopes leave of a final gap
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFits:
+    """What one past study says. Studies of one family share a base model, or a lab."""
+
+    family: str
+    name: str
+    fits: Mapping[tuple[Signals, float], Fit]  # by signals, and share of the budget
 
 
 class Pooled(NamedTuple):
@@ -35,6 +60,25 @@ class GapPrior:
     models: Mapping[Signals, Mapping[float, Pooled]]
     families: tuple[str, ...] = ()  # of the studies that it was pooled from
 
+    @staticmethod
+    def of(studies: Sequence[StudyFits]) -> GapPrior:
+        """The prior of past studies, each family counting as much as any other.
+
+        Over studies: the slopes' mean and covariance, and the geometric mean of the noise.
+        ValueError where there is none.
+        """
+        if not studies:
+            raise ValueError("no past study is of use, so nothing is known of gaps")
+        families = Counter(study.family for study in studies)
+        found: dict[tuple[Signals, float], list[tuple[float, Fit]]] = {}
+        for study in studies:
+            for key, fitted in study.fits.items():
+                found.setdefault(key, []).append((1 / families[study.family], fitted))
+        models: dict[Signals, dict[float, Pooled]] = {}
+        for (signals, share), weighted in found.items():
+            models.setdefault(signals, {})[share] = _pooled(weighted)
+        return GapPrior(models, tuple(families))
+
     def at(self, share: float, signals: Signals) -> Pooled | None:
         """The model at that share of the budget, between two known ones on a scale of logarithms
         and beyond them as at the nearest; None where nothing is known of these signals."""
@@ -49,45 +93,69 @@ class GapPrior:
         weight = math.log(share / low) / math.log(high / low)
         return _between(known[low], known[high], weight)
 
-    def to_json(self) -> dict[str, Any]:
-        """The prior as JSON values, six digits of each number."""
-        return {
-            "families": list(self.families),
-            "models": {
-                " ".join(name for name in SIGNALS if name in signals): {
-                    f"{share:g}": {
-                        "mean": _rounded(one.mean),
-                        "covariance": _rounded(one.covariance),
-                        "noise": _rounded(np.array(one.noise)),
-                    }
-                    for share, one in sorted(known.items())
-                }
-                for signals, known in self.models.items()
-            },
-        }
 
-    @staticmethod
-    def from_json(document: Mapping[str, Any]) -> GapPrior:
-        """The prior that `to_json` gave."""
-        models = {
-            frozenset(names.split()): {
-                float(share): Pooled(
-                    np.array(one["mean"], dtype=np.float64),
-                    np.array(one["covariance"], dtype=np.float64).reshape(2 * [len(one["mean"])]),
-                    float(one["noise"]),
-                )
-                for share, one in known.items()
-            }
-            for names, known in document["models"].items()
-        }
-        return GapPrior(models, tuple(document["families"]))
+@cache
+def shipped_prior(without: frozenset[str] = frozenset()) -> GapPrior:
+    """The prior that comes with the package, of all families but those `without`.
+
+    How it was made: studies/experiments/gap_prior.py.
+    """
+    return GapPrior.of([study for study in shipped_fits() if study.family not in without])
 
 
 @cache
-def shipped_prior() -> GapPrior:
-    """The prior that comes with the package. How it was made: studies/experiments/gap_prior.py."""
+def prior_for(study: str) -> GapPrior:
+    """The shipped prior without the family of that study, where it was made from it."""
+    own = {fits.family for fits in shipped_fits() if fits.name == study}
+    return shipped_prior(frozenset(own))
+
+
+@cache
+def shipped_fits() -> tuple[StudyFits, ...]:
+    """The fits that come with the package."""
     text = Path(__file__).with_name("prior.json").read_text(encoding="utf-8")
-    return GapPrior.from_json(json.loads(text))
+    return tuple(_read(document) for document in json.loads(text))
+
+
+def to_json(studies: Sequence[StudyFits]) -> list[dict[str, Any]]:
+    """The fits as JSON values, six digits of each number."""
+    return [
+        {
+            "family": study.family,
+            "name": study.name,
+            "fits": [
+                {
+                    "signals": [name for name in SIGNALS if name in signals],
+                    "share": share,
+                    "slopes": [_rounded(slope) for slope in fitted.slopes],
+                    "noise": _rounded(fitted.noise),
+                }
+                for (signals, share), fitted in study.fits.items()
+            ],
+        }
+        for study in studies
+    ]
+
+
+def _read(document: Mapping[str, Any]) -> StudyFits:
+    fits = {
+        (frozenset[str](one["signals"]), float(one["share"])): Fit(
+            np.array(one["slopes"], dtype=np.float64), float(one["noise"])
+        )
+        for one in document["fits"]
+    }
+    return StudyFits(document["family"], document["name"], fits)
+
+
+def _pooled(weighted: Sequence[tuple[float, Fit]]) -> Pooled:
+    weights = np.array([weight for weight, _ in weighted])
+    weights /= weights.sum()
+    slopes = np.array([one.slopes for _, one in weighted])
+    noise = np.array([max(one.noise, LEAST_NOISE) for _, one in weighted])
+    mean = weights @ slopes
+    centred = slopes - mean
+    covariance = (weights[:, None] * centred).T @ centred + LEAST_VARIANCE * np.eye(len(mean))
+    return Pooled(mean, covariance, math.exp(float(weights @ np.log(noise))))
 
 
 def _between(low: Pooled, high: Pooled, weight: float) -> Pooled:
@@ -98,5 +166,5 @@ def _between(low: Pooled, high: Pooled, weight: float) -> Pooled:
     )
 
 
-def _rounded(values: Floats) -> Any:
-    return np.vectorize(lambda x: float(f"{x:.6g}"), otypes=[float])(values).tolist()
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -15,7 +15,7 @@ Known weakness: trials near the best are less noisy than others, and there is on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ NOISES = (0.05, 0.22, 1.0, 2.2, 5.0)  # variances, over the pooled one
 NOISE_BELIEF = (0.1, 0.25, 0.35, 0.2, 0.1)
 LUCK_SD = 2.0  # of a, in early spreads
 UNLIKE = 0.05  # of the belief: that the slopes of this study are like no other's
-CONFIG = 0.5  # prior variance that all columns of the configuration share, over the noise's
+CONFIG = 0.5  # prior variance that all columns of the configuration share, over the pooled noise
 
 # How much each set of signals is believed before a study has finished trials. That an early
 # evaluation tells nothing, or the other two alone do, is not ruled out: studies/LOG.md has what
@@ -90,7 +90,7 @@ def final_gaps(
 
     Without early evaluations models that use them are left out. None where the prior has no model.
     """
-    own: list[_Model] = []
+    own: list[_Models] = []
     for signals, belief in BELIEF.items():
         pooled = prior.at(share, signals)
         if pooled is None or (not has_evals and "early_eval" in signals):
@@ -98,80 +98,83 @@ def final_gaps(
         used = [i for i, name in enumerate(SIGNALS) if name in signals]
         for with_config in (False, True) if finished.config.shape[1] else (False,):
             x, row = _design(finished, used, with_config), _design(asked, used, with_config)
-            for slopes, ratio, weight in _alternatives(pooled):
-                model = _fit(slopes, pooled.noise * ratio, x, ends, row)
-                own.append(model._replace(log_weight=model.log_weight + math.log(belief * weight)))
-                own[-1].all_slopes[used] = model.slopes[1 : 1 + len(used)]
+            for slopes, weight in _like_and_unlike(pooled):
+                own.append(_fit(slopes, used, belief * weight, x, ends, row))
     if not own:
         return None
-    evidence = np.array([one.log_weight for one in own])
+    evidence = np.concatenate([one.log_weights for one in own])
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
+    silent = np.repeat([not one.uses_signals for one in own], len(NOISES))
     return Ends(
         weights,
-        np.array([one.means for one in own]),
-        np.array([one.scales for one in own]),
-        weights @ np.array([one.all_slopes for one in own]),
-        float(weights @ np.array([not one.uses_signals for one in own])),
+        np.concatenate([one.means for one in own]),
+        np.concatenate([one.scales for one in own]),
+        weights @ np.concatenate([one.slopes for one in own]),
+        float(weights @ silent),
     )
 
 
-def _alternatives(pooled: Pooled) -> Iterator[tuple[Pooled, float, float]]:
-    """Past studies' slopes and slopes of either sign, each with every noise, over the pooled one;
-    and what is believed of that."""
+def _like_and_unlike(pooled: Pooled) -> list[tuple[Pooled, float]]:
+    """Past studies' slopes, and slopes of either sign; and how much is believed of each."""
     num = len(pooled.mean)
+    if num == 0:
+        return [(pooled, 1.0)]
     unlike = Pooled(np.zeros(num), np.eye(num), pooled.noise)
-    believed = [(pooled, 1 - UNLIKE), (unlike, UNLIKE)] if num else [(pooled, 1.0)]
-    for slopes, share in believed:
-        for ratio, weight in zip(NOISES, NOISE_BELIEF, strict=True):
-            yield slopes, ratio, share * weight
+    return [(pooled, 1 - UNLIKE), (unlike, UNLIKE)]
 
 
-class _Model(NamedTuple):
-    log_weight: float
-    means: Floats  # (num_asked,)
-    scales: Floats  # (num_asked,)
-    slopes: Floats  # (num_columns,): a, beta, eta
-    all_slopes: Floats  # (3,), of SIGNALS
+class _Models(NamedTuple):
+    """Models that differ in the noise alone, as many as NOISES."""
+
+    log_weights: Floats  # (num_noises,): belief and marginal likelihood, up to what all share
+    means: Floats  # (num_noises, num_asked)
+    scales: Floats  # (num_noises, num_asked), noise included
+    slopes: Floats  # (num_noises, 3), of SIGNALS
     uses_signals: bool
 
 
-def _fit(pooled: Pooled, noise: float, x: Floats, ends: Floats, row: Floats) -> _Model:
-    """The posterior predictive of `row`, noise included, and log p(ends).
+def _fit(
+    pooled: Pooled, used: Sequence[int], belief: float, x: Floats, ends: Floats, row: Floats
+) -> _Models:
+    """The posterior predictive of each row of `row`.
 
-    x: (num_finished, num_columns) with the ones, the signals and the configuration, row:
-    (num_asked, num_columns).
+    x: (num_finished, num_columns) with the ones, the signals and the configuration; row:
+    (num_asked, num_columns). With coefficients m + L w, w ~ N(0, 1), and Z = X L, the eigenvectors
+    of Z'Z give the posterior of w for every noise at once.
     """
-    num_signals, num_columns = len(pooled.mean), x.shape[1]
-    num_config = num_columns - 1 - num_signals
-    mean, variance = np.zeros(num_columns), np.zeros((num_columns, num_columns))
-    mean[1 : 1 + num_signals] = pooled.mean
-    variance[0, 0] = LUCK_SD**2
-    variance[1 : 1 + num_signals, 1 : 1 + num_signals] = pooled.covariance
-    if num_config:
+    num_signals, num_columns = len(used), x.shape[1]
+    signals = slice(1, 1 + num_signals)
+    mean, root = np.zeros(num_columns), np.zeros((num_columns, num_columns))
+    mean[signals] = pooled.mean
+    root[0, 0] = LUCK_SD
+    if num_signals:
+        root[signals, signals] = np.linalg.cholesky(pooled.covariance)
+    if num_config := num_columns - 1 - num_signals:
         config = range(1 + num_signals, num_columns)
-        variance[config, config] = CONFIG * noise / num_config
-    left = ends - x @ mean
-    between = x @ variance  # (num_finished, num_columns)
-    covariance = between @ x.T + noise * np.eye(len(ends))  # of the ends
-    factor = np.linalg.cholesky(covariance)
-    whitened = np.linalg.solve(factor, np.column_stack([left, between]))
-    left, between = whitened[:, 0], whitened[:, 1:]
-    slopes = mean + between.T @ left
-    posterior = variance - between.T @ between
-    log_weight = -0.5 * float(left @ left) - float(np.log(np.diag(factor)).sum())
-    own = np.einsum("ij,jk,ik->i", row, posterior, row)
-    return _Model(
-        log_weight,
-        row @ slopes,
-        np.sqrt(np.maximum(own, 0.0) + noise),
+        root[config, config] = math.sqrt(CONFIG * pooled.noise / num_config)
+    z, left = x @ root, ends - x @ mean
+    values, vectors = np.linalg.eigh(z.T @ z)
+    along = vectors.T @ (z.T @ left)  # (num_columns,)
+    noises = pooled.noise * np.array(NOISES)[:, None]  # (num_noises, 1)
+    shrunk = 1 / (noises + np.maximum(values, 0.0))  # (num_noises, num_columns)
+    posterior = (shrunk * along) @ vectors.T @ root.T + mean  # (num_noises, num_columns)
+    turned = row @ root @ vectors  # (num_asked, num_columns)
+    variances = noises * (shrunk @ (turned**2).T + 1)
+    misfit = float(left @ left) - (shrunk * along**2).sum(1)
+    log_det = len(ends) * np.log(noises[:, 0]) - np.log(noises * shrunk).sum(1)
+    slopes = np.zeros((len(NOISES), len(SIGNALS)))
+    slopes[:, used] = posterior[:, signals]
+    return _Models(
+        np.log(belief * np.array(NOISE_BELIEF)) - 0.5 * (log_det + misfit / noises[:, 0]),
+        posterior @ row.T,
+        np.sqrt(variances),
         slopes,
-        np.zeros(len(SIGNALS)),
         num_signals > 0,
     )
 
 
-def _design(rows: Rows, used: list[int], with_config: bool) -> Floats:
+def _design(rows: Rows, used: Sequence[int], with_config: bool) -> Floats:
     columns = [np.ones((len(rows.gaps), 1)), rows.gaps[:, used]]
     return np.concatenate([*columns, rows.config] if with_config else columns, axis=1)
 

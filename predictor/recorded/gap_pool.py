@@ -1,16 +1,15 @@
-"""The gap model's prior, from recorded studies: `pooled_gaps`."""
+"""Recorded studies as the gap model reads them: their looks, and what they say as past ones."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.gap.prior import GapPrior, Pooled, Signals
+from predictor.gap.prior import Fit, Signals, StudyFits
 from predictor.gap.regression import BELIEF
 from predictor.gap.units import SIGNALS, Units, bend, gaps
 from predictor.recorded.runs import RecordedStudy
@@ -23,49 +22,25 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # of the budget: where the prior is kn
 FIRST = 0.1  # the look that gives the units
 FEWEST_FINISHED = 5  # of a study that is of use
 RIDGE = 0.1  # precision of the slopes in a study's own fit, over the noise's
-LEAST_VARIANCE = 0.02  # of a slope between studies
-LEAST_NOISE = 1e-4
 
 
-class _Fit(NamedTuple):
-    slopes: Floats  # (k,)
-    noise: float
+def study_fits(study: RecordedStudy, family: str) -> StudyFits | None:
+    """What a study says of gaps: fits of every set of signals at every look.
 
-
-def pooled_gaps(families: Mapping[str, Sequence[RecordedStudy]]) -> GapPrior:
-    """The prior of several families of studies: those of one family share a model, a task or a lab,
-    and count together as much as any other family.
-
-    In each study every run of the better quarter leads once, the others' final gaps to it are
-    fitted on the early ones, and fits are averaged over the leaders; over studies the slopes' mean
-    and covariance and the geometric mean of the noise are taken. A look without an early evaluation
-    of its own gives models without it alone.
-    ValueError where no study is of use.
+    Every run of the better quarter leads once, the others' final gaps to it are fitted on the early
+    ones, and fits are averaged over the leaders. A look without early evaluations of its own gives
+    nothing where there are any. None for a study of no use: too few finished runs, or all alike.
     """
-    found: dict[tuple[Signals, float], list[tuple[float, _Fit]]] = {}
-    for studies in families.values():
-        fits = [fitted for study in studies if (fitted := dict(_fits(study)))]
-        for fitted in fits:
-            for key, one in fitted.items():
-                found.setdefault(key, []).append((1 / len(fits), one))
-    if not found:
-        raise ValueError(
-            f"none of {', '.join(families)} has a study with {FEWEST_FINISHED} finished runs that "
-            "ended differently, so nothing can be learned from them"
-        )
-    models: dict[Signals, dict[float, Pooled]] = {}
-    for (signals, share), weighted in found.items():
-        models.setdefault(signals, {})[share] = _pooled(weighted)
-    return GapPrior(models, tuple(families))
+    fits = dict(_fits(study))
+    return StudyFits(family, study.name, fits) if fits else None
 
 
 def looks_of(
-    study: RecordedStudy, shares: Sequence[float]
+    study: RecordedStudy, closes: Sequence[float]
 ) -> list[tuple[CohortTrial, list[WindowSignals | None]]]:
-    """Every run with its windows at those shares of the smallest horizon, ascending; None where it
-    had ended before. An early evaluation is that look's own, or None: one that was taken before
+    """Every run with its windows that close at those positions, ascending; None where it had ended
+    before. An early evaluation is that look's own, or None: one that was taken before
     two thirds of the way is not shown again."""
-    closes = [close_of(study, share) for share in shares]
     tables = [study.trials(close) for close in closes]
     rows: list[tuple[CohortTrial, list[WindowSignals | None]]] = []
     for number, trials in enumerate(zip(*tables, strict=True)):
@@ -77,7 +52,7 @@ def looks_of(
     return rows
 
 
-def close_of(study: RecordedStudy, share: float) -> float:
+def _close_of(study: RecordedStudy, share: float) -> float:
     """The position of a look at that share of the smallest horizon, or the recorded window where
     that is within a quarter of it: there the early evaluations were taken."""
     close = share * min(run.horizon for run in study.runs)
@@ -94,9 +69,9 @@ def _fresh(window: WindowSignals | None, evals: Floats, close: float) -> WindowS
     return replace(window, early_eval=None)
 
 
-def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], _Fit]]:
+def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:
     """Of every set of signals at every look."""
-    rows = looks_of(study, (FIRST, *SHARES))
+    rows = looks_of(study, [_close_of(study, share) for share in (FIRST, *SHARES)])
     firsts = [windows[0] for _, windows in rows]
     rows = [row for row, first in zip(rows, firsts, strict=True) if first is not None]
     units = Units.of([first for first in firsts if first is not None])
@@ -123,25 +98,14 @@ def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], _Fit]]:
                 fits = [_fit(table[:, used], ends) for table, ends in tables]
                 slopes = np.mean([one.slopes for one in fits], axis=0)
                 noise = float(np.mean([one.noise for one in fits]))
-                yield (signals, share), _Fit(slopes, noise)
+                yield (signals, share), Fit(slopes, noise)
 
 
-def _fit(table: Floats, ends: Floats) -> _Fit:
+def _fit(table: Floats, ends: Floats) -> Fit:
     """A ridge fit with an intercept of its own: how far the leader was lucky."""
     x = np.concatenate([np.ones((len(ends), 1)), table], axis=1)
     penalty = RIDGE * np.eye(x.shape[1])
     penalty[0, 0] = 1e-6
     slopes = np.linalg.solve(x.T @ x + penalty, x.T @ ends)
     left = ends - x @ slopes
-    return _Fit(slopes[1:], float(left @ left) / max(1, len(ends) - x.shape[1]))
-
-
-def _pooled(weighted: Sequence[tuple[float, _Fit]]) -> Pooled:
-    weights = np.array([weight for weight, _ in weighted])
-    weights /= weights.sum()
-    slopes = np.array([one.slopes for _, one in weighted])
-    noise = np.array([max(one.noise, LEAST_NOISE) for _, one in weighted])
-    mean = weights @ slopes
-    centred = slopes - mean
-    covariance = (weights[:, None] * centred).T @ centred + LEAST_VARIANCE * np.eye(len(mean))
-    return Pooled(mean, covariance, math.exp(float(weights @ np.log(noise))))
+    return Fit(slopes[1:], float(left @ left) / max(1, len(ends) - x.shape[1]))

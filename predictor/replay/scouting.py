@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from predictor.audit import is_audited
 from predictor.gap.plan import GapForecast, plan
-from predictor.gap.prior import GapPrior
-from predictor.recorded.gap_pool import close_of, looks_of
+from predictor.gap.prior import GapPrior, prior_for
+from predictor.recorded.gap_pool import looks_of
 from predictor.recorded.runs import RecordedStudy
+from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, WAIT, Answer, Session
 from predictor.replay.sessions import Same, closing_positions
-from predictor.types import LOOKS, CohortTrial, Settings, WindowSignals
+from predictor.types import CohortTrial, Settings, WindowSignals
+
+APART = 1.25  # a look before so many windows would be a second one at the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,22 @@ class Scouting:
     """The gap model: scout all, park, advance the most promising one look at a time."""
 
     pruning: Settings
-    looks: tuple[float, ...] = LOOKS
-    prior: GapPrior | None = None  # None: the shipped one
+    window: WindowSetting = field(default_factory=WindowSetting)
+    prior: GapPrior | None = None  # None: the shipped one, without the study's own family
     name: str = "scouting"
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What it was run with, as JSON values."""
         names = ("risk", "min_gain", "max_expected_misses", "audit")
-        return {"looks": list(self.looks), **{n: getattr(self.pruning, n) for n in names}}
+        own = {name: getattr(self.pruning, name) for name in names}
+        return {**self.window.to_json(), "looks": list(self.pruning.looks), **own}
+
+    def closes(self, study: RecordedStudy) -> tuple[float, ...]:
+        """The positions of the looks, ascending: the window's, and those well after it."""
+        first, horizon = self.window.close(study), min(run.horizon for run in study.runs)
+        later = [share * horizon for share in self.pruning.looks]
+        return (first, *(close for close in later if close > APART * first))
 
     def begin(self, study: RecordedStudy, seed: int) -> Session:
         """A session on the study; `seed` is that of the audits."""
@@ -42,10 +52,13 @@ class _Scouting:
 
     def __init__(self, study: RecordedStudy, policy: Scouting, seed: int) -> None:
         self.policy = policy
+        self.prior = policy.prior or prior_for(study.name)
         self.coins = replace(policy.pruning, seed=seed)
-        self.rows = _rows(Same(study), policy.looks)
-        closes = [closing_positions(study, close_of(study, share)) for share in policy.looks]
-        self.closes = list(zip(*closes, strict=True))
+        closes, horizon = policy.closes(study), min(run.horizon for run in study.runs)
+        self.shares = [close / horizon for close in closes]
+        self.rows = _rows(Same(study), closes)
+        own = [closing_positions(study, close) for close in closes]
+        self.closes = list(zip(*own, strict=True))
         self.seen: dict[int, CohortTrial] = {}
         self.forecasts: Mapping[int, GapForecast] = {}
         self.audited: set[int] = set()
@@ -78,9 +91,7 @@ class _Scouting:
     def resume(self, waiting: Sequence[int]) -> int | None:
         """The run that promises most; when none is worth it, those that are audited."""
         busy = self.seen.keys() - set(waiting)
-        found = plan(
-            list(self.seen.values()), self.policy.looks, self.coins, self.policy.prior, busy
-        )
+        found = plan(list(self.seen.values()), self.shares, self.coins, self.prior, busy)
         self.forecasts = found.forecasts
         if found.next is not None or busy - self._finished():
             return found.next
@@ -100,7 +111,7 @@ class _Scouting:
 
 @lru_cache(maxsize=16)
 def _rows(
-    same: Same, looks: tuple[float, ...]
+    same: Same, closes: tuple[float, ...]
 ) -> list[tuple[CohortTrial, list[WindowSignals | None]]]:
     """Found once for all policies of these looks."""
-    return looks_of(same.study, looks)
+    return looks_of(same.study, closes)

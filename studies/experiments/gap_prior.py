@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from predictor.gap import prior as gap_prior
-from predictor.gap.prior import GapPrior
-from predictor.recorded.gap_pool import pooled_gaps
+from predictor.gap import prior
+from predictor.gap.prior import GapPrior, StudyFits
+from predictor.recorded.gap_pool import study_fits
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import replayable
 from studies.experiments.regrouped import regrouped
@@ -33,17 +33,22 @@ def family(name: str) -> list[RecordedStudy]:
     return regrouped(studies, REGROUPED[name]) if name in REGROUPED else studies
 
 
+def fits_of(name: str) -> list[StudyFits]:
+    """What the studies of a family say, those that are of use."""
+    return [fits for study in family(name) if (fits := study_fits(study, name)) is not None]
+
+
 def prior_of(names: Iterable[str]) -> GapPrior:
     """The prior pooled from these families."""
-    return pooled_gaps({name: family(name) for name in names})
+    return GapPrior.of([fits for name in names for fits in fits_of(name)])
 
 
 def main() -> None:
-    """Write the prior beside the code that reads it."""
-    prior = prior_of(SHIPPED)
-    path = Path(gap_prior.__file__).with_name("prior.json")
-    path.write_text(json.dumps(prior.to_json(), indent=1) + "\n", encoding="utf-8")
-    print(f"{path}: {len(prior.models)} models, pooled from {', '.join(prior.families)}")
+    """Write the fits beside the code that reads them."""
+    studies = [fits for name in SHIPPED for fits in fits_of(name)]
+    path = Path(prior.__file__).with_name("prior.json")
+    path.write_text(json.dumps(prior.to_json(studies), indent=1) + "\n", encoding="utf-8")
+    print(f"{path}: {len(studies)} studies of {', '.join(SHIPPED)}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
         "mmlu": [
             ("GPU, MMLU", [s for s in gpu if s not in told], others["smollm2-gpu"], LOOKS),
         ],
-        "quickstart": [("quickstart, one look", quickstart, others["quickstart"], (0.1,))],
+        "quickstart": [("quickstart, one look", quickstart, others["quickstart"], ())],
         "algoperf": [
             (
                 "AlgoPerf, regrouped",
@@ -61,7 +61,11 @@ def main() -> None:
         for title, studies, families, looks in sets[name]:
             prior = prior_of(families)
             policies: list[Policy] = [
-                Scouting(Settings(risk=risk, audit=0.0), looks, prior, f"scouting {risk:g}")
+                Scouting(
+                    Settings(risk=risk, audit=0.0, looks=looks),
+                    prior=prior,
+                    name=f"scouting {risk:g}",
+                )
                 for risk in RISKS
             ]
             policies.append(TopByEarlyEval(3))
@@ -75,7 +79,7 @@ def show(
 ) -> None:
     """Print compute, regret and calibration of every policy."""
     replays = replay_all(studies, policies, num_orders=1)
-    least = np.mean([floor(len(study.runs), 1, LOOKS[0]) for study in studies])
+    least = np.mean([floor(len(study.runs), 1, 0.1) for study in studies])
     print(f"\n{title}: {len(studies)} studies, floor {least:.2f}; prior: {families}")
     for row in summarised(replays):
         own = [one for one in replays if one.policy == row.policy]

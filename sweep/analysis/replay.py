@@ -20,6 +20,7 @@ from predictor.replay.comparison import (
 )
 from predictor.replay.policies import Fewer, WindowSetting, baselines, ours
 from predictor.replay.replay import Policy, Replay, floor, replayable
+from predictor.replay.scouting import Scouting
 from predictor.types import Settings
 from sweep.analysis.options import BadOption, check_at_least
 from sweep.analysis.replay_report import (
@@ -106,8 +107,8 @@ def replay(
 
 
 def policies_of(settings: Settings, window: WindowSetting, num_points: int | None) -> list[Policy]:
-    """The policies to be replayed: ours, ours without audits, and keep all; with `num_points` every
-    baseline."""
+    """The policies to be replayed: ours, ours without audits, and keep all; with `num_points` also
+    scouting, without audits, and every baseline."""
     own: list[Policy] = [
         ours(settings, window, OURS),
         ours(replace(settings, audit=0.0), window, UNAUDITED),
@@ -116,6 +117,7 @@ def policies_of(settings: Settings, window: WindowSetting, num_points: int | Non
         return [*own, Fewer(1.0)]
     from sweep.analysis.optuna_policies import optuna_policies
 
+    own.append(Scouting(replace(settings, audit=0.0), window))
     return [*own, *baselines(window), *optuna_policies(num_points)]
 
 

@@ -153,6 +153,17 @@ def test_a_number_that_is_not_finite_is_null() -> None:
     assert line(Failed("error", "why"))["event"] == "failed"
 
 
+def test_looks_that_it_cannot_have_are_refused(
+    tmp_path: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(written(tmp_path, values | {"window_samples": 16, "looks": [32, 64]}))]) == 2
+    assert capsys.readouterr().err == (
+        "looks: [32, 64] must be whole numbers that ascend, above window_samples (16) and below "
+        "budget_samples (64)\n"
+    )
+    assert not (tmp_path / "spec").exists()
+
+
 def run(path: Path, **given: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "trainer", str(path)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -168,13 +179,18 @@ def test_it_runs_from_nothing_to_the_measured_model(
     train = tmp_path / "train.jsonl"
     train.write_bytes(Path(values["data"]["train"]).read_bytes())
     values["data"]["train"] = str(train)
-    process = run(written(tmp_path, values | {"window_samples": 16}))
+    process = run(written(tmp_path, values | {"window_samples": 16, "looks": [32]}))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     told = [json.loads(each) for each in out.splitlines()]
     kinds = [each["event"] for each in told if each["event"] != "alive"]
     steps = ["stepped"] * 8
-    assert kinds == ["prepared", "started", *steps[:2], "verdictwanted", *steps[2:], "finished"]
+    assert kinds == [
+        *("prepared", "started", *steps[:2], "verdictwanted"),
+        *(*steps[2:4], "verdictwanted", *steps[4:], "finished"),
+    ]
+    asked = [each for each in told if each["event"] == "verdictwanted"]
+    assert [(each["step"], each["look"]) for each in asked] == [(2, 0), (4, 1)]
     assert told[-1]["measurements"]["eval_loss"]["value"] > 0
     assert Path(told[-1]["model_dir"], "model.safetensors").is_file()
     assert not (tmp_path / "spec" / "checkpoints").exists()  # nobody else takes them away

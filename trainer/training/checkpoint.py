@@ -32,7 +32,7 @@ class Progress:
 
     input_tokens: int = 0
     loss_tokens: int = 0
-    window_judged: bool = False
+    judged_step: int = 0  # of the last look that was judged; 0: none
 
 
 def checkpoint_dir(folder: Path, step: int) -> Path:
@@ -46,7 +46,9 @@ def is_complete(checkpoint: Path) -> bool:
         sizes = json.loads((checkpoint / MARKER).read_text())
         if not all(any(name.startswith(needed) for name in sizes) for needed in _NEEDED):
             return False
-        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+        # The progress may be written again, always whole: its size is whatever it is.
+        files = {name: (checkpoint / name).stat().st_size for name in sizes}
+        return all(files[name] == sizes[name] or name == PROGRESS for name in sizes)
     except (OSError, ValueError):
         return False
 
@@ -86,13 +88,17 @@ def keep_newest(folder: Path, num_kept: int) -> None:
 
 
 def write_progress(checkpoint: Path, progress: Progress) -> None:
-    """The progress lies beside what the library saved."""
+    """The progress lies beside what the library saved, in place of what it was where it is there
+    already: whole, whoever is killed."""
     write_json(checkpoint / PROGRESS, asdict(progress))
 
 
-def read_progress(checkpoint: Path) -> Progress:
+def read_progress(checkpoint: Path, spec: TrialSpec) -> Progress:
     """The progress that `write_progress` left."""
-    return Progress(**json.loads((checkpoint / PROGRESS).read_text()))
+    values = json.loads((checkpoint / PROGRESS).read_text())
+    if values.pop("window_judged", False):  # as it was written before there were later looks
+        values["judged_step"] = spec.window_steps
+    return Progress(**values)
 
 
 def identity(spec: TrialSpec) -> dict[str, Any]:

@@ -76,7 +76,9 @@ class Trial:
         self.resumed = team.broadcast(newest)
         if self.resumed:
             ckpt.refuse_other(self.resumed[0], spec)
-        self.progress = ckpt.read_progress(self.resumed[0]) if self.resumed else ckpt.Progress()
+        self.progress = (
+            ckpt.read_progress(self.resumed[0], spec) if self.resumed else ckpt.Progress()
+        )
         self.trainer, self.settings = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
         self._scored: dict[str, Scored] = {}
@@ -128,11 +130,10 @@ class Trial:
         self.trainer.train(resume_from_checkpoint=str(self.resumed[0]) if self.resumed else None)
 
     def before_step(self) -> None:
-        """A window that has closed is judged, if it is not yet; weights are those before the step.
+        """A look that is due is judged, if it is not yet; weights are those before the step.
         Raises Halted."""
         # A trial that was stopped while it waited for its verdict asks again.
-        if self.trainer.state.global_step == self.spec.window_steps:
-            self._judge_window()
+        self._judge_look()
 
     def _alive(self, doing: str) -> None:
         """Raises Ordered where an order has come, in all processes at the same call."""
@@ -154,27 +155,31 @@ class Trial:
         if not finite and not self._asked_not_finite and not self.trainer.is_overflow(observation):
             self._asked_not_finite = True
             self._obey(self.link.ask(VerdictWanted(step, "not finite")), step)
-        if step == self.spec.window_steps:
-            self._judge_window()
+        self._judge_look()
         self._obey(self.link.order(), step)
         if self.team.broadcast(self.clock.due(time.monotonic())):
             self.save_checkpoint()
 
-    def _judge_window(self) -> None:
-        if self.progress.window_judged or self.spec.window_steps == 0:
+    def _judge_look(self) -> None:
+        step, looks = self.trainer.state.global_step, self.spec.look_steps
+        if step not in looks or step <= self.progress.judged_step:
             return
-        step = self.trainer.state.global_step
         early = None
         if self.spec.early_eval > 0:
             early = self._measure(self.spec.metrics[0], self.spec.early_eval)
-        self._obey(self.link.ask(VerdictWanted(step, "window", early)), step)
-        self.progress.window_judged = True
+        order = self.link.ask(VerdictWanted(step, "window", early, looks.index(step)))
+        if isinstance(order, Verdict):
+            self.progress.judged_step = step  # in the checkpoint of a parked trial, too
+        self._obey(order, step)
 
     def _obey(self, order: Verdict | Stop | None, step: int) -> None:
         """Raises Halted if the order ends the trial."""
         if isinstance(order, Stop):
             if order.checkpoint:
                 self.save_checkpoint(wait=True)
+            raise Halted(step)
+        if order is not None and order.action == "park":
+            self.save_checkpoint(wait=True)
             raise Halted(step)
         if order is not None and order.action == "prune":
             if self.team.is_main_process:
@@ -189,6 +194,10 @@ class Trial:
             return  # nothing to go on from
         target = ckpt.checkpoint_dir(self.checkpoints, step)
         if self.team.broadcast(ckpt.is_complete(target)):
+            # One that was written while it waited for a verdict knows of none.
+            if self.team.broadcast(ckpt.read_progress(target, self.spec) != self.progress):
+                write = lambda: self._write_progress(target)  # noqa: E731
+                self.writes.until_done(f"the verdict at step {step}", SMALL_BYTES, write)
             return
         cause, needs = None, checkpoint_bytes(self.trainer.model)
         if wait:
@@ -221,6 +230,13 @@ class Trial:
         if cause is not None and first:
             shutil.rmtree(target, ignore_errors=True)  # give the room back
         return cause
+
+    def _write_progress(self, target: Path) -> Cause | None:
+        def write() -> None:
+            if self.team.is_main_process:
+                ckpt.write_progress(target, self.progress)
+
+        return self.writes.attempt(write, target, SMALL_BYTES, is_collective=False)
 
     def _complete(self, target: Path) -> None:
         if self.team.is_main_process:

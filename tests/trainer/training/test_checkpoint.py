@@ -36,7 +36,7 @@ def write(folder: Path, step: int) -> Path:
     checkpoint.mkdir(parents=True)
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "model"):
         (checkpoint / name).write_bytes(b"x" * 100)
-    write_progress(checkpoint, Progress(step, 2 * step, True))
+    write_progress(checkpoint, Progress(step, 2 * step, judged_step=2))
     write_identity(checkpoint, SPEC)
     mark_complete(checkpoint)
     return checkpoint
@@ -45,7 +45,27 @@ def write(folder: Path, step: int) -> Path:
 def test_a_whole_one_is_found_with_what_it_remembers(tmp_path: Path) -> None:
     checkpoint = write(tmp_path, 7)
     assert newest_complete(tmp_path) == (checkpoint, 7)
-    assert read_progress(checkpoint) == Progress(7, 14, True)
+    assert read_progress(checkpoint, SPEC) == Progress(7, 14, judged_step=2)
+
+
+def test_what_a_whole_one_remembers_may_be_written_again(tmp_path: Path) -> None:
+    checkpoint = write(tmp_path, 7)
+    write_progress(checkpoint, Progress(7, 14, judged_step=1000))
+    assert newest_complete(tmp_path) == (checkpoint, 7)
+    assert read_progress(checkpoint, SPEC).judged_step == 1000
+    (checkpoint / "progress.json").unlink()
+    assert not is_complete(checkpoint)
+
+
+@pytest.mark.parametrize(("window_judged", "judged_step"), [(False, 0), (True, 3)])
+def test_one_from_before_there_were_later_looks_is_read(
+    tmp_path: Path, window_judged: bool, judged_step: int
+) -> None:
+    checkpoint = write(tmp_path, 7)
+    before = {"input_tokens": 7, "loss_tokens": 14, "window_judged": window_judged}
+    write_json(checkpoint / "progress.json", before)
+    window_of_3 = replace(SPEC, window_samples=24, looks=(32, 48))
+    assert read_progress(checkpoint, window_of_3) == Progress(7, 14, judged_step)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,32 @@ def test_a_trial_of_two_processes_goes_on_where_it_was_stopped(
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
 
 
+def test_two_processes_park_together_at_each_look(
+    drive_forked: Drive, spec: TrialSpec, tmp_path: Path
+) -> None:
+    """And at the second on the checkpoint of a Stop that came before the verdict."""
+    lora = replace(spec.model.lora, rank=4, dropout=0.2)
+    two = on(spec, 2, looks=(64, 96), checkpoint_every_s=1e9)
+    two = replace(two, model=replace(two.model, tuning="lora", lora=lora))
+    expected = drive_forked(run_trial, replace(two, trial_dir=str(tmp_path / "whole")))
+    assert [one.step for one in of(VerdictWanted, expected)] == [3, 4, 6]
+    park, stop = Verdict("park", "none", "a test"), Stop(checkpoint=True)
+    stays = [
+        drive_forked(
+            run_trial, two, lambda e, a=answer: a if isinstance(e, VerdictWanted) else None
+        )
+        for answer in (park, stop, park, park, None)
+    ]
+    assert [stay[-1] for stay in stays[:4]] == [Stopped(3), Stopped(4), Stopped(4), Stopped(6)]
+    assert [of(Started, stay)[0].step for stay in stays] == [0, 3, 4, 4, 6]
+    asked = [[one.look for one in of(VerdictWanted, stay)] for stay in stays]
+    assert asked == [[0], [1], [1], [2], []]
+    assert [o for stay in stays for o in values(curve(stay))] == values(curve(expected))
+    assert of(Finished, stays[-1])[0].measurements["eval_loss"].value == (
+        of(Finished, expected)[0].measurements["eval_loss"].value
+    )
+
+
 def test_a_stop_is_obeyed_within_a_step_and_within_an_evaluation_of_two_processes(
     drive_forked: Drive, spec: TrialSpec, tmp_path: Path
 ) -> None:

@@ -1,0 +1,98 @@
+"""The averaged regression, against the same models written out in full."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from predictor.gap.prior import Pooled, shipped_prior
+from predictor.gap.regression import (
+    BELIEF,
+    CONFIG,
+    LUCK_SD,
+    NOISE_BELIEF,
+    NOISES,
+    UNLIKE,
+    Rows,
+    final_gaps,
+)
+from predictor.gap.units import SIGNALS
+
+Floats = NDArray[np.float64]
+SHARE = 0.2
+
+
+def rows(num: int, seed: int) -> Rows:
+    rng = np.random.default_rng(seed)
+    return Rows(rng.normal(size=(num, 3)), rng.normal(size=(num, 2)))
+
+
+def written_out(
+    finished: Rows, ends: Floats, asked: Rows, goal: float
+) -> tuple[Floats, Floats, float]:
+    """P(gap < goal), the expected improvement by sampling the mixture's grid, and the silence."""
+    log_weights, below, mean = list[float](), list[Floats](), list[Floats]()
+    is_silent = list[bool]()
+    for signals, belief in BELIEF.items():
+        pooled = shipped_prior().at(SHARE, signals)
+        assert pooled is not None
+        used = [i for i, name in enumerate(SIGNALS) if name in signals]
+        num = len(used)
+        unlike = Pooled(np.zeros(num), np.eye(num), pooled.noise)
+        slopes = [(pooled, 1 - UNLIKE), (unlike, UNLIKE)] if num else [(pooled, 1.0)]
+        for own, share in slopes:
+            for has_config in (False, True):
+                for ratio, weight in zip(NOISES, NOISE_BELIEF, strict=True):
+                    noise = pooled.noise * ratio
+                    x = np.concatenate([finished.gaps, asked.gaps])[:, used]
+                    covariance = LUCK_SD**2 + x @ own.covariance @ x.T + noise * np.eye(len(x))
+                    if has_config:
+                        h = np.concatenate([finished.config, asked.config])
+                        covariance = covariance + CONFIG * pooled.noise / h.shape[1] * (h @ h.T)
+                    centre, n = x @ own.mean, len(ends)
+                    known = covariance[:n, :n]
+                    seen = stats.multivariate_normal(centre[:n], known)
+                    log_weights.append(float(seen.logpdf(ends)) + np.log(belief * share * weight))
+                    gain = covariance[n:, :n] @ np.linalg.inv(known)
+                    means = centre[n:] + gain @ (ends - centre[:n])
+                    variances = np.diag(covariance[n:, n:] - gain @ covariance[:n, n:])
+                    below.append(stats.norm.cdf((goal - means) / np.sqrt(variances)))
+                    mean.append(means)
+                    is_silent.append(num == 0)
+    weights = np.exp(np.array(log_weights) - max(log_weights))
+    weights /= weights.sum()
+    return weights @ np.array(below), weights @ np.array(mean), float(weights @ is_silent)
+
+
+@pytest.mark.parametrize("num", [1, 2, 7])
+def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
+    finished, asked = rows(num, 0), rows(3, 1)
+    ends = np.random.default_rng(2).normal(size=num)
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, has_evals=True)
+    assert found is not None
+    below, mean, silent = written_out(finished, ends, asked, -0.1)
+    assert found.below(-0.1) == pytest.approx(below)
+    assert found.mean == pytest.approx(mean)
+    assert found.silent == pytest.approx(silent)
+    assert found.weights.sum() == pytest.approx(1)
+
+
+def test_the_improvement_is_the_integral_of_the_probability() -> None:
+    """E(max(0, goal - gap)) is the integral of P(gap < t) up to the goal."""
+    finished, asked = rows(4, 0), rows(2, 1)
+    found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, has_evals=True)
+    assert found is not None
+    grid = np.linspace(-30.0, 0.5, 20_001)
+    expected = np.trapezoid([found.below(float(t)) for t in grid], grid, axis=0)
+    assert found.improvement(0.5) == pytest.approx(expected, rel=1e-3)
+
+
+def test_without_early_evaluations_the_other_signals_are_used() -> None:
+    finished, asked = rows(6, 0), rows(2, 1)
+    ends = finished.gaps[:, 1].copy()  # the training loss tells all
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, has_evals=False)
+    assert found is not None
+    assert found.slopes[0] == 0
+    assert found.slopes[1] > 0.3
