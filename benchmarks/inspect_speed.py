@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -29,6 +30,7 @@ from predictor.types import CohortTrial, Observation, Settings, Verdict, WindowS
 from sweep.storage.engine import make_engine
 from sweep.storage.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths
+from trainer.contract.spec import Measurement
 
 DISTRIBUTIONS = {
     "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),
@@ -75,7 +77,7 @@ def write_study(paths: StudyPaths, num_trials: int, num_observations: int) -> li
     rng = random.Random(0)
     engine = make_engine(paths.default_storage)
     ledger = Ledger(engine, "bench")
-    base = {"eval_loss": {"value": 2.0, "num": 400, "groups": {}}}
+    base = {"eval_loss": asdict(Measurement(2.0, 400, 10_000, 1.0))}
     ledger.create(StudyRow("bench", DOCUMENT, {"base_measurements": base}, "bench"))
     ledger.record(Cost(BASE, 0, "eval", 10_000, 1.0, 1e12))
     rows = [random_trial(number, rng) for number in range(num_trials)]
