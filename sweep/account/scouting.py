@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -75,3 +76,9 @@ def _signals(look: Look, other: Look, metric: str) -> WindowSignals:
     found = signals_of(look, metric)
     is_alike = look["early_eval_num"] == other["early_eval_num"]
     return found if is_alike else replace(found, early_eval=None)
+
+
+def unbent(gap: float) -> float:
+    """A gap in spreads: inverse of `predictor.gap.units.bend`."""
+    size = abs(gap)
+    return gap if size <= 1 else math.copysign(math.exp(size - 1), gap)

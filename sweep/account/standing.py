@@ -9,7 +9,7 @@ from sweep.account.outlook import num_planned
 from sweep.account.replicates import is_replicate, wanted_numbers
 from sweep.account.terms import Terms
 from sweep.storage.ledger import TrialRow
-from sweep.storage.states import SETTLED
+from sweep.storage.states import SETTLED, State
 
 EXHAUSTED = f"no trial is left: {Outcome.EXHAUSTED}"  # a note
 
@@ -23,4 +23,5 @@ def standing(rows: Sequence[TrialRow], terms: Terms, *, no_new: bool) -> Standin
     is_finished = num_settled == len(originals) if no_new else False
     is_finished |= num_settled >= num_planned(terms, len(originals))
     is_finished &= all(states.get(number) in SETTLED for number in replicates)
+    is_finished &= State.PARKED not in originals
     return standing_of(list(states.values()), is_finished=is_finished)

@@ -51,13 +51,14 @@ def disk_gb(
     workers: int,
     kept_models: int,
     kept_checkpoints: int = 2,
+    parked: int = 0,
 ) -> NeededDisk:
-    """The disk at the most full moment, in GB of 10^9 bytes. Each running trial has
+    """The disk at the most full moment, in GB of 10^9 bytes. Each running or parked trial has
     `kept_checkpoints` (the one being written counted) of weights and both moments; models are the
     kept ones and one for each trial that is about to end."""
     saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
     return NeededDisk(
-        checkpoints=workers * kept_checkpoints * 3 * saved,
+        checkpoints=(workers + parked) * kept_checkpoints * 3 * saved,
         models=(kept_models + workers) * saved,
     )
 

@@ -29,8 +29,8 @@ def decided(trial: Trial, step: int, verdict: Verdict) -> str:
     action: str = verdict.action
     if action == "park":
         action = "parked"
-    elif action == "prune" and trial.state is State.PARKED:
-        action = "given up"
+    elif trial.state is State.PARKED:
+        action = {"prune": "given up", "continue": "goes on"}.get(action, action)
     return f"trial {trial.number}: {action} at step {step}: {verdict.reason}"
 
 

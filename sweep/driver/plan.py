@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
-from sweep.config.budget import budget_extremes, check_rows, samples_of_epochs, window_samples
+from sweep.config.budget import (
+    budget_extremes,
+    check_rows,
+    look_samples,
+    samples_of_epochs,
+    window_samples,
+)
 from sweep.config.checks import leaves, num_points, searched_names
 from sweep.config.load import LoadedStudy
 from sweep.config.recipes import fit_recipes
@@ -48,7 +54,7 @@ def study_plan(
     replicates = min(study.run.confirm.top, trials) * study.run.confirm.seeds
     runs = trials + replicates
     smallest, largest = budget_extremes(study, rows)
-    window = window_samples(study, rows)
+    window, looks = window_samples(study, rows), look_samples(study, rows)
     tokens = _expected_budget(study, rows) * facts["train"]["input_tokens"] / rows
     return StudyPlan(
         study=study.name,
@@ -71,6 +77,8 @@ def study_plan(
         smallest_samples=smallest,
         largest_samples=largest,
         window_samples=window,
+        scouts=study.pruning.settings().scouts,
+        looks=looks,
         steps=[
             StepsOfBatch(
                 batch,
@@ -82,21 +90,24 @@ def study_plan(
         ],
         tokens_per_trial=round(tokens),
         total_tokens=round(runs * tokens),
-        flops=_flops(study, facts, runs, tokens),
+        flops=_flops(study, facts, runs, tokens, later_looks=trials * len(looks)),
         memory=_memory(study, facts, workers),
         cautions=list(cautions(study, facts["machine"]["device"])),
-        disk_gb=_disk(study, facts, workers, runs),
+        disk_gb=_disk(study, facts, workers, trials, replicates),
     )
 
 
-def _flops(study: Study, facts: Mapping[str, Any], runs: int, tokens: float) -> PlannedFlops:
-    """`tokens` of each run's training."""
+def _flops(
+    study: Study, facts: Mapping[str, Any], runs: int, tokens: float, later_looks: int
+) -> PlannedFlops:
+    """`tokens` of each run's training; `later_looks`: evaluations after the windows', if none is
+    given up."""
     num_params = facts["num_params"]
     measured, early = _evaluation_tokens(study, facts)
     return PlannedFlops(
         training=runs * train_flops(study.model.tuning, num_params, tokens),
         evaluations=(runs + 1) * eval_flops(num_params, measured),  # the base model's too
-        early_evaluations=runs * eval_flops(num_params, early),
+        early_evaluations=(runs + later_looks) * eval_flops(num_params, early),
     )
 
 
@@ -173,12 +184,15 @@ def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> PlannedMemo
     )
 
 
-def _disk(study: Study, facts: Mapping[str, Any], workers: int, runs: int) -> NeededDisk:
-    model = study.model
+def _disk(
+    study: Study, facts: Mapping[str, Any], workers: int, trials: int, replicates: int
+) -> NeededDisk:
+    model, runs = study.model, trials + replicates
     kept = {"best": 1 + study.run.confirm.top, "all": runs, "none": 0}[study.run.keep]
     adapter = _adapter_params(study, facts)
     return disk_gb(
         *(facts["num_params"], model.tuning, model.weights, adapter, workers),
         kept_models=kept,
         kept_checkpoints=study.run.checkpoints,
+        parked=max(0, trials - workers) if study.pruning.settings().scouts else 0,
     )

@@ -15,7 +15,7 @@ from predictor.types import Action, Verdict
 from sweep import formats as f
 from sweep.account.audits import expected_miss
 from sweep.account.objective import objective_of
-from sweep.account.scouting import scouted
+from sweep.account.scouting import scouted, unbent
 from sweep.account.standing import EXHAUSTED
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import SETTLED, State, Trial
@@ -150,9 +150,3 @@ def _behind(found: Plan, own: GapForecast) -> str:
         f"{abs(behind):.1f} early spreads {where} trial {found.leader} expected, after "
         f"{own.share:.0%} of the budget{of_it}"
     )
-
-
-def unbent(gap: float) -> float:
-    """Inverse of `predictor.gap.units.bend`."""
-    size = abs(gap)
-    return gap if size <= 1 else math.copysign(math.exp(size - 1), gap)

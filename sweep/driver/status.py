@@ -31,7 +31,8 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     """How far the study is. It reads the trials under way and no others."""
     roster, best, config = study.roster, study.best, study.loaded.study
     running, settled, total = roster.running, roster.totals, config.run.trials
-    under_way = [*running, *roster.of(State.WAITING)]
+    under_way = [*running, *roster.of(State.WAITING, State.PARKED)]
+    scouts = study.settings.scouts
     num_planned = total + study.replicates.top * study.replicates.seeds
     return Status(
         study=config.name,
@@ -43,9 +44,27 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
         total=total,
         saved_share=_saved_share(settled, study.base_flops),
         elapsed_s=elapsed_s,
-        left_s=_left_s(settled, running, num_planned, num_slots),
+        left_s=None if scouts else _left_s(settled, running, num_planned, num_slots),
         best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
+        doing=_doing(study) if scouts else "",
+        parked=roster.count(State.PARKED),
     )
+
+
+def _doing(study: StudyState) -> str:
+    """How many trials have been scouted while not all have, and who goes on, and how far."""
+    roster = study.roster
+    begun = roster.of(State.RUNNING, State.WAITING)
+    num_scouted = roster.originals - sum(trial.row.window is None for trial in begun)
+    total = roster.originals + study.num_not_started
+    parts = [f"scouting {num_scouted} of {total}"] if num_scouted < total else []
+    for trial in roster.running:
+        if trial.row.window is not None and not trial.is_replicate and not trial.is_parked:
+            ahead = trial.spec.looks[trial.last_look :]
+            smallest = study.specs.smallest_samples
+            to = f"{ahead[0] / smallest:.0%}" if ahead and not trial.is_audited else "its end"
+            parts.append(f"advancing trial {trial.number} to {to}")
+    return ", ".join(parts)
 
 
 def _saved_share(settled: Totals, base_flops: float) -> float | None:

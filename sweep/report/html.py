@@ -14,7 +14,14 @@ from sweep.report.trial_types import TrialSummary
 from sweep.storage.states import State
 from trainer.contract.safe_text import safe
 
-_SHOWN = (State.COMPLETED, State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
+_SHOWN = (
+    State.COMPLETED,
+    State.PRUNED,
+    State.PARKED,
+    State.RUNNING,
+    State.WAITING,
+    State.FAILED,
+)
 
 
 def study_html(report: StudyReport) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from predictor.types import Verdict
 from sweep.account.compute import Usage
@@ -30,7 +30,7 @@ from sweep.report.trial_types import (
 )
 from sweep.storage.ledger import Decision, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths, best_kept
-from sweep.storage.states import State
+from sweep.storage.states import PARKED, State, is_look
 
 
 class _Measurement(TypedDict):
@@ -54,7 +54,7 @@ def trial_summary(
     row: TrialRow, decision: Decision | None, decisions: Sequence[Decision], usage: Usage
 ) -> TrialSummary:
     """A trial as reports have it; `decision` is the decisive one of its `decisions`."""
-    at_window = next((one for one in decisions if one.moment == "window"), None)
+    stated = next((one for one in reversed(decisions) if _states_a_chance(one)), None)
     return TrialSummary(
         number=row.number,
         state=State(row.state),
@@ -63,9 +63,10 @@ def trial_summary(
         confirms=original_of(row.number) if is_replicate(row.number) else None,
         further_seed=seed_index(row.number),
         objective=_finite(row.objective),
-        window=_window(row),
+        window=None if row.window is None else _window(row.window),
+        looks=tuple(map(_window, row.looks or ())),
         verdict=None if decision is None else _verdict(decision, decisions),
-        forecast=None if at_window is None else _forecast(at_window.verdict),
+        forecast=None if stated is None else _forecast(stated.verdict),
         compute=usage,
         planned_flops=row.planned_flops,
         num_steps=row.num_steps,
@@ -132,16 +133,14 @@ def _failure(error: Mapping[str, str]) -> Failure:
     return Failure(error["kind"], error["message"])
 
 
-def _window(row: TrialRow) -> Window | None:
-    if row.window is None:
-        return None
+def _window(look: Mapping[str, Any]) -> Window:
     return Window(
-        samples=row.window["samples"],
-        loss=_finite(row.window.get("loss")),
-        grad_norm=_finite(row.window.get("grad_norm")),
-        grad_norm_noise_free=_finite(row.window.get("grad_norm_noise_free")),
-        early_eval=_finite(row.window.get("early_eval")),
-        phase=row.window.get("phase"),
+        samples=look["samples"],
+        loss=_finite(look.get("loss")),
+        grad_norm=_finite(look.get("grad_norm")),
+        grad_norm_noise_free=_finite(look.get("grad_norm_noise_free")),
+        early_eval=_finite(look.get("early_eval")),
+        phase=look.get("phase"),
     )
 
 
@@ -158,15 +157,18 @@ def _verdict(decision: Decision, decisions: Sequence[Decision]) -> VerdictReport
     )
 
 
-def _forecast(at_window: Verdict) -> Forecast | None:
-    """None where no probability was stated."""
-    if at_window.probability is None:
-        return None
-    evidence = at_window.evidence
+def _states_a_chance(decision: Decision) -> bool:
+    """At a look, or of a trial that was parked."""
+    is_asked = is_look(decision.moment) or decision.moment == PARKED
+    return is_asked and decision.verdict.probability is not None
+
+
+def _forecast(verdict: Verdict) -> Forecast:
+    evidence = verdict.evidence
     return Forecast(
-        probability=_finite(at_window.probability),
+        probability=_finite(verdict.probability),
         before=_finite(evidence.get("before")),
-        incumbent=evidence.get("incumbent"),
+        incumbent=evidence.get("incumbent", evidence.get("leader")),
         best=_finite(evidence.get("best")),
         spread=_finite(evidence.get("spread")),
     )

@@ -108,6 +108,8 @@ class StudyPlan:
     smallest_samples: int  # that a trial is trained on
     largest_samples: int
     window_samples: int
+    scouts: bool  # all are trained to their window first, then the most promising go on
+    looks: Sequence[int]  # then, after so many samples
     steps: Sequence[StepsOfBatch]
     tokens_per_trial: int
     total_tokens: int  # of all runs, if none is pruned

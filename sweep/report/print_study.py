@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sweep import formats as f
 from sweep.account.compute import Usage
+from sweep.account.scouting import unbent
 from sweep.formats import duration
 from sweep.report import study_text
 from sweep.report.compute_text import compute_rows, risk_lines
@@ -40,6 +41,8 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
         console.print(plain(f"the same in all trials: {same}", "dim"))
     print_lines((f"note: {note}" for note in report.notes), console)
     _print_ended(report, names, console)
+    if report.parked:
+        _print_parked(report, names, console)
     _print_others(report, names, console)
     if confirmed := study_text.confirm_lines(report):
         heading(console, "Trained again with other seeds")
@@ -68,6 +71,26 @@ def _print_ended(report: StudyReport, names: Sequence[str], console: Console) ->
     if pruned:
         heading(console, "Pruned")
         _print_trials(report, pruned, names, console, with_reasons=True)
+
+
+def _print_parked(report: StudyReport, names: Sequence[str], console: Console) -> None:
+    """A line for each; parameters in one column."""
+    titles = ("trial", "reached", "early\neval", "P", "behind")
+    columns = [*map(Column, titles), Column("configuration", False, True)]
+    rows = [
+        [
+            str(one.number),
+            f.MISSING if one.share is None else f"{one.share:.0%}",
+            f.fixed(one.early_eval),
+            f.chance(one.probability),
+            f.MISSING if one.behind is None else f"{unbent(one.behind):.1f}",
+            f.parameters(report.trial(one.number).params, names),
+        ]
+        for one in report.parked
+    ]
+    heading(console, "Parked, the most promising first")
+    print_columns(console, columns, rows)
+    print_lines(study_text.parked_lines(report), console)
 
 
 def _print_others(report: StudyReport, names: Sequence[str], console: Console) -> None:

@@ -16,6 +16,7 @@ from sweep.account.outlook import stopping_report
 from sweep.account.replicates import confirm_report, is_replicate
 from sweep.account.standing import EXHAUSTED, standing
 from sweep.account.terms import Terms
+from sweep.report.parked import parked_reports
 from sweep.report.parts import (
     base_report,
     best_report,
@@ -67,6 +68,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
             )
             for trial in trials
         ),
+        parked=parked_reports(trials, decisions, terms),
         best=best_report(trials, terms.metric, paths, terms.confirm),
         confirm=confirm_report(trials, terms.metric, terms.confirm),
         compute=compute_report(trials, usage, decided, stopping.num_not_started),

@@ -50,12 +50,23 @@ def standing(report: StudyReport) -> str:
     num_settled = sum(state in SETTLED for state in states)
     total = report.total or len(states)
     line = f"{num_settled:,} of {f.counted(total, 'trial')} settled: {', '.join(settled)}"
-    under_way = (State.RUNNING, State.WAITING)
+    under_way = (State.RUNNING, State.PARKED, State.WAITING)
     going = [f"{states.count(state)} {state}" for state in under_way if state in states]
     if report.confirm.num_settled:
         confirm = report.confirm
         going.append(f"{confirm.num_settled} of {confirm.num_wanted} replicates settled")
     return "; ".join([line, *going])
+
+
+def parked_lines(report: StudyReport) -> list[str]:
+    """What the columns of the parked trials mean."""
+    leader = next((one.leader for one in report.parked if one.leader is not None), None)
+    if leader is None:
+        return ["reached: share of the smallest budget; no trial has ended to be compared with yet"]
+    return [
+        f"reached: share of the smallest budget; P: that it overtakes trial {leader}; behind: how "
+        "far it is expected to end behind it, in early spreads (median - best of the first looks)"
+    ]
 
 
 def fixed_parameters(report: StudyReport) -> str:

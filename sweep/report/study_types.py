@@ -14,6 +14,7 @@ from sweep.account.outcome import Standing
 from sweep.account.outlook import StoppingReport
 from sweep.account.replicates import ConfirmReport
 from sweep.documents import Json
+from sweep.report.parked import ParkedReport
 from sweep.report.trial_types import BaseReport, Direction, TrialSummary
 from sweep.storage.states import State
 
@@ -77,6 +78,8 @@ class StudyReport:
     """the base model"""
     trials: tuple[TrialSummary, ...]
     """by number, replicates included"""
+    parked: tuple[ParkedReport, ...]
+    """the trials that wait at a look (pruning.mode scout), the most promising first"""
     best: BestReport | None
     """null while no trial is completed"""
     confirm: ConfirmReport

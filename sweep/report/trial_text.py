@@ -42,6 +42,7 @@ def trial_rows(report: TrialReport) -> list[tuple[str, str]]:
         rows.append((f"measured: {metric}", value))
     if trial.window is not None:
         rows.append(("window", _window(trial.window)))
+    rows += [(f"look {number}", _window(look)) for number, look in enumerate(trial.looks, 1)]
     if report.noise_scale is not None:
         rows.append(("noise scale", _noise_scale(report.noise_scale)))
     seen = report.observations

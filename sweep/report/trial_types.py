@@ -77,12 +77,12 @@ class VerdictReport:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What was stated of a trial when its window closed."""
+    """What was stated of a trial when its window closed, or where it was looked at last."""
 
     probability: float | None
     """P: of beating the incumbent by min_gain x spread"""
     before: float | None
-    """P0: the same before the trial was looked at"""
+    """P0: the same before the trial was looked at; null with scouting"""
     incumbent: int | None
     """the best finished trial of that moment"""
     best: float | None
@@ -133,10 +133,12 @@ class TrialSummary:
     """the metric at the end; null of a trial that is not completed"""
     window: Window | None
     """null before the window has closed"""
+    looks: tuple[Window, ...]
+    """the same at the later looks that it has reached; empty without scouting"""
     verdict: VerdictReport | None
     """null before any decision"""
     forecast: Forecast | None
-    """null where no probability was stated at the window"""
+    """the last that was stated; null where no probability was"""
     compute: Usage
     """what it cost so far, all attempts"""
     planned_flops: float

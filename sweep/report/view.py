@@ -42,6 +42,8 @@ class Status:
     elapsed_s: float
     left_s: float | None  # an estimate
     best: str  # "trial 3: choice_accuracy 0.712", or ""
+    doing: str = ""  # of a study that scouts: "scouting 9 of 16", "advancing trial 4 to 30%"
+    parked: int = 0
 
 
 class View(Protocol):
@@ -113,12 +115,15 @@ def counts(status: Status) -> str:
     """The study in one line."""
     parts = [
         f"{status.completed} completed",
+        *([f"{status.parked} parked"] if status.parked else []),
         f"{status.pruned} pruned",
         f"{status.audited} audited",
         f"{status.failed} failed",
         f"of {status.total} trials",
     ]
     line = ", ".join(parts[:-1]) + f" {parts[-1]}"
+    if status.doing:
+        line = f"{status.doing}; {line}"
     if status.saved_share is not None and status.saved_share > 0:  # early evaluations cost first
         line += f"; {status.saved_share:.0%} of the compute saved"
     line += f"; {duration(status.elapsed_s)} so far"

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +16,16 @@ from typing import Any
 
 import pytest
 
-from predictor.types import Verdict
+from sweep.analysis.tables import study_tables
+from sweep.driver.scouting import decide_parked
 from sweep.orchestrator import Driver
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision, Ledger, TrialRow
-from sweep.storage.paths import StudyPaths
 from tests.support.home import Home
 from tests.support.threads import ThreadedTrials
 from trainer.contract.spec import TrialSpec, UserError
+
+pytestmark = pytest.mark.slow
 
 SCOUT = ("pruning.mode=scout", "run.workers=1", "run.trials=5")
 
@@ -120,7 +124,6 @@ def test_an_evaluation_at_each_look_is_paid_for(home: Home) -> None:
     assert sum(cost.input_tokens for cost in early) == 4 * 500
 
 
-@pytest.mark.slow
 def test_audited_trials_go_on_to_their_end_and_the_plan_is_asked_again(home: Home) -> None:
     home.run(*SCOUT, "run.trials=8", "pruning.audit=0.5")
     own = decisions(home)
@@ -136,7 +139,6 @@ def test_audited_trials_go_on_to_their_end_and_the_plan_is_asked_again(home: Hom
     assert all(home.lines.index(line) > last for line in home.lines if ": given up" in line)
 
 
-@pytest.mark.slow
 def test_replicates_come_when_nothing_is_parked(home: Home) -> None:
     home.run(*SCOUT, "run.confirm={top: 2, seeds: 1}")
     again = min(i for i, line in enumerate(home.lines) if "again, seed" in line)
@@ -146,7 +148,6 @@ def test_replicates_come_when_nothing_is_parked(home: Home) -> None:
     assert [row.looks for row in replicates] == [None] * len(replicates)
 
 
-@pytest.mark.slow
 def test_a_guard_ends_a_trial_that_is_then_no_part_of_the_plan(home: Home) -> None:
     home.script({0: "always nan", 1: "always oom at once"})
     home.run(*SCOUT)
@@ -155,7 +156,6 @@ def test_a_guard_ends_a_trial_that_is_then_no_part_of_the_plan(home: Home) -> No
     assert home.states()[0] == "pruned"
 
 
-@pytest.mark.slow
 def test_more_trials_are_scouted_and_compared_with_all_before(home: Home) -> None:
     home.run(*SCOUT)
     before = home.document()["trials"]
@@ -165,7 +165,6 @@ def test_more_trials_are_scouted_and_compared_with_all_before(home: Home) -> Non
     assert {trial["state"] for trial in after[5:]} <= {"completed", "pruned"}
 
 
-@pytest.mark.slow
 def test_workers_share_the_parked_trials_and_none_idles(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,13 +176,14 @@ def test_workers_share_the_parked_trials_and_none_idles(
         goes_on = ask(driver)
         numbers = [trial.number for trial in driver.study.roster.running]
         running.append(numbers)
+        if len(numbers) < 2:  # a worker is free: no parked trial is worth going on
+            assert not [one for *_, one in decide_parked(driver.study) if one.action == "continue"]
         return goes_on
 
     monkeypatch.setattr(Driver, "_ask_and_launch", watched)
     assert home.run(*SCOUT, "run.workers=2", "run.trials=8", "pruning.risk=0.01") == 0
     assert all(len(set(numbers)) == len(numbers) <= 2 for numbers in running)
-    idle = sum(len(numbers) == 1 for numbers in running)
-    assert idle < sum(len(numbers) == 2 for numbers in running)
+    assert max(map(len, running)) == 2
     starts = Counter(said(home, "learning_rate"))
     assert all(starts[row.number] == row.attempts for row in rows(home))
 
@@ -194,7 +194,7 @@ def test_without_its_checkpoint_a_trial_begins_anew_and_hears_what_was_decided(
     def lose(line: str) -> None:
         if "parked at step" in line:
             lost.update(path for path in home.out.glob("trials/*/checkpoints"))
-        for folder in [one for one in lost if one.exists() and "continue at" in line]:
+        for folder in [one for one in lost if one.exists() and "goes on at" in line]:
             shutil.rmtree(folder)
 
     lost: set[Path] = set()
@@ -221,6 +221,41 @@ def test_a_study_that_goes_on_without_scouting_takes_its_parked_trials_to_their_
     assert home.states() == ["completed"] * 3
 
 
+def test_what_is_parked_is_shown_with_the_look_it_reached_and_its_chance(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_when(home, "completed, eval_loss", times=1)
+    home.run(*SCOUT, "run.trials=6")
+    report = home.report()
+    assert (report.state, home.states().count("parked")) == ("unfinished", len(report.parked))
+    best = report.best
+    assert best is not None
+    for one in report.parked:
+        looks = [report.trial(one.number).window, *report.trial(one.number).looks]
+        assert (one.samples, one.early_eval) == (looks[-1].samples, looks[-1].early_eval)  # pyright: ignore[reportOptionalMemberAccess]
+        assert one.share == pytest.approx(one.samples / 320)
+        assert one.leader == best.number and one.probability is not None
+    chances = [one.probability or 0.0 for one in report.parked]
+    assert chances == sorted(chances, reverse=True)
+    said = capsys.readouterr().out
+    assert "Parked, the most promising first" in said
+    assert f"P: that it overtakes trial {best.number}" in " ".join(said.split())
+    assert f"{len(report.parked)} parked" in " ".join(said.split())
+    used = report.compute
+    assert used.unsettled_flops > 0  # in neither used nor planned
+    tables = study_tables([str(home.out)])
+    assert tables.num_unsettled == len(report.trials) - len(tables.runs) >= len(report.parked)
+
+
+def test_the_status_says_how_many_are_scouted_and_who_goes_on(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=6")
+    told = list(dict.fromkeys(status.doing for status in home.statuses if status.doing))
+    assert told[0] == "scouting 0 of 6"
+    best = home.document()["best"]["number"]
+    assert f"advancing trial {best} to its end" in told
+    assert {status.parked for status in home.statuses} >= set(range(5))
+
+
 def test_where_trials_are_looked_at_cannot_change_while_some_are_parked(home: Home) -> None:
     stop_when(home, "parked at step", times=2)
     home.run(*SCOUT)
@@ -237,9 +272,6 @@ def stop_when(home: Home, what: str, times: int) -> None:
     def on_line(line: str) -> None:
         heard.extend([line] if what in line else [])
         if len(heard) == times and what in line:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGINT)
 
     home.on_line = on_line
@@ -271,7 +303,6 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, nth: int, *, after: bool) -> Callab
     return lambda: count[0] >= nth
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before a write", "after a write"])
 def test_a_driver_killed_anywhere_decides_the_same(
     home: Home, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -292,17 +323,3 @@ def test_a_driver_killed_anywhere_decides_the_same(
         assert what_was_decided(home) == undisturbed, f"killed at write {nth}"
         nth += 1
     assert nth > 20
-
-
-def test_verdicts_are_read_back_as_they_were(home: Home) -> None:
-    home.run(*SCOUT)
-    ledger, _ = open_study(str(home.out))
-    short = ledger.read_verdicts()
-    for decision in ledger.read_decisions():
-        kept: Verdict = short[decision.trial][decision.moment]
-        assert (kept.action, kept.probability) == (
-            decision.verdict.action,
-            decision.verdict.probability,
-        )
-    assert StudyPaths(home.out).trials.is_dir()
-    ledger.engine.dispose()

@@ -93,6 +93,20 @@ def test_a_later_look_says_more() -> None:
     assert by_second.probability < by_first.probability
 
 
+def test_a_leader_that_was_looked_at_less_often_is_compared_at_its_last_look() -> None:
+    seldom = [scouted(0, 1.0, objective=0.7), scouted(1, 1.1, 1.0), *LED[2:]]
+    found = plan(seldom, SHARES, SETTINGS).forecasts[1]
+    assert found == plan([*seldom[:1], *LED[1:]], SHARES, SETTINGS).forecasts[1]
+
+
+def test_the_spread_of_the_ends_is_in_the_objectives_unit() -> None:
+    """A trial that overtakes the leader by min_gain x spread is what P is about."""
+    found = plan(LED, SHARES, SETTINGS)
+    worst = max(one.behind for one in found.forecasts.values())
+    assert found.spread is not None
+    assert 0 < found.spread <= worst * 0.35  # the early spread: median - best of 1.0 to 1.7
+
+
 def test_a_prior_of_the_wrong_sign_is_overruled_within_five_finished_runs() -> None:
     """Here the worse early evaluation is the better end."""
     rng = np.random.default_rng(0)

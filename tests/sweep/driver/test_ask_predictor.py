@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from predictor.types import Verdict
-from sweep.driver.ask_predictor import known_verdict
+from sweep.driver.ask_predictor import known_verdict, moment
 from sweep.driver.trial import State, Trial
 from sweep.storage.ledger import TrialRow
 from trainer.contract.spec import VerdictWanted
@@ -35,3 +35,12 @@ def test_a_verdict_stands(verdicts: dict[str, Verdict], why: Any, known: Verdict
     row = TrialRow(3, State.RUNNING.value, {}, 10, 1.0)
     trial = Trial(row, spec, verdicts=verdicts)
     assert known_verdict(trial, VerdictWanted(4, why)) is known
+
+
+def test_each_look_has_a_verdict_of_its_own() -> None:
+    spec: Any = None
+    verdicts = {"window": GO_ON, "look 2": AUDIT}
+    trial = Trial(TrialRow(3, State.RUNNING.value, {}, 10, 1.0), spec, verdicts=verdicts)
+    looks = [VerdictWanted(4 * (look + 1), "window", look=look) for look in range(3)]
+    assert [known_verdict(trial, wanted) for wanted in looks] == [GO_ON, None, AUDIT]
+    assert [moment(wanted) for wanted in looks] == ["window", "look 1", "look 2"]

@@ -331,6 +331,18 @@ def test_the_plan_says_that_a_window_decides_nothing_with_pruning_off(load: Load
     assert off.endswith("of the smallest budget; pruning is off, it is only recorded")
 
 
+def test_the_plan_of_a_study_that_scouts_says_where_it_looks_and_what_is_parked(load: Load) -> None:
+    stream = study_plan(load("run.trials=10"), make_facts())
+    scout = study_plan(load("run.trials=10", "pruning.mode=scout"), make_facts())
+    assert not any("scouting" in line for line in plan_lines(stream))
+    lines = "\n".join(plan_lines(scout))
+    assert "scouting: all trials are parked at their window" in lines
+    assert "looked at again after 8,000 (20%), 12,000 (30%), 20,000 (50%) samples" in lines
+    assert scout.flops.early_evaluations == 4 * stream.flops.early_evaluations
+    assert scout.disk_gb.checkpoints == 10 / scout.workers * stream.disk_gb.checkpoints
+    assert scout.disk_gb.models == stream.disk_gb.models
+
+
 def test_the_plan_of_a_study_that_is_made_is_all_of_it_and_says_how_far_it_is(load: Load) -> None:
     new = plan_lines(study_plan(load(), make_facts()))
     begun = plan_lines(study_plan(load(), make_facts(), begun="3 of 16 trials settled"))

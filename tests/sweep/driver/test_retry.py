@@ -191,9 +191,9 @@ def test_a_failed_repeat_comes_back(home: Home) -> None:
     assert home.run(*confirm) == 0
 
 
-def test_of_a_failed_trial_the_checkpoints_stay(tmp_path: Path) -> None:
+def test_of_a_trial_that_may_go_on_the_checkpoints_stay(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
-    for state, stays in (("failed", True), ("completed", False)):
+    for state, stays in (("failed", True), ("parked", True), ("completed", False)):
         row = TrialRow(0, state, {}, 10, 0.0)
         for name in ("checkpoints", "model"):
             (paths.trial(0) / name).mkdir(parents=True, exist_ok=True)

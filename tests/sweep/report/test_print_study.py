@@ -26,7 +26,7 @@ from sweep.report.print_trial import print_trial
 from sweep.report.recipes_text import recipes_report
 from sweep.report.study_report import study_report, trial_report
 from sweep.report.text_table import Column, table_lines, table_width
-from sweep.report.view import PlainView, RunningTrial, Status
+from sweep.report.view import PlainView, RunningTrial, Status, counts
 from sweep.storage.ledger import BASE
 from sweep.storage.paths import StudyPaths
 from tests.support.golden import check_golden
@@ -289,6 +289,11 @@ def test_numbers_have_three_digits(value: float | None, text: str) -> None:
 
 
 # --- a study that runs
+
+
+def test_a_study_that_scouts_says_what_it_is_doing_and_how_many_are_parked() -> None:
+    line = counts(status(doing="advancing trial 4 to 30%", parked=7, left_s=None))
+    assert line.startswith("advancing trial 4 to 30%; 3 completed, 7 parked, 2 pruned, 1 audited")
 
 
 def status(**changes: Any) -> Status:

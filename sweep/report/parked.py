@@ -1,0 +1,80 @@
+"""The parked trials of a study, each with what the gap model expects of it as things stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from predictor.types import Settings
+from sweep.account.scouting import Scouted, looks_of, scouted, share_of
+from sweep.account.terms import Terms
+from sweep.storage.ledger import Decision, TrialRow
+from sweep.storage.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedReport:
+    """A trial that waits at a look: to go on, or to be given up when none is worth it."""
+
+    number: int
+    """the trial"""
+    samples: int
+    """seen by the look that it has reached"""
+    share: float | None
+    """the same, as a share of the smallest budget"""
+    early_eval: float | None
+    """the objective on the few early samples, at that look"""
+    leader: int | None
+    """the best finished trial; null while none is"""
+    probability: float | None
+    """P: that it overtakes the leader by min_gain x spread; null without a leader"""
+    behind: float | None
+    """early spreads (median - best of the first looks) that it is expected to end behind the
+    leader, bent: above 1 it is 1 + the logarithm; below 0: ahead"""
+
+
+def parked_reports(
+    trials: Sequence[TrialRow], decisions: Mapping[int, Sequence[Decision]], terms: Terms
+) -> tuple[ParkedReport, ...]:
+    """The parked trials: those most likely to overtake the leader first, then by number."""
+    parked = [row for row in trials if row.state == State.PARKED]
+    if not parked:
+        return ()
+    guarded = {
+        number
+        for number, own in decisions.items()
+        if any((d.verdict.action, d.verdict.kind) == ("prune", "guard") for d in own)
+    }
+    found = _forecasts(scouted(trials, terms.metric, guarded), terms.pruning.min_gain)
+    reports = [_report(row, *found.get(row.number, (None, None, None))) for row in parked]
+    return tuple(sorted(reports, key=lambda one: (-(one.probability or 0.0), one.number)))
+
+
+def _forecasts(
+    seen: Scouted, min_gain: float
+) -> Mapping[int, tuple[int | None, float | None, float | None]]:
+    """By trial: the leader, P and the gap expected."""
+    from predictor.gap.plan import plan  # numpy: only for studies with parked trials
+
+    found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain))
+    return {
+        number: (found.leader, one.probability, one.behind)
+        for number, one in found.forecasts.items()
+    }
+
+
+def _report(
+    row: TrialRow, leader: int | None, probability: float | None, behind: float | None
+) -> ParkedReport:
+    last = looks_of(row)[-1]
+    early: float | None = last["early_eval"]
+    return ParkedReport(
+        number=row.number,
+        samples=last["samples"],
+        share=share_of(last),
+        early_eval=early if early is not None and math.isfinite(early) else None,
+        leader=leader,
+        probability=probability,
+        behind=behind,
+    )
