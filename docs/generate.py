@@ -118,7 +118,8 @@ def _fields(kind: type) -> str:
     hints = _hints(kind)
     lines = ["| key | type | |", "| --- | --- | --- |"]
     for field in fields(kind):
-        text = docs.get(field.name, "").replace("|", "\\|")
+        text = docs.get(field.name) or field.metadata.get("description", "")
+        text = " ".join(text.split()).replace("|", "\\|")
         name = "*(its keys, inlined)*" if field.metadata == INLINE else f"`{field.name}`"
         lines.append(f"| {name} | {_type(hints[field.name])} | {text} |")
     return "\n".join(lines)

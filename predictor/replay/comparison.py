@@ -15,6 +15,7 @@ from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import Policy, Replay, replay
 from predictor.replay.workers import Workers
 from predictor.stats import FEWEST_UNITS, bootstrap_interval, mean_of_known
+from predictor.types import Settings
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def replay_all(
     num_orders: int,
     seed: int = 0,
     num_workers: int = 1,
-    min_gain: float = 0.05,
+    min_gain: float = Settings().min_gain,
     num_processes: int | None = None,
     on_done: Callable[[], None] = lambda: None,
 ) -> list[Replay]:

@@ -18,6 +18,7 @@ import numpy as np
 from predictor.recorded.runs import RecordedRun, RecordedStudy
 from predictor.replay.regret import LOST, Ends
 from predictor.target import beats
+from predictor.types import Settings
 
 
 class Answer(NamedTuple):
@@ -154,7 +155,7 @@ def replay(
     *,
     seed: int,
     num_workers: int = 1,
-    min_gain: float = 0.05,
+    min_gain: float = Settings().min_gain,
 ) -> Replay:
     """What the policy did on `study`, which is as `replayable` gives it. Events of one moment come
     in the order of the starts.

@@ -78,3 +78,26 @@ def test_all_of_trainer_but_its_contract_is_forbidden_to_sweep() -> None:
     modules = {path for path in (ROOT / "trainer").glob("[!_]*.py")}
     there = {f"trainer.{path.stem}" for path in packages | modules} - {"trainer.contract"}
     assert there and there <= set(contract["forbidden_modules"])
+
+
+@pytest.mark.parametrize("package", ["sweep", "trainer"])
+def test_every_module_of_a_package_has_a_layer(package: str) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    named = {
+        name.strip()
+        for contract in settings["contracts"]
+        for layer in contract.get("layers", ())
+        for name in re.split(r"[|:]", layer)
+    }
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    modules = {path.stem for path in (ROOT / package).glob("[!_]*.py")}
+    assert {f"{package}.{name}" for name in rooms | modules} <= named
+
+
+def test_all_that_decides_is_in_the_core_of_the_predictor() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = (c for c in settings["contracts"] if c["name"].startswith("what decides knows"))
+    named = {name.strip() for layer in contract["layers"] for name in re.split(r"[|:]", layer)}
+    rooms = {path.parent.name for path in (ROOT / "predictor").glob("*/__init__.py")}
+    modules = {path.stem for path in (ROOT / "predictor").glob("[!_]*.py")}
+    assert {f"predictor.{name}" for name in rooms | modules} <= named

@@ -17,7 +17,10 @@ from sweep.offline_commands import app
 from tests import ROOT
 
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("studies/*/README.md")]),
+]
 CONSTANT = re.compile(r"`([A-Z][A-Z_0-9]+) = ([\d.]+)`")
 EXAMPLES = sorted(ROOT.glob("examples/*.yaml"))
 WHOLE = {
@@ -95,6 +98,11 @@ def test_commands_exist() -> None:
     }
     assert named
     assert named <= set(app)
+
+
+def test_python_is_python() -> None:
+    for page, text in blocks("python"):
+        compile(text, page, "exec")
 
 
 @pytest.mark.slow
