@@ -29,7 +29,7 @@ from sweep.storage.lock import only_driver
 from sweep.storage.migrate import refuse_newer, upgrade
 from sweep.storage.paths import StudyPaths
 from sweep.storage.patience import BUSY_S, Patience
-from sweep.storage.states import SETTLED
+from sweep.storage.states import SETTLED, State
 from sweep.storage.unwritten import Unwritten
 from trainer.contract.outside import Cause, OutsideError, is_there
 from trainer.contract.spec import UserError
@@ -93,10 +93,12 @@ def _say_how_far(ledger: Ledger, study: Study, view: View) -> None:
     """Of the whole study, what is done and what is left, where something is."""
     states = [row.state for row in ledger.read_trials() if not is_replicate(row.number)]
     settled, total = sum(state in SETTLED for state in states), study.run.trials
+    num_parked = states.count(State.PARKED)
+    parked = f" ({num_parked} of them parked)" if num_parked else ""
     if settled < total:
         view.say(
             f"going on with study {study.name}: {settled} of {counted(total, 'trial')} settled, "
-            f"{len(states) - settled} begun, {max(0, total - len(states))} to come"
+            f"{len(states) - settled} begun{parked}, {max(0, total - len(states))} to come"
         )
 
 

@@ -24,11 +24,12 @@ from trainer.contract.spec import UserError
 
 
 @pytest.mark.slow
-def test_a_driver_killed_again_and_again_loses_nothing(home: Home) -> None:
+@pytest.mark.parametrize("mode", ["stream", "scout"])
+def test_a_driver_killed_again_and_again_loses_nothing(home: Home, mode: str) -> None:
     """benchmarks/kill_matrix does it more often."""
     chance = random.Random(0)
     for _ in range(6):
-        driver = start_driver(home)
+        driver = start_driver(home, f"pruning.mode={mode}")
         family: list[psutil.Process] = []
         deadline = time.monotonic() + chance.uniform(0.5, 5.0)
         while time.monotonic() < deadline and driver.poll() is None:
@@ -38,7 +39,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(home: Home) -> None:
         driver.communicate()
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive
-    finish(home)
+    finish(home, f"pruning.mode={mode}")
     assert_whole(home)
 
 
