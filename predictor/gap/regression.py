@@ -1,14 +1,15 @@
 """Final gaps from early ones: past studies' slopes, updated by this study's finished trials.
 
-    Y = a + d . beta + h . eta + noise
+    Y = a + d . beta + h . eta + noise      noise variance s2 ~ InverseGamma(NU / 2, NU / 2 x noise)
 
 Y is what separates a trial from the leader at the end and d what separates them at one look, both
 bent and in early spreads (`predictor.gap.units`); h is the configuration. The slopes are normal
 around the pooled ones, with their covariance between studies; a, how far the leader was lucky, and
-eta, what the configuration tells beyond the signals, normal around 0; the noise is normal, its
-variance one of a grid about the pooled one. Models differ in the signals that they use, in whether
-eta is there and in the noise; each counts by its weight and its marginal likelihood.
-Source: Bishop, Pattern Recognition and Machine Learning, 3.3 to 3.5.
+eta, what the configuration tells beyond the signals, normal around 0; all variances over s2. Models
+differ in the signals that they use, in whether eta is there, and in whether the slopes are like
+those of past studies; each counts by its weight and its marginal likelihood.
+Source: Bishop, Pattern Recognition and Machine Learning, 3.3 to 3.5; Student-t predictions as in
+Murphy, Machine Learning, 7.6.3.
 Known weakness: trials near the best are less noisy than others, and there is one noise for all.
 """
 
@@ -23,14 +24,14 @@ from numpy.typing import NDArray
 
 from predictor.gap.prior import GapPrior, Pooled, Signals
 from predictor.gap.units import SIGNALS
+from predictor.stats import student_cdf
 
 Floats = NDArray[np.float64]
 
-NOISES = (0.05, 0.22, 1.0, 2.2, 5.0)  # variances, over the pooled one
-NOISE_BELIEF = (0.1, 0.25, 0.35, 0.2, 0.1)
+NU = 4.0  # finished trials that the pooled noise counts for
 LUCK_SD = 2.0  # of a, in early spreads
 UNLIKE = 0.05  # of the belief: that the slopes of this study are like no other's
-CONFIG = 0.5  # prior variance that all columns of the configuration share, over the pooled noise
+CONFIG = 0.5  # prior variance that all columns of the configuration share, over s2
 
 # How much each set of signals is believed before a study has finished trials. That an early
 # evaluation tells nothing, or the other two alone do, is not ruled out: studies/LOG.md has what
@@ -55,11 +56,12 @@ class Rows(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Final gaps of some trials: mixtures of normal distributions, one for each model."""
+    """Final gaps of some trials: mixtures of Student-t distributions, one for each model."""
 
     weights: Floats  # (num_models,), sum 1
     means: Floats  # (num_models, num_trials)
     scales: Floats  # (num_models, num_trials)
+    dof: float
     slopes: Floats  # (3,): of the signals, averaged over the models
     silent: float  # the weight of the models without any signal
 
@@ -70,16 +72,18 @@ class Ends(NamedTuple):
 
     def below(self, goal: float) -> Floats:
         """P(gap < goal) of each trial. Shape (num_trials,)."""
-        return self.weights @ _normal_cdf((goal - self.means) / self.scales)
+        return self.weights @ student_cdf((goal - self.means) / self.scales, self.dof)
 
     def improvement(self, goal: float) -> Floats:
         """E(max(0, goal - gap)) of each trial. Shape (num_trials,).
 
-        Source: Jones, Schonlau and Welch, Journal of Global Optimization 13, 1998.
+        As of the expected improvement of a Student-t process (Shah et al., arXiv 1402.4306).
         """
-        z = (goal - self.means) / self.scales
-        density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-        return self.weights @ (self.scales * (z * _normal_cdf(z) + density))
+        z, dof = (goal - self.means) / self.scales, self.dof
+        constant = math.gamma((dof + 1) / 2) / math.gamma(dof / 2) / math.sqrt(dof * math.pi)
+        density = constant * (1 + z**2 / dof) ** (-(dof + 1) / 2)
+        each = z * student_cdf(z, dof) + (dof + z**2) / (dof - 1) * density
+        return self.weights @ (self.scales * each)
 
 
 def final_gaps(
@@ -90,7 +94,7 @@ def final_gaps(
 
     Without early evaluations models that use them are left out. None where the prior has no model.
     """
-    own: list[_Models] = []
+    own: list[_Model] = []
     for signals, belief in BELIEF.items():
         pooled = prior.at(share, signals)
         if pooled is None or (not has_evals and "early_eval" in signals):
@@ -102,16 +106,16 @@ def final_gaps(
                 own.append(_fit(slopes, used, belief * weight, x, ends, row))
     if not own:
         return None
-    evidence = np.concatenate([one.log_weights for one in own])
+    evidence = np.array([one.log_weight for one in own])
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
-    silent = np.repeat([not one.uses_signals for one in own], len(NOISES))
     return Ends(
         weights,
-        np.concatenate([one.means for one in own]),
-        np.concatenate([one.scales for one in own]),
-        weights @ np.concatenate([one.slopes for one in own]),
-        float(weights @ silent),
+        np.array([one.means for one in own]),
+        np.array([one.scales for one in own]),
+        NU + len(ends),
+        weights @ np.array([one.slopes for one in own]),
+        float(weights @ np.array([not one.uses_signals for one in own])),
     )
 
 
@@ -124,51 +128,48 @@ def _like_and_unlike(pooled: Pooled) -> list[tuple[Pooled, float]]:
     return [(pooled, 1 - UNLIKE), (unlike, UNLIKE)]
 
 
-class _Models(NamedTuple):
-    """Models that differ in the noise alone, as many as NOISES."""
-
-    log_weights: Floats  # (num_noises,): belief and marginal likelihood, up to what all share
-    means: Floats  # (num_noises, num_asked)
-    scales: Floats  # (num_noises, num_asked), noise included
-    slopes: Floats  # (num_noises, 3), of SIGNALS
+class _Model(NamedTuple):
+    log_weight: float  # belief and marginal likelihood, up to what all share
+    means: Floats  # (num_asked,)
+    scales: Floats  # (num_asked,), noise included
+    slopes: Floats  # (3,), of SIGNALS
     uses_signals: bool
 
 
 def _fit(
     pooled: Pooled, used: Sequence[int], belief: float, x: Floats, ends: Floats, row: Floats
-) -> _Models:
+) -> _Model:
     """The posterior predictive of each row of `row`.
 
     x: (num_finished, num_columns) with the ones, the signals and the configuration; row:
-    (num_asked, num_columns). With coefficients m + L w, w ~ N(0, 1), and Z = X L, the eigenvectors
-    of Z'Z give the posterior of w for every noise at once.
+    (num_asked, num_columns).
     """
     num_signals, num_columns = len(used), x.shape[1]
     signals = slice(1, 1 + num_signals)
-    mean, root = np.zeros(num_columns), np.zeros((num_columns, num_columns))
+    mean, variance = np.zeros(num_columns), np.zeros((num_columns, num_columns))  # over s2
     mean[signals] = pooled.mean
-    root[0, 0] = LUCK_SD
-    if num_signals:
-        root[signals, signals] = np.linalg.cholesky(pooled.covariance)
+    variance[0, 0] = LUCK_SD**2 / pooled.noise
+    variance[signals, signals] = pooled.covariance / pooled.noise
     if num_config := num_columns - 1 - num_signals:
         config = range(1 + num_signals, num_columns)
-        root[config, config] = math.sqrt(CONFIG * pooled.noise / num_config)
-    z, left = x @ root, ends - x @ mean
-    values, vectors = np.linalg.eigh(z.T @ z)
-    along = vectors.T @ (z.T @ left)  # (num_columns,)
-    noises = pooled.noise * np.array(NOISES)[:, None]  # (num_noises, 1)
-    shrunk = 1 / (noises + np.maximum(values, 0.0))  # (num_noises, num_columns)
-    posterior = (shrunk * along) @ vectors.T @ root.T + mean  # (num_noises, num_columns)
-    turned = row @ root @ vectors  # (num_asked, num_columns)
-    variances = noises * (shrunk @ (turned**2).T + 1)
-    misfit = float(left @ left) - (shrunk * along**2).sum(1)
-    log_det = len(ends) * np.log(noises[:, 0]) - np.log(noises * shrunk).sum(1)
-    slopes = np.zeros((len(NOISES), len(SIGNALS)))
-    slopes[:, used] = posterior[:, signals]
-    return _Models(
-        np.log(belief * np.array(NOISE_BELIEF)) - 0.5 * (log_det + misfit / noises[:, 0]),
-        posterior @ row.T,
-        np.sqrt(variances),
+        variance[config, config] = CONFIG / num_config
+    precision = np.linalg.inv(variance)
+    posterior = precision + x.T @ x
+    covariance = np.linalg.inv(posterior)
+    left = ends - x @ mean
+    moment = x.T @ left
+    change = covariance @ moment
+    a0, b0 = NU / 2, NU / 2 * pooled.noise
+    a, b = a0 + len(ends) / 2, b0 + 0.5 * max(0.0, float(left @ left - moment @ change))
+    log_weight = math.log(belief) + a0 * math.log(b0) - a * math.log(b)
+    log_weight += 0.5 * (np.linalg.slogdet(precision)[1] - np.linalg.slogdet(posterior)[1])
+    slopes = np.zeros(len(SIGNALS))
+    slopes[used] = (mean + change)[signals]
+    around = 1 + np.einsum("ij,jk,ik->i", row, covariance, row)
+    return _Model(
+        float(log_weight),
+        row @ (mean + change),
+        np.sqrt(b / a * around),
         slopes,
         num_signals > 0,
     )
@@ -177,9 +178,3 @@ def _fit(
 def _design(rows: Rows, used: Sequence[int], with_config: bool) -> Floats:
     columns = [np.ones((len(rows.gaps), 1)), rows.gaps[:, used]]
     return np.concatenate([*columns, rows.config] if with_config else columns, axis=1)
-
-
-def _normal_cdf(z: Floats) -> Floats:
-    from scipy.special import ndtr  # pyright: ignore
-
-    return np.asarray(ndtr(z), dtype=np.float64)

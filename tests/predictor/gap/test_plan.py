@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from predictor.gap.plan import Plan, plan
@@ -105,18 +104,6 @@ def test_the_spread_of_the_ends_is_in_the_objectives_unit() -> None:
     worst = max(one.behind for one in found.forecasts.values())
     assert found.spread is not None
     assert 0 < found.spread <= worst * 0.35  # the early spread: median - best of 1.0 to 1.7
-
-
-def test_a_prior_of_the_wrong_sign_is_overruled_within_five_finished_runs() -> None:
-    """Here the worse early evaluation is the better end."""
-    rng = np.random.default_rng(0)
-    ends = {i: 1.0 - 0.1 * i + 0.01 * float(rng.normal()) for i in range(20)}
-    trials = [scouted(i, 1.0 + 0.1 * i) for i in range(20)]
-    for number in (0, 1, 2, 3, 4):
-        trials[number] = scouted(number, 1.0 + 0.1 * number, 1.0, objective=ends[number])
-    found = plan(trials, SHARES, SETTINGS)
-    assert found.next == 19
-    assert found.forecasts[19].probability > SETTINGS.risk
 
 
 def test_without_early_evaluations_all_go_on_until_ends_have_a_spread() -> None:

@@ -12,8 +12,7 @@ from predictor.gap.regression import (
     BELIEF,
     CONFIG,
     LUCK_SD,
-    NOISE_BELIEF,
-    NOISES,
+    NU,
     UNLIKE,
     Rows,
     final_gaps,
@@ -32,9 +31,14 @@ def rows(num: int, seed: int) -> Rows:
 def written_out(
     finished: Rows, ends: Floats, asked: Rows, goal: float
 ) -> tuple[Floats, Floats, float]:
-    """P(gap < goal), the expected improvement by sampling the mixture's grid, and the silence."""
-    log_weights, below, mean = list[float](), list[Floats](), list[Floats]()
-    is_silent = list[bool]()
+    """P(gap < goal), the expected gap and the silence: all ends are one multivariate Student-t."""
+    log_weights, below, mean, is_silent = (
+        list[float](),
+        list[Floats](),
+        list[Floats](),
+        list[bool](),
+    )
+    n = len(ends)
     for signals, belief in BELIEF.items():
         pooled = shipped_prior().at(SHARE, signals)
         assert pooled is not None
@@ -44,23 +48,21 @@ def written_out(
         slopes = [(pooled, 1 - UNLIKE), (unlike, UNLIKE)] if num else [(pooled, 1.0)]
         for own, share in slopes:
             for has_config in (False, True):
-                for ratio, weight in zip(NOISES, NOISE_BELIEF, strict=True):
-                    noise = pooled.noise * ratio
-                    x = np.concatenate([finished.gaps, asked.gaps])[:, used]
-                    covariance = LUCK_SD**2 + x @ own.covariance @ x.T + noise * np.eye(len(x))
-                    if has_config:
-                        h = np.concatenate([finished.config, asked.config])
-                        covariance = covariance + CONFIG * pooled.noise / h.shape[1] * (h @ h.T)
-                    centre, n = x @ own.mean, len(ends)
-                    known = covariance[:n, :n]
-                    seen = stats.multivariate_normal(centre[:n], known)
-                    log_weights.append(float(seen.logpdf(ends)) + np.log(belief * share * weight))
-                    gain = covariance[n:, :n] @ np.linalg.inv(known)
-                    means = centre[n:] + gain @ (ends - centre[:n])
-                    variances = np.diag(covariance[n:, n:] - gain @ covariance[:n, n:])
-                    below.append(stats.norm.cdf((goal - means) / np.sqrt(variances)))
-                    mean.append(means)
-                    is_silent.append(num == 0)
+                x = np.concatenate([finished.gaps, asked.gaps])[:, used]
+                shape = LUCK_SD**2 + x @ own.covariance @ x.T + pooled.noise * np.eye(len(x))
+                if has_config:
+                    h = np.concatenate([finished.config, asked.config])
+                    shape = shape + CONFIG * pooled.noise / h.shape[1] * (h @ h.T)
+                centre, known = x @ own.mean, shape[:n, :n]
+                seen = stats.multivariate_t(centre[:n], known, df=NU)
+                log_weights.append(float(seen.logpdf(ends)) + np.log(belief * share))
+                gain, left = shape[n:, :n] @ np.linalg.inv(known), ends - centre[:n]
+                means = centre[n:] + gain @ left
+                factor = (NU + left @ np.linalg.inv(known) @ left) / (NU + n)
+                scales = np.sqrt(factor * np.diag(shape[n:, n:] - gain @ shape[:n, n:]))
+                below.append(stats.t.cdf((goal - means) / scales, NU + n))
+                mean.append(means)
+                is_silent.append(num == 0)
     weights = np.exp(np.array(log_weights) - max(log_weights))
     weights /= weights.sum()
     return weights @ np.array(below), weights @ np.array(mean), float(weights @ is_silent)
@@ -84,7 +86,7 @@ def test_the_improvement_is_the_integral_of_the_probability() -> None:
     finished, asked = rows(4, 0), rows(2, 1)
     found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, has_evals=True)
     assert found is not None
-    grid = np.linspace(-30.0, 0.5, 20_001)
+    grid = np.linspace(-300.0, 0.5, 100_001)
     expected = np.trapezoid([found.below(float(t)) for t in grid], grid, axis=0)
     assert found.improvement(0.5) == pytest.approx(expected, rel=1e-3)
 

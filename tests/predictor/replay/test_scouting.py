@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from predictor.replay.policies import TopByEarlyEval
@@ -20,6 +21,20 @@ def test_where_an_early_evaluation_tells_all_little_more_than_the_scouts_is_trai
     found = [replay(one, Scouting(NO_AUDITS), seed=0) for one in told]
     assert all(one.regret == 0 for one in found)
     assert sum(one.compute for one in found) / 4 < 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a", "b", "c", "d", "e", "f"])
+def test_a_prior_of_the_wrong_sign_is_overruled(name: str) -> None:
+    """Where the worse early evaluation is the better end, some eight runs tell that."""
+    told = tells_at_once(name, 24)
+    runs = [
+        replace(run, evals=np.column_stack([run.evals[:, 0], 4 - run.evals[:, 1]]))
+        for run in told.runs
+    ]
+    found = replay(replace(told, runs=tuple(runs)), Scouting(NO_AUDITS), seed=0)
+    assert found.regret == 0
+    assert len(found.kept) <= 8
 
 
 def test_where_no_early_number_tells_anything_nearly_all_is_trained() -> None:
