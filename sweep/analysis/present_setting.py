@@ -15,7 +15,7 @@ from predictor.types import Settings
 from sweep.analysis.sources import names_study
 from sweep.config.edit import SECTION
 from sweep.config.load import load_study
-from sweep.config.study import Pruning
+from sweep.config.pruning import Pruning
 from sweep.storage.find import open_study
 from sweep.storage.readable import readable
 

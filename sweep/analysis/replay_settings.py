@@ -13,7 +13,7 @@ from predictor.types import Settings
 from sweep.analysis.options import BadOption
 from sweep.config.edit import SECTION
 from sweep.config.errors import complaints
-from sweep.config.study import Pruning
+from sweep.config.pruning import Pruning
 from sweep.config.yaml_text import override
 
 KEYS = ("window", "min_steps", *REPLAYED)

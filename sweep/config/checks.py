@@ -11,7 +11,8 @@ from sweep.config.entries import Space
 from sweep.config.errors import Problem, show
 from sweep.config.kinds import LATER_METRIC
 from sweep.config.limits import LARGEST_SEED, STRIDE
-from sweep.config.study import Budget, Data, Model, Objective, Pruning, Run, Search
+from sweep.config.pruning import Pruning
+from sweep.config.study import Budget, Data, Model, Objective, Run, Search
 
 PARAMS = (  # the space's keys that a trial gets, in the order of every list of params
     "learning_rate",

@@ -13,8 +13,8 @@ import yaml
 
 from sweep.config.errors import show
 from sweep.config.load import load_study
+from sweep.config.pruning import Pruning
 from sweep.config.sources import is_shipped
-from sweep.config.study import Pruning
 from sweep.config.yaml_text import parse, read_mapping
 from trainer.contract.files import written_whole
 from trainer.contract.spec import UserError

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from sweep.config.budget import window_samples
 from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
 from sweep.config.errors import MOST_PROBLEMS, Problem, complaints
+from sweep.config.pruning import Pruning
 from sweep.config.sources import SOURCE_KEYS, find_study, missing_sources, start_from_here
-from sweep.config.study import Budget, Data, Model, Objective, Pruning, Run, Search, Study
+from sweep.config.study import Budget, Data, Model, Objective, Run, Search, Study
 from sweep.config.yaml_text import as_mapping, override, put, read_mapping
 from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, create_model, model_validator
+from pydantic import Field, Strict, model_validator
 
-from predictor.types import Settings
 from sweep.config.entries import (
     Above0,
     AtLeast0,
@@ -18,7 +16,6 @@ from sweep.config.entries import (
     Part,
     Rank,
     Space,
-    whole,
 )
 from sweep.config.kinds import (
     AtLeast2,
@@ -27,13 +24,13 @@ from sweep.config.kinds import (
     LoraTargets,
     Metric,
     Name,
-    Shares,
     Storage,
     Template,
     Text,
     Texts,
 )
 from sweep.config.limits import LARGEST_SEED
+from sweep.config.pruning import Pruning
 from trainer.contract.safe_text import url_without_secrets
 
 
@@ -160,50 +157,6 @@ class Objective(Part):
     text, by data.template; auto: as the rows to train on"""
     also: Annotated[tuple[Metric, ...], Strict(False)] = ()
     """measured as well"""
-
-
-class _Window(Part):
-    window: Annotated[float, Field(gt=0, le=0.25)] = 0.1
-    """share of the smallest budget that the early window takes"""
-    min_steps: Count = 8
-    """fewest optimizer steps in the window"""
-
-
-_KINDS = {int: Annotated[int, BeforeValidator(whole)], tuple[float, ...]: Shares}
-
-
-def _settings_keys() -> dict[str, Any]:
-    """The predictor's settings as fields of a section; its seed is run.seed."""
-    types = get_type_hints(Settings)
-    return {
-        one.name: (
-            _KINDS.get(types[one.name], types[one.name]),
-            Field(default=one.default, **one.metadata),
-        )
-        for one in fields(Settings)
-        if one.name != "seed"
-    }
-
-
-_Settings = create_model("_Settings", __base__=_Window, **_settings_keys())
-
-
-class Pruning(_Settings):
-    """When a trial is stopped early; the keys from enabled to looks are those of the predictor.
-
-    They are defined in `predictor.types.Settings`.
-    """
-
-    early_eval: Count0 = 64
-    """samples of the objective evaluated at the window; 0: none"""
-    history: Texts = ()
-    """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
-    stop: bool = False
-    """end the study when further trials are unlikely to help: P0 is below the risk"""
-
-    def settings(self, seed: int = 0) -> Settings:
-        """The predictor's part, with the study's seed for its audits."""
-        return Settings(seed=seed, **{name: getattr(self, name) for name in _settings_keys()})
 
 
 class Confirm(Part):
