@@ -117,7 +117,7 @@ def traced_trial(spec: Any, channel: Any) -> None:
 
     before(trainer.training.trial, "load_model", "loading")
     trial = trainer.training.trial.Trial
-    before(trial, "_judge_window", "look")
+    before(trial, "_judge_look", "look")
     before(trial, "save_checkpoint", "checkpoint")
     before(trial, "measure_all", "evaluation")
     before(trial, "save_model", "saving")
