@@ -13,10 +13,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import BaseModel
 
-from sweep.analysis.evidence_report import EvidenceReport
-from sweep.analysis.export import ExportReport
-from sweep.analysis.replay_report import ReplayReport
-from sweep.analysis.tune_report import TuneReport
+from sweep.analysis.evidence.report import EvidenceReport
+from sweep.analysis.recorded.export import ExportReport
+from sweep.analysis.replay.report import ReplayReport
+from sweep.analysis.tune.report import TuneReport
 from sweep.config.study import Study
 from sweep.documents import INLINE, Json, field_docs
 from sweep.report.recipes_text import RecipesReport

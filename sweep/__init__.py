@@ -19,9 +19,9 @@ from trainer.contract.spec import UserError
 
 if TYPE_CHECKING:
     from sweep.account.outcome import PreparationFailed
-    from sweep.analysis.evidence import evidence
-    from sweep.analysis.replay import replay
-    from sweep.analysis.tune import tune
+    from sweep.analysis.evidence.evidence import evidence
+    from sweep.analysis.replay.replay import replay
+    from sweep.analysis.tune.tune import tune
     from sweep.api import Study, load, run
 
 UserError.__module__ = __name__  # tracebacks and pickles name it as it is caught
@@ -40,11 +40,11 @@ __all__ = [
 _HOMES = {
     "PreparationFailed": "sweep.account.outcome",
     "Study": "sweep.api",
-    "evidence": "sweep.analysis.evidence",
+    "evidence": "sweep.analysis.evidence.evidence",
     "load": "sweep.api",
-    "replay": "sweep.analysis.replay",
+    "replay": "sweep.analysis.replay.replay",
     "run": "sweep.api",
-    "tune": "sweep.analysis.tune",
+    "tune": "sweep.analysis.tune.tune",
 }
 
 

@@ -45,8 +45,8 @@ def evidence(
     max_runs
         Of a study with more runs look at a sample of so many.
     """
-    from sweep.analysis.evidence import evidence as find
-    from sweep.analysis.evidence_text import print_evidence
+    from sweep.analysis.evidence.evidence import evidence as find
+    from sweep.analysis.evidence.text import print_evidence
 
     _show(find(*studies, max_runs=max_runs), print_evidence, as_json=json_)
     return 0
@@ -83,10 +83,10 @@ def replay(
     figure
         Draw regret against compute into this file (SVG, PNG or PDF).
     """
-    from sweep.analysis.figures import check_figure, draw_replay
-    from sweep.analysis.replay import replay as compare
-    from sweep.analysis.replay_settings import settings_given
-    from sweep.analysis.replay_text import print_replay
+    from sweep.analysis.replay.figures import check_figure, draw_replay
+    from sweep.analysis.replay.replay import replay as compare
+    from sweep.analysis.replay.settings import settings_given
+    from sweep.analysis.replay.text import print_replay
 
     if figure is not None:
         check_figure(figure)
@@ -133,7 +133,7 @@ def tune(
     max_runs
         Of a study with more runs replay a sample of so many.
     """
-    from sweep.analysis.tune_command import show_tuning
+    from sweep.analysis.tune.command import show_tuning
 
     return show_tuning(
         studies,
@@ -167,8 +167,8 @@ def export(
     json_
         Print one JSON document: the files, and the runs of each group.
     """
-    from sweep.analysis.export import ExportReport, export_sentence
-    from sweep.analysis.export import export as write
+    from sweep.analysis.recorded.export import ExportReport, export_sentence
+    from sweep.analysis.recorded.export import export as write
 
     def print_sentence(report: ExportReport) -> None:
         sys.stdout.write(export_sentence(report) + "\n")

@@ -16,7 +16,7 @@ from predictor.recorded.gap_pool import study_fits
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import replayable
 from studies.experiments.regrouped import regrouped
-from sweep.analysis.sources import read_sources
+from sweep.analysis.recorded.sources import read_sources
 
 SETS = {
     "smollm2-gpu": "../shared/recorded/smollm2_gpu",

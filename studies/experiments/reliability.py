@@ -15,7 +15,7 @@ from rich.progress import track
 
 from predictor.evidence.reliability import Bin, Moment, judged_moments, reliability
 from predictor.types import Settings
-from sweep.analysis.sources import read_sources
+from sweep.analysis.recorded.sources import read_sources
 
 
 def main() -> None:

@@ -32,10 +32,10 @@ from predictor.stats import FEWEST_UNITS, bootstrap_interval
 from predictor.types import Settings
 from studies.experiments.model_m import ModelM
 from studies.experiments.regrouped import regrouped
-from sweep.analysis.optuna_policies import OptunaPolicy
-from sweep.analysis.replay import policies_of
-from sweep.analysis.replay_report import OURS, UNAUDITED
-from sweep.analysis.sources import read_sources
+from sweep.analysis.recorded.sources import read_sources
+from sweep.analysis.replay.optuna_policies import OptunaPolicy
+from sweep.analysis.replay.replay import policies_of
+from sweep.analysis.replay.report import OURS, UNAUDITED
 
 POINTS = 20
 MODEL_M, CONFIG_ONLY = "model M", "configuration only"

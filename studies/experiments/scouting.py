@@ -21,8 +21,8 @@ from predictor.replay.scouting import Scouting
 from predictor.types import LOOKS, Settings
 from studies.experiments.gap_prior import SETS, prior_of
 from studies.experiments.regrouped import regrouped
-from sweep.analysis.optuna_policies import optuna_policies
-from sweep.analysis.sources import read_sources
+from sweep.analysis.recorded.sources import read_sources
+from sweep.analysis.replay.optuna_policies import optuna_policies
 
 RISKS = (0.05, 0.1, 0.15, 0.2)
 SUBSAMPLE = 0.8

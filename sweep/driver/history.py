@@ -63,7 +63,7 @@ def described(history: History | None, metric: str) -> str:
 
 
 def _read(texts: Sequence[str], loaded: LoadedStudy, paths: StudyPaths) -> list[RecordedStudy]:
-    from sweep.analysis.sources import read_sources
+    from sweep.analysis.recorded.sources import read_sources
 
     for text in texts:
         _refuse_elsewhere(text)
@@ -103,7 +103,7 @@ def _created_s(loaded: LoadedStudy, paths: StudyPaths) -> float | None:
 
 def _from_file(text: str, folder: Path) -> str:
     """Paths start at the study file, where a study or a set is; names as for `sweep inspect`."""
-    from sweep.analysis.sources import is_source
+    from sweep.analysis.recorded.sources import is_source
 
     if "://" in text:
         return text

@@ -11,7 +11,7 @@ from typing import Any
 from predictor.recorded.files import read_frames, write_frames
 from predictor.signals import window_signals
 from predictor.types import Observation
-from sweep.analysis.export import export
+from sweep.analysis.recorded.export import export
 from sweep.storage.engine import make_engine
 from sweep.storage.ledger import Ledger, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths

@@ -166,8 +166,8 @@ def recorded(rng: random.Random, num: int, folder: Path) -> Tally:
     import pandas as pd
 
     from predictor.recorded.files import write_frames
-    from sweep.analysis.export import export
-    from sweep.analysis.sources import read_sources
+    from sweep.analysis.recorded.export import export
+    from sweep.analysis.recorded.sources import read_sources
 
     tally, prefix = Tally("recorded sets"), folder / "set"
     values: tuple[Any, ...] = (*NASTY, None, -1, 0, 2**62, 1e308, float("inf"), float("nan"), True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from predictor.recorded.runs import RecordedStudy
-from sweep.analysis import replay as module
-from sweep.analysis.replay_report import ReplayReport
+from sweep.analysis.replay import replay as module
+from sweep.analysis.replay.report import ReplayReport
 from tests.support.evidence_studies import grid, run_of, study_of
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from predictor.recorded.runs import RecordedStudy
 from predictor.tuning.design import Candidate
-from sweep.analysis import tune as module
-from sweep.analysis.tune_command import show_tuning
-from sweep.analysis.tune_report import TuneReport
+from sweep.analysis.tune import tune as module
+from sweep.analysis.tune.command import show_tuning
+from sweep.analysis.tune.report import TuneReport
 from tests.support.tuning_studies import tells_at_once
 
 STUDY = """\

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.tables import study_tables
+from sweep.analysis.recorded.tables import study_tables
 from sweep.driver.scouting import decide_parked
 from sweep.orchestrator import Driver
 from sweep.storage.find import open_study

@@ -28,7 +28,7 @@ from predictor.replay.replay import (
     replayable,
 )
 from predictor.types import CohortTrial, Settings
-from sweep.analysis.optuna_policies import optuna_policies
+from sweep.analysis.replay.optuna_policies import optuna_policies
 from tests.support.evidence_studies import grid, run_of, study_of
 
 

@@ -9,7 +9,7 @@ import pytest
 from predictor.replay.policies import WindowSetting
 from predictor.tuning.design import Candidate
 from predictor.types import Settings
-from sweep.analysis.replay_report import ReplayReport
+from sweep.analysis.replay.report import ReplayReport
 from sweep.config.load import load_study
 from sweep.storage.paths import StudyPaths
 from sweep.storage.study_source import source_line

@@ -8,10 +8,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from sweep.analysis.evidence_report import EvidenceReport
-from sweep.analysis.export import ExportReport
-from sweep.analysis.replay_report import ReplayReport
-from sweep.analysis.tune_report import TuneReport
+from sweep.analysis.evidence.report import EvidenceReport
+from sweep.analysis.recorded.export import ExportReport
+from sweep.analysis.replay.report import ReplayReport
+from sweep.analysis.tune.report import TuneReport
 from sweep.documents import field_docs
 
 

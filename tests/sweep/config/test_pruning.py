@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from predictor.adapters import EarlyDynamicsPruner
 from predictor.replay.policies import FIXED, REPLAYED
 from predictor.types import SCOUTING, Settings
-from sweep.analysis.replay import read_settings
+from sweep.analysis.replay.replay import read_settings
 from sweep.config.pruning import Pruning
 
 KEYS = [one for one in fields(Settings) if one.name != "seed"]  # that one is run.seed

@@ -8,7 +8,7 @@ import pytest
 
 from predictor.prior import paper_prior
 from predictor.recorded.history import NAMES, History
-from sweep.analysis.export import export
+from sweep.analysis.recorded.export import export
 from sweep.driver.history import described
 from sweep.storage.find import open_study
 from tests.support.home import Home

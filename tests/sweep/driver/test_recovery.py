@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sweep.analysis.tables import study_tables
+from sweep.analysis.recorded.tables import study_tables
 from sweep.report.study_report import study_report
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Cost

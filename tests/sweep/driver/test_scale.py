@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from sweep.analysis.tables import study_tables
+from sweep.analysis.recorded.tables import study_tables
 from sweep.config.load import load_study
 from sweep.run_study import drive
 from sweep.storage.paths import StudyPaths

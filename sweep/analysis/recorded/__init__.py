@@ -1,0 +1,1 @@
+"""Studies, exports and recorded sets as the two tables that are looked at, and `sweep export`."""

@@ -1,0 +1,79 @@
+"""The table of steps, filled run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+
+from predictor.recorded.columns import STEPS, types
+from predictor.types import Observation
+from sweep.analysis.recorded.run_row import Row
+
+STEPS_A_FRAME = 100_000
+# columns, and what an observation calls them
+PLACE = {
+    "step": "step",
+    "samples": "samples_seen",
+    "tokens": "loss_tokens_seen",
+    "input_tokens": "input_tokens_seen",
+    "phase": "phase",
+}
+MEASURED = ("loss", "grad_norm", "lr", "grad_sq_noise_free", "grad_sq_noise", "seconds")
+OBSERVED = {**PLACE, **{name: name for name in MEASURED}}
+
+
+class StepTable:
+    """Training steps and evaluations as columns, put into frames before they grow large."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in STEPS}
+        self.frames: list[Any] = []
+
+    def add(self, run: Row, seen: Sequence[Observation]) -> None:
+        """A run's training steps, then its evaluations: the early one and the last."""
+        self._add_training(run, seen)
+        if _is_number(run["early_eval"]):
+            samples = run["window_samples"]
+            closing_step = next((one for one in seen if one.samples_seen >= samples), None)
+            if closing_step is not None:
+                self._add_evaluation(run, closing_step, run["early_eval"])
+        if _is_number(run["final_eval_loss"]) and seen:
+            end = {"step": run["horizon_step"], "samples": run["horizon_samples"], "fraction": 1.0}
+            self._add_evaluation(run, seen[-1], run["final_eval_loss"], **end)
+        if len(self.columns["run"]) >= STEPS_A_FRAME:
+            self._close_frame()
+
+    def frame(self) -> pd.DataFrame:
+        """All that was added."""
+        self._close_frame()
+        return pd.concat(self.frames, ignore_index=True)
+
+    def _add_training(self, run: Row, seen: Sequence[Observation]) -> None:
+        columns, horizon = self.columns, run["horizon_step"]
+        columns["run"] += [run["run"]] * len(seen)
+        columns["fraction"] += [one.step / horizon for one in seen]
+        columns["eval_loss"] += [None] * len(seen)
+        for name, own in OBSERVED.items():
+            columns[name] += map(attrgetter(own), seen)
+
+    def _add_evaluation(self, run: Row, at: Observation, value: float, **changes: float) -> None:
+        place = {name: getattr(at, own) for name, own in PLACE.items()}
+        row = {"run": run["run"], "fraction": at.step / run["horizon_step"], **place, **changes}
+        for name, column in self.columns.items():
+            column.append(value if name == "eval_loss" else row.get(name))
+
+    def _close_frame(self) -> None:
+        series = {
+            name: pd.Series(self.columns[name], dtype=kind)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            for name, kind in types(STEPS).items()
+        }
+        self.frames.append(pd.DataFrame(series))
+        self.columns = {name: [] for name in STEPS}
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)

@@ -1,0 +1,1 @@
+"""`sweep replay`: policies side by side, what that comes to, and how it is printed and drawn."""
