@@ -124,6 +124,7 @@ ROW = st.tuples(MAYBE | st.none(), MAYBE, MAYBE | st.none(), MAYBE | st.none(), 
 ROWS = st.lists(ROW, min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @hypothesis_settings(deadline=None)
 @given(ROWS, st.randoms(), st.booleans())
 def test_order_and_the_trial_itself_in_the_cohort_change_nothing(rows, random, has_itself):

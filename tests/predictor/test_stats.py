@@ -108,6 +108,7 @@ def test_the_same_seed_gives_the_same() -> None:
     assert bootstrap_interval(values, seed=1) != intervals(values)
 
 
+@pytest.mark.slow
 def test_of_seeds_within_configurations_a_correlation_keeps_its_level() -> None:
     """The sd of the residuals as it is excludes a true 0 in 10 %."""
     labels, claimed = np.repeat(np.arange(6), 2), 0

@@ -106,6 +106,7 @@ def test_mistakes_are_said_in_a_sentence(
     assert not here.out.exists()
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_begun_study_says_how_far_it_is(
     here: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +124,7 @@ def test_the_plan_of_a_begun_study_says_how_far_it_is(
     assert found[0] is None and str(found[1]).startswith("2 of 2 trials settled: 2 completed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["fake", "runs/fake"])
 def test_a_run_in_place_of_a_study_is_told_with_how_to_go_on(here: Home, named: str) -> None:
     here.file.rename("mine.yaml")
@@ -136,6 +138,7 @@ def test_a_run_in_place_of_a_study_is_told_with_how_to_go_on(here: Home, named: 
     )
 
 
+@pytest.mark.slow
 def test_where_the_study_file_of_a_run_is_gone_the_copy_is_named_that_stands(here: Home) -> None:
     def is_said(command: str) -> None:
         with pytest.raises(sweep.UserError, match=f"by `sweep run {command}` and --set"):
@@ -260,6 +263,7 @@ class Cell:
         return self.is_terminal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_a_stream_need_be_no_file(
     here: Home, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
@@ -283,6 +287,7 @@ def test_a_study_that_another_process_runs_can_be_read(here: Home) -> None:
         driver.communicate()
 
 
+@pytest.mark.slow
 def test_in_a_notebook_it_is_tables_without_anybodys_markup(here: Home) -> None:
     study = sweep.run("fake.yaml", trials=2)
     shown = study._repr_html_()

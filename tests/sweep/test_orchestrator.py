@@ -19,7 +19,6 @@ from tests.support.home import Home
 from trainer.contract.spec import TrialSpec
 
 
-@pytest.mark.slow
 def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:
     assert home.run() == 0
     document = home.document()
@@ -32,6 +31,7 @@ def test_every_trial_is_settled_and_the_best_is_kept(home: Home) -> None:
     assert not list(home.out.glob("trials/*/model"))
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_stops_at_its_window_and_says_why(home: Home) -> None:
     home.run()
     pruned = [t for t in home.document()["trials"] if t["state"] == "pruned"]
@@ -125,6 +125,7 @@ def test_audited_trials_go_on_to_the_end(home: Home) -> None:
     assert all("would have been pruned" in t["verdict"]["reason"] for t in audited)
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_more_trials(home: Home) -> None:
     home.run("run.trials=3")
     first = home.document()["trials"]
@@ -187,6 +188,7 @@ def test_guards_end_a_trial_that_cannot_recover(home: Home, trouble: str) -> Non
     assert trial["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_an_audit_stays_on_record_whatever_comes_later(home: Home) -> None:
     home.script({0: "always diverge then nan"})
     home.run("run.trials=1", "budget.samples=640", "pruning.audit=1.0", "pruning.min_steps=4")
@@ -198,6 +200,7 @@ def test_an_audit_stays_on_record_whatever_comes_later(home: Home) -> None:
     assert decisions == {"divergence": "audit", "window": "continue", "not finite": "prune"}
 
 
+@pytest.mark.slow
 def test_an_end_that_is_not_finite_is_no_result(home: Home) -> None:
     home.script({0: "always nan at the end"})
     home.run("run.trials=2")
@@ -205,6 +208,7 @@ def test_an_end_that_is_not_finite_is_no_result(home: Home) -> None:
     assert home.document()["trials"][0]["objective"] is None
 
 
+@pytest.mark.slow
 def test_every_trial_leaves_the_spec_it_was_started_with(home: Home) -> None:
     home.run("run.trials=2", "run.checkpoints=3")
     for trial in home.document()["trials"]:
@@ -225,6 +229,7 @@ def test_of_a_settled_trial_only_its_log_and_its_spec_stay(home: Home, trouble: 
     assert left - {"tried"} == {"log.txt", "spec.json"}
 
 
+@pytest.mark.slow
 def test_a_window_looked_at_in_another_way_is_not_compared(home: Home) -> None:
     home.run("run.trials=4", "pruning.enabled=false")
     home.run("run.trials=6", "pruning.window=0.2")
@@ -246,6 +251,7 @@ def test_a_full_disk_in_a_trial_stops_the_study_and_loses_nothing(
     assert all(t["error"] is None for t in home.document()["trials"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "qmc"])
 def test_every_sampler_runs(home: Home, sampler: str) -> None:
     space = "search.space.learning_rate={choices: [1e-4, 1e-3, 1e-2]}"
@@ -254,6 +260,7 @@ def test_every_sampler_runs(home: Home, sampler: str) -> None:
     assert len(tried) == len(set(tried)) == 6  # all there are
 
 
+@pytest.mark.slow
 def test_what_was_dropped_and_moved_is_said(home: Home) -> None:
     home.run("search.recipes=[lab]", "run.trials=1")
     said = "\n".join(home.lines)
@@ -261,6 +268,7 @@ def test_what_was_dropped_and_moved_is_said(home: Home) -> None:
     assert "recipe lab: batch_size 3840 is" in said
 
 
+@pytest.mark.slow
 def test_recipes_come_first(home: Home) -> None:
     assert home.run("search.recipes=[lab, tulu]", "run.trials=3") == 0
     recipes = [t["recipe"] for t in home.document()["trials"]]
@@ -268,6 +276,7 @@ def test_recipes_come_first(home: Home) -> None:
     assert recipes[0] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "models"), [("best", {"best"}), ("all", {"best", "trials"}), ("none", set())]
 )
@@ -277,6 +286,7 @@ def test_only_the_models_asked_for_stay(home: Home, keep: str, models: set[str])
     assert left == models
 
 
+@pytest.mark.slow
 def test_time_runs_out(home: Home) -> None:
     assert home.run("run.max_hours=1e-9") == 75
     assert home.document()["state"] == "unfinished"
@@ -284,6 +294,7 @@ def test_time_runs_out(home: Home) -> None:
     assert len(home.states()) == 8
 
 
+@pytest.mark.slow
 def test_a_status_is_made_only_where_it_is_shown(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -623,6 +623,7 @@ def test_settings_the_model_cannot_have(
     assert said in refusal(drive, replace(spec, model=replace(spec.model, **model)))
 
 
+@pytest.mark.slow
 def test_an_adapter_trains_fewer(drive: Drive, spec: PrepareSpec) -> None:
     lora = replace(spec, model=replace(spec.model, tuning="lora", lora=LoraSpec(rank=2)))
     facts = prepared(drive, lora)

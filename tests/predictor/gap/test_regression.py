@@ -81,6 +81,7 @@ def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
     assert found.weights.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_improvement_is_the_integral_of_the_probability() -> None:
     """E(max(0, goal - gap)) is the integral of P(gap < t) up to the goal."""
     finished, asked = rows(4, 0), rows(2, 1)

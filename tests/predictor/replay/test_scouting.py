@@ -16,6 +16,7 @@ from tests.support.tuning_studies import noise, study, tells_at_once
 NO_AUDITS = Settings(audit=0.0)
 
 
+@pytest.mark.slow
 def test_where_an_early_evaluation_tells_all_little_more_than_the_scouts_is_trained() -> None:
     told = [tells_at_once(name, 16) for name in ("a", "b", "c", "d")]
     found = [replay(one, Scouting(NO_AUDITS), seed=0) for one in told]
@@ -37,6 +38,7 @@ def test_a_prior_of_the_wrong_sign_is_overruled(name: str) -> None:
     assert len(found.kept) <= 8
 
 
+@pytest.mark.slow
 def test_where_no_early_number_tells_anything_nearly_all_is_trained() -> None:
     found = [replay(noise(name, 16), Scouting(NO_AUDITS), seed=0) for name in ("a", "b", "c", "d")]
     blind = [replay(noise(name, 16), TopByEarlyEval(3), seed=0) for name in ("a", "b", "c", "d")]

@@ -34,6 +34,8 @@ from trainer.data.batches import Rows
 from trainer.data.ends import ends_of_base, trained_ends
 from trainer.worker import run_prepare, run_trial
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ("a", "beef and ham", "hh")
 REPLY = "yes!"
 MEANT = {"eos_token_id", "pad_token_id"}  # what may differ from the base's settings
@@ -220,7 +222,6 @@ def _train(root: Path, case: Case) -> Finished:
     return last
 
 
-@pytest.mark.slow
 @every_case
 def test_the_end_of_a_trained_turn_ends_generation(models: dict[Case, Model], case: Case) -> None:
     used, end = models[case].used, TRAINED_END[case.base, case.data]

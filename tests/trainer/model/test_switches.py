@@ -102,16 +102,17 @@ def curve(events: list[Any]) -> list[Observation]:
     return [event.observation for event in events if isinstance(event, Stepped)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:torch")
 @pytest.mark.parametrize(
     "switch",
     [
         {"padding_free": True},
         {"attention": "eager"},
-        pytest.param({"padding_free": True, "attention": "eager"}, marks=pytest.mark.slow),
+        {"padding_free": True, "attention": "eager"},
         {"gradient_checkpointing": True},
-        pytest.param({"compile": True}, marks=pytest.mark.slow),
-        pytest.param({"compile": True, "tuning": "lora"}, marks=pytest.mark.slow),
+        {"compile": True},
+        {"compile": True, "tuning": "lora"},
     ],
 )
 def test_a_switch_changes_no_number(

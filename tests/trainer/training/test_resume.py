@@ -31,6 +31,8 @@ from trainer.contract.spec import (
 )
 from trainer.worker import run_prepare, run_trial
 
+pytestmark = pytest.mark.slow
+
 Drive = Callable[..., list[Any]]
 GO_ON = Verdict("continue", "none", "a test")
 
@@ -154,7 +156,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tuning", [full, lambda spec: spec], ids=["full", "lora"])
 @pytest.mark.parametrize("step", [2, 7, 13], ids=["in the window", "after it", "after the epoch"])
 def test_killed_between_two_micro_batches(
@@ -170,7 +171,6 @@ def test_killed_between_two_micro_batches(
     assert weights(rest) == weights(expected)
 
 
-@pytest.mark.slow
 def test_a_torn_checkpoint_gives_way_to_the_one_before(
     drive: Drive, whole: Whole, forked: Any, spec: TrialSpec
 ) -> None:
@@ -186,13 +186,11 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(
     assert weights(rest) == weights(expected)
 
 
-@pytest.mark.slow
 def test_as_many_checkpoints_are_kept_as_asked_for(forked: Any, spec: TrialSpec) -> None:
     killed(forked, replace(spec, checkpoints_kept=4), 9)
     assert len(list((Path(spec.trial_dir) / "checkpoints").glob("checkpoint-*"))) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reset", [False, True], ids=["moments kept", "moments reset"])
 def test_killed_where_one_phase_ends(
     drive: Drive, whole: Whole, forked: Any, spec: TrialSpec, phased_data: Path, reset: bool
@@ -211,7 +209,6 @@ def test_killed_where_one_phase_ends(
     assert weights(rest) == weights(expected)
 
 
-@pytest.mark.slow
 def test_moments_are_forgotten_where_a_phase_begins(
     drive: Drive, whole: Whole, spec: TrialSpec, phased_data: Path
 ) -> None:
@@ -224,7 +221,6 @@ def test_moments_are_forgotten_where_a_phase_begins(
     assert same == [True] * (border + 1) + [False] * (len(kept) - border - 1)
 
 
-@pytest.mark.slow
 def test_another_number_of_processes_goes_on_too(
     whole: Whole, drive_forked: Drive, spec: TrialSpec
 ) -> None:
@@ -247,8 +243,8 @@ def test_another_number_of_processes_goes_on_too(
     [
         ("training", 5),
         ("evaluating", 3),
-        pytest.param("training", 0, marks=pytest.mark.slow),
-        pytest.param("evaluating", 17, marks=pytest.mark.slow),
+        ("training", 0),
+        ("evaluating", 17),
     ],
 )
 def test_a_stop_is_obeyed_within_a_step_and_within_an_evaluation(

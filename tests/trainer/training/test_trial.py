@@ -32,6 +32,8 @@ from trainer.contract.spec import (
 from trainer.data.batches import Rows, Stacked, pad_rows
 from trainer.worker import run_trial
 
+pytestmark = pytest.mark.slow
+
 Drive = Callable[..., list[Any]]
 LORA = LoraSpec(rank=4, alpha=8, dropout=0.2)
 
@@ -81,7 +83,6 @@ def lora(spec: TrialSpec, **changes: Any) -> TrialSpec:
     return replace(spec, model=replace(spec.model, tuning="lora"), **changes)
 
 
-@pytest.mark.slow
 def test_a_trial_tells_its_story_in_order(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, spec)
     told = [type(event).__name__ for event in events if not isinstance(event, Alive)]
@@ -98,7 +99,6 @@ def test_a_trial_tells_its_story_in_order(drive: Drive, spec: TrialSpec) -> None
     assert finished.model_dir is None
 
 
-@pytest.mark.slow
 def test_the_first_observation_is_what_a_direct_computation_gives(
     drive: Drive, spec: TrialSpec, tiny_model: Path, data_dir: Path
 ) -> None:
@@ -125,7 +125,6 @@ def test_the_first_observation_is_what_a_direct_computation_gives(
     assert first.input_tokens_seen == sum(len(ids) for ids, _ in drawn)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("window_samples", [0, 32])
 def test_loss_and_norm_do_not_depend_on_the_split(
     drive: Drive, spec: TrialSpec, window_samples: int
@@ -138,7 +137,6 @@ def test_loss_and_norm_do_not_depend_on_the_split(
             assert one.grad_norm == pytest.approx(two.grad_norm, rel=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tuning", ["full", "lora"])
 def test_the_norm_is_taken_apart_inside_the_window_only(
     drive: Drive, spec: TrialSpec, tuning: str
@@ -158,7 +156,6 @@ def test_a_batch_of_one_has_no_noise_free_norm(drive: Drive, spec: TrialSpec) ->
     assert [o.grad_sq_noise_free for o in curve(drive(run_trial, one))] == [None] * 4
 
 
-@pytest.mark.slow
 def test_looking_does_not_change_what_is_looked_at(drive: Drive, spec: TrialSpec) -> None:
     """Dropout is on: an evaluation that took a random number would show."""
     with_eval, without = lora(spec, early_eval=8), lora(spec, early_eval=0)
@@ -166,7 +163,6 @@ def test_looking_does_not_change_what_is_looked_at(drive: Drive, spec: TrialSpec
     assert values(seen) == values(unseen)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("action", ["continue", "audit"])
 def test_a_verdict_lets_the_trial_go_on(drive: Drive, spec: TrialSpec, action: Any) -> None:
     def answer(event: Any) -> Any:
@@ -198,7 +194,6 @@ def test_a_prune_that_comes_unasked_is_obeyed(drive: Drive, spec: TrialSpec) -> 
     assert 6 <= events[-1].step < 16
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_asked_about_once(drive: Drive, spec: TrialSpec) -> None:
     wild = replace(spec, learning_rate=1e18, clip=0.0, schedule="constant", warmup_ratio=0.0)
     events = drive(run_trial, wild)
@@ -214,7 +209,6 @@ def test_a_loss_that_is_not_finite_is_asked_about_once(drive: Drive, spec: Trial
     assert drive(run_trial, wild, prune)[-1] == Stopped(asked[0].step)
 
 
-@pytest.mark.slow
 def test_no_window_no_question(drive: Drive, spec: TrialSpec) -> None:
     assert not of(VerdictWanted, drive(run_trial, replace(spec, window_samples=0)))
 
@@ -237,8 +231,8 @@ def stop_after(step: int, checkpoint: bool = True) -> Callable[[Any], Any]:
     [
         ("full", 12),  # the 13th step holds the border of two epochs
         ("lora", 5),
-        pytest.param("full", 5, marks=pytest.mark.slow),
-        pytest.param("lora", 12, marks=pytest.mark.slow),
+        ("full", 5),
+        ("lora", 12),
     ],
 )
 def test_an_interrupted_trial_goes_on_to_the_bit(
@@ -262,7 +256,6 @@ def test_an_interrupted_trial_goes_on_to_the_bit(
         assert one.read_bytes() == two.read_bytes()
 
 
-@pytest.mark.slow
 def test_a_trial_stopped_before_its_verdict_asks_again(drive: Drive, spec: TrialSpec) -> None:
     def stop(event: Any) -> Any:
         return Stop(checkpoint=True) if isinstance(event, VerdictWanted) else None
@@ -280,7 +273,6 @@ def test_a_trial_stopped_before_its_verdict_asks_again(drive: Drive, spec: Trial
     assert curve(second)[0].step == 4
 
 
-@pytest.mark.slow
 def test_a_trial_whose_end_alone_is_missing_is_measured(drive: Drive, spec: TrialSpec) -> None:
     whole = drive(run_trial, replace(spec, trial_dir=spec.trial_dir + "-whole"))
     first = drive(run_trial, spec, stop_after(16))
@@ -291,14 +283,12 @@ def test_a_trial_whose_end_alone_is_missing_is_measured(drive: Drive, spec: Tria
         assert value == whole[-1].measurements["eval_loss"].value
 
 
-@pytest.mark.slow
 def test_a_stop_without_a_checkpoint_just_stops(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, spec, stop_after(5, checkpoint=False))
     assert isinstance(events[-1], Stopped)
     assert not of(Checkpointed, events)
 
 
-@pytest.mark.slow
 def test_a_torn_checkpoint_is_thrown_away(drive: Drive, spec: TrialSpec) -> None:
     stopped = drive(run_trial, spec, stop_after(5))[-1].step
     torn = Path(spec.trial_dir) / "checkpoints" / f"checkpoint-{stopped}" / "optimizer.pt"
@@ -308,7 +298,6 @@ def test_a_torn_checkpoint_is_thrown_away(drive: Drive, spec: TrialSpec) -> None
     assert isinstance(events[-1], Finished)
 
 
-@pytest.mark.slow
 def test_a_checkpoint_holds_no_tokenizer_and_no_card(drive: Drive, spec: TrialSpec) -> None:
     stopped = drive(run_trial, lora(spec), stop_after(5))[-1].step
     folder = Path(spec.trial_dir) / "checkpoints" / f"checkpoint-{stopped}"
@@ -326,7 +315,7 @@ def test_a_checkpoint_holds_no_tokenizer_and_no_card(drive: Drive, spec: TrialSp
     assert json.loads((folder / "trainer_state.json").read_text())["log_history"] == []
 
 
-@pytest.mark.parametrize("weights", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("weights", ["float32", "bfloat16"])
 def test_the_saved_model_is_the_trained_one(
     drive: Drive, spec: TrialSpec, weights: Any, data_dir: Path
 ) -> None:
@@ -345,7 +334,6 @@ def test_the_saved_model_is_the_trained_one(
     assert loaded(input_ids=ids).logits.shape == (1, 3, 257)
 
 
-@pytest.mark.slow
 def test_a_saved_adapter_finds_its_base(
     drive: Drive, spec: TrialSpec, tiny_model: Path, data_dir: Path
 ) -> None:
@@ -361,7 +349,6 @@ def test_a_saved_adapter_finds_its_base(
     assert again.value == pytest.approx(finished.measurements["eval_loss"].value, rel=1e-6)
 
 
-@pytest.mark.slow
 def test_bfloat16_computes_and_float32_is_kept(drive: Drive, spec: TrialSpec) -> None:
     short = replace(spec, budget_samples=48)
     exact = curve(drive(run_trial, short))
@@ -371,7 +358,6 @@ def test_bfloat16_computes_and_float32_is_kept(drive: Drive, spec: TrialSpec) ->
     assert np.allclose(losses[0], losses[1], rtol=2e-2)
 
 
-@pytest.mark.slow
 def test_gradient_checkpointing_changes_no_number(drive: Drive, spec: TrialSpec) -> None:
     for short in (replace(spec, budget_samples=32), lora(spec, budget_samples=32)):
         plain = curve(drive(run_trial, short))
@@ -383,7 +369,6 @@ def test_gradient_checkpointing_changes_no_number(drive: Drive, spec: TrialSpec)
             assert (one.grad_sq_noise is None) == (two.grad_sq_noise is None)
 
 
-@pytest.mark.slow
 def test_several_metrics_the_objective_is_the_early_one(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, replace(spec, metrics=("choice_accuracy", "eval_loss")))
     assert set(events[-1].measurements) == {"choice_accuracy", "eval_loss"}
@@ -397,7 +382,6 @@ def test_a_driver_that_is_gone_ends_the_trial_quietly(spec: TrialSpec) -> None:
     run_trial(spec, theirs)
 
 
-@pytest.mark.slow
 def test_a_driver_that_goes_while_it_is_asked_ends_the_trial_quietly(
     drive: Drive, spec: TrialSpec
 ) -> None:

@@ -195,6 +195,7 @@ def test_folders_of_one_name_are_told_apart(demo: Path, tmp_path: Path) -> None:
     assert runs["name"][6] == "demo#2/0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "match"),
     [

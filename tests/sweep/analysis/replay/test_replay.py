@@ -47,6 +47,7 @@ class TestReport:
         assert 0 < (own.compute_low or 0) <= own.compute <= (own.compute_high or 0) < 1
         assert (own.regret_low or 0) <= own.regret_mean <= (own.regret_high or 0)
 
+    @pytest.mark.slow
     def test_takes_settings_and_an_audit_of_0_makes_both_of_ours_equal(
         self, alone: ReplayReport
     ) -> None:

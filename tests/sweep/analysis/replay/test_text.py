@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from sweep.analysis.replay.report import PolicyResult, ReplayReport
@@ -24,6 +25,7 @@ def named(report: ReplayReport, name: str) -> PolicyResult:
 
 
 class TestVerdict:
+    @pytest.mark.slow
     def test_says_what_was_saved_and_lost(self, against_all: ReplayReport) -> None:
         first, second = verdict(against_all)
         own = against_all.policies[0]
