@@ -205,7 +205,7 @@ class _Cohort(NamedTuple):
         assert leader.objective is not None
         final = bend((np.array(known) - leader.objective) / unit)
         ends = np.concatenate([final, *means])
-        return float(np.median(ends) - ends.min())
+        return best_and_spread(ends)[1]
 
 
 def _looks(trial: CohortTrial) -> tuple[WindowSignals, ...]:

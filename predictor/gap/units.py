@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.features import NOISE_FREE, RAW
+from predictor.features import NOISE_FREE, RAW, enough_noise_free
+from predictor.target import best_and_spread
 from predictor.types import WindowSignals
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,7 @@ class Units(NamedTuple):
     def of(first: Sequence[WindowSignals]) -> Units:
         """The units of a cohort, from the windows of all its trials at the first look."""
         num_free = sum(w.grad_norm_noise_free is not None for w in first)
-        norm = NOISE_FREE if num_free and 2 * num_free >= len(first) else RAW
+        norm = NOISE_FREE if enough_noise_free(num_free, len(first)) else RAW
         evals, losses, norms = (_column(first, name, norm) for name in SIGNALS)
         return Units(_spread(evals), _deviation(losses), _deviation(norms), norm)
 
@@ -75,7 +76,7 @@ def _column(windows: Sequence[WindowSignals], name: str, norm: str) -> Floats:
 
 def _spread(values: Floats) -> float:
     there = values[np.isfinite(values)]
-    spread = float(np.median(there) - there.min()) if len(there) > 1 else 0.0
+    spread = best_and_spread(there)[1] if len(there) else 0.0
     return spread if spread > 0 else math.nan
 
 
