@@ -193,7 +193,8 @@ class Settings:
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Settings:
         """Inverse of `to_json`, for what earlier versions wrote as well."""
-        return Settings(**{**values, "looks": tuple(values.get("looks", LOOKS))})
+        given: dict[str, Any] = {**values, "looks": tuple(values.get("looks", LOOKS))}
+        return Settings(**given)
 
 
 @dataclass(frozen=True, slots=True)

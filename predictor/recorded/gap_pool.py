@@ -96,7 +96,7 @@ def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:
             if has_evals or "early_eval" not in signals:
                 used = [i for i, name in enumerate(SIGNALS) if name in signals]
                 fits = [_fit(table[:, used], ends) for table, ends in tables]
-                slopes = np.mean([one.slopes for one in fits], axis=0)
+                slopes = np.array([one.slopes for one in fits]).mean(axis=0)
                 noise = float(np.mean([one.noise for one in fits]))
                 yield (signals, share), Fit(slopes, noise)
 
@@ -106,6 +106,6 @@ def _fit(table: Floats, ends: Floats) -> Fit:
     x = np.concatenate([np.ones((len(ends), 1)), table], axis=1)
     penalty = RIDGE * np.eye(x.shape[1])
     penalty[0, 0] = 1e-6
-    slopes = np.linalg.solve(x.T @ x + penalty, x.T @ ends)
+    slopes = np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ ends), dtype=np.float64)
     left = ends - x @ slopes
     return Fit(slopes[1:], float(left @ left) / max(1, len(ends) - x.shape[1]))

@@ -108,6 +108,7 @@ def test_a_study_of_a_version_before_goes_on(home: Home, url: str, found: int) -
     assert home.run(*one_by_one, "run.trials=2") == 0
     before = report(url).trials
     execute(url, "DROP TABLE sweep_version")
+    execute(url, "ALTER TABLE sweep_trials DROP COLUMN looks")
     if found == 1:
         execute(url, "ALTER TABLE sweep_observations DROP COLUMN phase")
     assert home.run(*one_by_one, "run.trials=3") == 0
@@ -123,6 +124,7 @@ def test_a_study_of_a_version_before_goes_on(home: Home, url: str, found: int) -
 def test_two_drivers_bring_tables_up_to_date_at_once(home: Home, url: str, first_step: str) -> None:
     assert home.run(f"run.storage={url}", "run.trials=1") == 0
     execute(url, "DROP TABLE sweep_version")
+    execute(url, "ALTER TABLE sweep_trials DROP COLUMN looks")
     if first_step == "ALTER TABLE":
         execute(url, "ALTER TABLE sweep_observations DROP COLUMN phase")
     together = threading.Barrier(2, timeout=60)

@@ -78,7 +78,7 @@ def test_running_trials_stop_with_a_checkpoint_and_go_on_later(
     assert driver.returncode == 128 + number, said
     assert not psutil.wait_procs(started, timeout=10)[1]
     assert "waiting" in home.states()
-    assert list(home.out.glob("trials/*/step"))  # the checkpoints of the fakes
+    assert list(home.out.glob("trials/*/checkpoints/step"))  # the checkpoints of the fakes
     assert set(failures(home)) == {0}
     finish(home, "run.retries=0", "pruning.enabled=false")
     assert_whole(home)
@@ -122,7 +122,7 @@ def test_signals_that_come_together_are_one_request(home: Home) -> None:
     said, _ = driver.communicate(timeout=240)
     assert driver.returncode == 143
     assert "interrupted twice" not in said
-    assert list(home.out.glob("trials/*/step"))
+    assert list(home.out.glob("trials/*/checkpoints/step"))
 
 
 def test_the_first_of_two_signals_is_the_exit_code(home: Home) -> None:

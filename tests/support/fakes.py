@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.types import Observation, Verdict
+from trainer.contract.files import write_text
 from trainer.contract.fingerprint import model_facts
 from trainer.contract.outside import Cause
 from trainer.contract.spec import (
@@ -127,7 +128,7 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
         match reply:
             case Stop(True) | Verdict("park"):
                 saved.parent.mkdir(exist_ok=True)
-                saved.write_text(f"{step} {judged + (reply != Stop(True))}")
+                write_text(saved, f"{step} {judged + (reply != Stop(True))}")
                 channel.send(Checkpointed(step))
             case Stop(False) | Verdict("prune"):
                 pass

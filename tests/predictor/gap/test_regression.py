@@ -54,7 +54,7 @@ def written_out(
                     h = np.concatenate([finished.config, asked.config])
                     shape = shape + CONFIG * pooled.noise / h.shape[1] * (h @ h.T)
                 centre, known = x @ own.mean, shape[:n, :n]
-                seen = stats.multivariate_t(centre[:n], known, df=NU)
+                seen = stats.multivariate_t(centre[:n], known, df=int(NU))
                 log_weights.append(float(seen.logpdf(ends)) + np.log(belief * share))
                 gain, left = shape[n:, :n] @ np.linalg.inv(known), ends - centre[:n]
                 means = centre[n:] + gain @ left
