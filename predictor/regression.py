@@ -12,7 +12,6 @@ Murphy, Machine Learning, 7.6.3. Known weakness: linear, and one noise for good 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.prior import Prior
-from predictor.stats import student_cdf
+from predictor.stats import student_cdf, student_log_constant
 
 Floats = NDArray[np.float64]
 
@@ -90,8 +89,7 @@ class Mixture(NamedTuple):
         there = self.weights > 0
         scales, dof = self.scales[there], self.dof
         z = (target - self.means[there]) / scales
-        constant = math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2) - 0.5 * math.log(dof * math.pi)
-        each = constant - np.log(scales) - (dof + 1) / 2 * np.log1p(z**2 / dof)
+        each = student_log_constant(dof) - np.log(scales) - (dof + 1) / 2 * np.log1p(z**2 / dof)
         return float(np.logaddexp.reduce(each + np.log(self.weights[there])))
 
 

@@ -39,6 +39,11 @@ def student_cdf(x: Floats | float, dof: float) -> Floats:
     return np.asarray(stdtr(dof, x), dtype=np.float64)
 
 
+def student_log_constant(dof: float) -> float:
+    """The log of Student's t density at 0."""
+    return math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2) - 0.5 * math.log(dof * math.pi)
+
+
 def student_quantile(probability: float, dof: float) -> float:
     """The quantile of Student's t, equal to scipy.stats.t.ppf."""
     from scipy.special import stdtrit  # pyright: ignore

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predictor.features import config_columns, standardise, with_squares
 from predictor.gap.prior import GapPrior, shipped_prior
 from predictor.gap.regression import Ends, Rows, final_gaps
-from predictor.gap.units import SIGNALS, Units, bend, gaps
+from predictor.gap.units import SIGNALS, Units, bend, columns_of, gaps
 from predictor.target import best_and_spread
 from predictor.types import CohortTrial, Settings, WindowSignals
 
@@ -114,6 +114,10 @@ class _Cohort(NamedTuple):
         return min(finished, key=lambda t: (t.objective, t.number), default=None)
 
     @property
+    def ends(self) -> list[float]:
+        return [t.objective for t in self.trials if t.is_finished and t.objective is not None]
+
+    @property
     def has_evals(self) -> bool:
         return math.isfinite(self.units.early_eval)
 
@@ -122,14 +126,10 @@ class _Cohort(NamedTuple):
         firsts = [_looks(t)[0] for t in self.trials]
         best = min(firsts, key=lambda w: _or_last(w.early_eval))
         signals = frozenset(SIGNALS if self.has_evals else SIGNALS[1:])
-        used = [i for i, name in enumerate(SIGNALS) if name in signals]
-
-        def expected(trial: CohortTrial) -> tuple[float, int]:
-            pooled = self.prior.at(self.shares[0], signals)
-            own = gaps([_looks(trial)[0]], best, self.units)[0, used]
-            return 0.0 if pooled is None else float(own @ pooled.mean), trial.number
-
-        return min(waiting, key=expected).number
+        pooled = self.prior.at(self.shares[0], signals)
+        own = gaps([_looks(t)[0] for t in waiting], best, self.units)[:, columns_of(signals)]
+        expected = np.zeros(len(waiting)) if pooled is None else own @ pooled.mean
+        return waiting[int(np.argmin(expected))].number
 
     def forecasts(
         self, leader: CohortTrial, min_gain: float
@@ -178,34 +178,29 @@ class _Cohort(NamedTuple):
         ]
         objectives = np.array([self.trials[i].objective for i in finished], dtype=np.float64)
         assert leader.objective is not None
-        own, there = (self._rows(leader, at_leader, look, rows) for rows in (asked, finished))
+        # Compared all together: what is not finite is as bad as the worst of them.
+        windows = [_looks(self.trials[i])[look] for i in (*asked, *finished)]
+        gap = gaps(windows, at_leader, self.units)
+        own = Rows(gap[: len(asked)], self.config[list(asked)])
+        there = Rows(gap[len(asked) :], self.config[finished])
         final = bend((objectives - leader.objective) / unit)
         share = self.shares[look]
         ends = final_gaps(self.prior, share, there, final, own, has_evals=self.has_evals)
         assert ends is not None
         return ends, own.gaps
 
-    def _rows(
-        self, leader: CohortTrial, at_leader: WindowSignals, look: int, rows: Sequence[int]
-    ) -> Rows:
-        windows = [_looks(self.trials[i])[look] for i in rows]
-        return Rows(gaps(windows, at_leader, self.units), self.config[list(rows)])
-
     def _unit_of_ends(self) -> float | None:
         if self.has_evals:
             return self.units.early_eval
-        ends = [t.objective for t in self.trials if t.is_finished and t.objective is not None]
-        if len(ends) < FEWEST_ENDS:
+        if len(self.ends) < FEWEST_ENDS:
             return None
-        return best_and_spread(ends)[1] or None
+        return best_and_spread(self.ends)[1] or None
 
     def _spread_of_ends(self, leader: CohortTrial, unit: float, means: Sequence[Floats]) -> float:
         """Median - best of all ends, expected ones where they are not known, in early spreads."""
-        known = [t.objective for t in self.trials if t.is_finished and t.objective is not None]
         assert leader.objective is not None
-        final = bend((np.array(known) - leader.objective) / unit)
-        ends = np.concatenate([final, *means])
-        return best_and_spread(ends)[1]
+        final = bend((np.array(self.ends) - leader.objective) / unit)
+        return best_and_spread(np.concatenate([final, *means]))[1]
 
 
 def _looks(trial: CohortTrial) -> tuple[WindowSignals, ...]:

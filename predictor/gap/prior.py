@@ -19,11 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.gap.units import SIGNALS
+from predictor.gap.units import SIGNALS, Signals, columns_of
 
 Floats = NDArray[np.float64]
-Signals = frozenset[str]  # which of SIGNALS a model uses
-
 
 LEAST_VARIANCE = 0.02  # of a slope between studies
 LEAST_NOISE = 1e-4
@@ -125,7 +123,7 @@ def to_json(studies: Sequence[StudyFits]) -> list[dict[str, Any]]:
             "name": study.name,
             "fits": [
                 {
-                    "signals": [name for name in SIGNALS if name in signals],
+                    "signals": [SIGNALS[i] for i in columns_of(signals)],
                     "share": share,
                     "slopes": [_rounded(slope) for slope in fitted.slopes],
                     "noise": _rounded(fitted.noise),

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.gap.prior import GapPrior, Pooled, Signals
-from predictor.gap.units import SIGNALS
-from predictor.stats import student_cdf
+from predictor.gap.prior import GapPrior, Pooled
+from predictor.gap.units import SIGNALS, Signals, columns_of
+from predictor.stats import student_cdf, student_log_constant
 
 Floats = NDArray[np.float64]
 
@@ -80,8 +80,7 @@ class Ends(NamedTuple):
         As of the expected improvement of a Student-t process (Shah et al., arXiv 1402.4306).
         """
         z, dof = (goal - self.means) / self.scales, self.dof
-        constant = math.gamma((dof + 1) / 2) / math.gamma(dof / 2) / math.sqrt(dof * math.pi)
-        density = constant * (1 + z**2 / dof) ** (-(dof + 1) / 2)
+        density = np.exp(student_log_constant(dof) - (dof + 1) / 2 * np.log1p(z**2 / dof))
         each = z * student_cdf(z, dof) + (dof + z**2) / (dof - 1) * density
         return self.weights @ (self.scales * each)
 
@@ -99,7 +98,7 @@ def final_gaps(
         pooled = prior.at(share, signals)
         if pooled is None or (not has_evals and "early_eval" in signals):
             continue
-        used = [i for i, name in enumerate(SIGNALS) if name in signals]
+        used = columns_of(signals)
         for with_config in (False, True) if finished.config.shape[1] else (False,):
             x, row = _design(finished, used, with_config), _design(asked, used, with_config)
             for slopes, weight in _like_and_unlike(pooled):

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.features import NOISE_FREE, RAW, enough_noise_free
+from predictor.model import SIGNALS
 from predictor.target import best_and_spread
 from predictor.types import WindowSignals
 
 Floats = NDArray[np.float64]
 
-SIGNALS = ("early_eval", "loss", "grad_norm")
+Signals = frozenset[str]  # which of SIGNALS a model uses
 TO_SD = 1.4826  # of the median absolute deviation of a normal sample
 
 
@@ -34,6 +35,11 @@ class Units(NamedTuple):
         norm = NOISE_FREE if enough_noise_free(num_free, len(first)) else RAW
         evals, losses, norms = (_column(first, name, norm) for name in SIGNALS)
         return Units(_spread(evals), _deviation(losses), _deviation(norms), norm)
+
+
+def columns_of(signals: Signals) -> list[int]:
+    """Where these signals stand among the columns of `gaps`, ascending."""
+    return [i for i, name in enumerate(SIGNALS) if name in signals]
 
 
 def gaps(windows: Sequence[WindowSignals], leader: WindowSignals, units: Units) -> Floats:

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.gap.prior import Fit, Signals, StudyFits
+from predictor.gap.prior import Fit, StudyFits
 from predictor.gap.regression import BELIEF
-from predictor.gap.units import SIGNALS, Units, bend, gaps
+from predictor.gap.units import Signals, Units, bend, columns_of, gaps
 from predictor.recorded.runs import RecordedStudy
 from predictor.target import best_and_spread
 from predictor.types import CohortTrial, WindowSignals
@@ -94,7 +94,7 @@ def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:
         ]
         for signals in BELIEF:
             if has_evals or "early_eval" not in signals:
-                used = [i for i, name in enumerate(SIGNALS) if name in signals]
+                used = columns_of(signals)
                 fits = [_fit(table[:, used], ends) for table, ends in tables]
                 slopes = np.array([one.slopes for one in fits]).mean(axis=0)
                 noise = float(np.mean([one.noise for one in fits]))

@@ -129,3 +129,15 @@ def test_the_shipped_prior_says_what_it_is_from() -> None:
     low, high = (prior.at(share, frozenset({"early_eval"})) for share in (0.2, 0.3))
     assert between and low and high
     assert min(low.noise, high.noise) <= between.noise <= max(low.noise, high.noise)
+
+
+def test_before_any_is_finished_a_trial_that_went_astray_is_not_the_most_promising() -> None:
+    assert plan([scouted(0, float("inf")), *COHORT[1:]], SHARES, SETTINGS).next == 1
+
+
+def test_alone_at_its_look_what_is_not_finite_is_no_better_than_the_worst() -> None:
+    leader = scouted(0, 1.0, 0.9, objective=0.7)
+    second = scouted(1, 1.1, 1.4, objective=1.2)
+    astray = plan([leader, second, scouted(2, 1.2, float("inf"))], SHARES, SETTINGS)
+    worst = plan([leader, second, scouted(2, 1.2, 1.4)], SHARES, SETTINGS)
+    assert astray.forecasts[2].probability == pytest.approx(worst.forecasts[2].probability)

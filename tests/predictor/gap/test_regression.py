@@ -99,3 +99,12 @@ def test_without_early_evaluations_the_other_signals_are_used() -> None:
     assert found is not None
     assert found.slopes[0] == 0
     assert found.slopes[1] > 0.3
+
+
+def test_many_finished_trials_are_no_trouble() -> None:
+    finished, asked = rows(1000, 0), rows(2, 1)
+    found = final_gaps(shipped_prior(), SHARE, finished, finished.gaps[:, 0], asked, has_evals=True)
+    assert found is not None
+    grid = np.linspace(-30.0, 0.5, 20_001)
+    expected = np.trapezoid([found.below(float(t)) for t in grid], grid, axis=0)
+    assert found.improvement(0.5) == pytest.approx(expected, rel=1e-3)
