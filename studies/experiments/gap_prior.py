@@ -27,15 +27,17 @@ SHIPPED = ("smollm2-gpu", "quickstart")
 REGROUPED = {"algoperf": 4}  # draws of each workload, its optimizers in one study as in a sweep
 
 
-def family(name: str) -> list[RecordedStudy]:
-    """The studies of one family, all their runs replayable."""
-    studies = [replayable(study) for study in read_sources([SETS[name]])]
-    return regrouped(studies, REGROUPED[name]) if name in REGROUPED else studies
+def recorded(name: str) -> list[RecordedStudy]:
+    """The studies of a set as given, all their runs replayable."""
+    return [replayable(study) for study in read_sources([SETS[name]])]
 
 
 def fits_of(name: str) -> list[StudyFits]:
     """What the studies of a family say, those that are of use."""
-    return [fits for study in family(name) if (fits := study_fits(study, name)) is not None]
+    studies = recorded(name)
+    if name in REGROUPED:
+        studies = regrouped(studies, REGROUPED[name])
+    return [fits for study in studies if (fits := study_fits(study, name)) is not None]
 
 
 def prior_of(names: Iterable[str]) -> GapPrior:

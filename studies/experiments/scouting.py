@@ -16,12 +16,11 @@ import numpy as np
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import replay_all, summarised
 from predictor.replay.policies import TopByEarlyEval
-from predictor.replay.replay import Policy, Replay, floor, replayable
+from predictor.replay.replay import Policy, Replay, floor
 from predictor.replay.scouting import Scouting
 from predictor.types import LOOKS, Settings
-from studies.experiments.gap_prior import SETS, prior_of
+from studies.experiments.gap_prior import SETS, prior_of, recorded
 from studies.experiments.regrouped import regrouped
-from sweep.analysis.recorded.sources import read_sources
 from sweep.analysis.replay.optuna_policies import optuna_policies
 
 RISKS = (0.05, 0.1, 0.15, 0.2)
@@ -33,9 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=20, help="subsamples and redraws of a set")
     parser.add_argument("--sets", nargs="*", default=["gpu", "mmlu", "quickstart", "algoperf"])
-    parser.add_argument("--rivals", action="store_true")
+    parser.add_argument("--baselines", action="store_true")
     arguments = parser.parse_args()
-    gpu, quickstart, algoperf = (_studies(name) for name in SETS)
+    gpu, quickstart, algoperf = (recorded(name) for name in SETS)
     told = [study for study in gpu if "mmlu" not in study.name]
     others = {name: [one for one in SETS if one != name] for name in SETS}
     sets: dict[str, list[tuple[str, Sequence[RecordedStudy], Sequence[str], tuple[float, ...]]]] = {
@@ -69,7 +68,7 @@ def main() -> None:
                 for risk in RISKS
             ]
             policies.append(TopByEarlyEval(3))
-            if arguments.rivals:
+            if arguments.baselines:
                 policies += optuna_policies(10)
             show(title, studies, policies, families)
 
@@ -98,10 +97,6 @@ def _calibration(replays: Sequence[Replay]) -> str:
     said = np.mean([prune.probability for prune in prunes if prune.probability is not None])
     was = np.mean([prune.is_miss for prune in prunes])
     return f"said {said:.3f} was {was:.3f} of {len(prunes)}"
-
-
-def _studies(name: str) -> list[RecordedStudy]:
-    return [replayable(study) for study in read_sources([SETS[name]])]
 
 
 def _subsampled(studies: Sequence[RecordedStudy], draws: int) -> list[RecordedStudy]:

@@ -61,8 +61,10 @@ def continue_study(
 def _looked_at_elsewhere(changes: Sequence[str], ledger: Ledger) -> list[str]:
     """Those of the changes that would leave parked trials without any to be compared with."""
     moved = [text for text in changes if text.startswith(_WINDOW_KEYS)]
-    parked = [str(one.number) for one in ledger.read_trials() if one.state == State.PARKED]
-    if not moved or not parked:
+    if not moved:
+        return []
+    parked = [str(n) for n, state in ledger.read_states().items() if state == State.PARKED]
+    if not parked:
         return []
     trials = f"trial {parked[0]} is" if len(parked) == 1 else f"trials {', '.join(parked)} are"
     return [f"{text}; {trials} parked as the study looked at them before" for text in moved]

@@ -9,7 +9,7 @@ from sweep.account.standing import EXHAUSTED
 from sweep.driver import messages
 from sweep.driver.optuna_study import Asked
 from sweep.driver.study_state import StudyState
-from sweep.driver.trial import SETTLED, State, Trial
+from sweep.driver.trial import State, Trial
 
 
 def next_trial(study: StudyState, *, parallel: bool) -> tuple[Trial | None, Outcome]:
@@ -45,7 +45,7 @@ def _next_original(study: StudyState, parallel: bool) -> tuple[Trial | None, Out
     told = [trial for trial in roster.of(State.PARKED) if not trial.is_parked]
     if told:
         return min(told, key=lambda trial: trial.number), Outcome.DONE
-    if roster.count(*SETTLED, State.RUNNING, State.PARKED) >= study.loaded.study.run.trials:
+    if study.has_begun_all:
         return None, Outcome.DONE
     waiting = roster.of(State.WAITING)
     if waiting:

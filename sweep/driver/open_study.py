@@ -91,7 +91,8 @@ def opened(
 
 def _say_how_far(ledger: Ledger, study: Study, view: View) -> None:
     """Of the whole study, what is done and what is left, where something is."""
-    states = [row.state for row in ledger.read_trials() if not is_replicate(row.number)]
+    found = ledger.read_states().items()
+    states = [state for number, state in found if not is_replicate(number)]
     settled, total = sum(state in SETTLED for state in states), study.run.trials
     num_parked = states.count(State.PARKED)
     parked = f" ({num_parked} of them parked)" if num_parked else ""

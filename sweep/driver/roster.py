@@ -18,6 +18,7 @@ from sweep.account.replicates import best_first
 from sweep.driver.cohort import Look, cohort_trial, look_of
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import TrialRow
+from sweep.storage.states import UNDER_WAY
 from trainer.contract.spec import HIGHER_IS_BETTER
 
 
@@ -104,7 +105,7 @@ class Roster:
     def phases(self) -> Phases:
         """The phases of originals with a window, for `account.outlook`."""
         found = {phase: ended.items() for phase, ended in self._ended.items()}
-        under_way = self.of(State.RUNNING, State.WAITING, State.PARKED)
+        under_way = self.of(*UNDER_WAY)
         seen = {phase for trial in under_way if (phase := phase_of(trial.row)) is not None}
         return {**dict.fromkeys(seen, ()), **found}
 
@@ -114,7 +115,7 @@ class Roster:
         own, found = look_of(trial), list[CohortTrial]()
         for look, alike in self._alike.items():
             found += (alike.seen if look == own else alike.blank).values()
-        for other in self.of(State.RUNNING, State.WAITING, State.PARKED):
+        for other in self.of(*UNDER_WAY):
             seen = cohort_trial(other, self.metric)
             found.append(seen if look_of(other) == own else replace(seen, window=None))
         return found

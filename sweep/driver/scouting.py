@@ -18,7 +18,7 @@ from sweep.account.objective import objective_of
 from sweep.account.scouting import scouted, unbent
 from sweep.account.standing import EXHAUSTED
 from sweep.driver.study_state import StudyState
-from sweep.driver.trial import SETTLED, State, Trial
+from sweep.driver.trial import State, Trial
 from sweep.storage.states import PARKED
 
 SIGNALS = {"early_eval": "early evaluation", "loss": "training loss", "grad_norm": "gradient norm"}
@@ -27,7 +27,7 @@ SIGNALS = {"early_eval": "early evaluation", "loss": "training loss", "grad_norm
 def is_over(study: StudyState) -> bool:
     """Whether every trial that is to come has begun, and none waits to be started."""
     roster = study.roster
-    if roster.count(*SETTLED, State.RUNNING, State.PARKED) >= study.loaded.study.run.trials:
+    if study.has_begun_all:
         return True
     if roster.count(State.WAITING):
         return False

@@ -28,7 +28,7 @@ from sweep.driver.premises import Premises
 from sweep.driver.roster import Roster
 from sweep.driver.sameness import identity
 from sweep.driver.sampling import params_at
-from sweep.driver.trial import State, Trial, has_tries_left
+from sweep.driver.trial import SETTLED, State, Trial, has_tries_left
 from sweep.driver.trial_spec import TrialSpecs
 from sweep.storage.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.storage.paths import StudyPaths
@@ -231,6 +231,12 @@ class StudyState:
     def outlook(self) -> Outlook | None:
         """What a further trial can hope for."""
         return outlook_of(self.roster.phases, self.terms.pruning)
+
+    @property
+    def has_begun_all(self) -> bool:
+        """Whether as many trials as run.trials asks for have settled, run, or are parked."""
+        num = self.roster.count(*SETTLED, State.RUNNING, State.PARKED)
+        return num >= self.loaded.study.run.trials
 
     @property
     def is_stopped(self) -> bool:

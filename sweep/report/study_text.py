@@ -10,7 +10,7 @@ from sweep.account.terms import Terms
 from sweep.documents import Json
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import Failure, Measured, TrialSummary
-from sweep.storage.states import SETTLED, State
+from sweep.storage.states import SETTLED, UNDER_WAY, State
 
 _UNKNOWN = Failure("error", "cause not recorded")
 
@@ -50,8 +50,7 @@ def standing(report: StudyReport) -> str:
     num_settled = sum(state in SETTLED for state in states)
     total = report.total or len(states)
     line = f"{num_settled:,} of {f.counted(total, 'trial')} settled: {', '.join(settled)}"
-    under_way = (State.RUNNING, State.PARKED, State.WAITING)
-    going = [f"{states.count(state)} {state}" for state in under_way if state in states]
+    going = [f"{states.count(state)} {state}" for state in UNDER_WAY if state in states]
     if report.confirm.num_settled:
         confirm = report.confirm
         going.append(f"{confirm.num_settled} of {confirm.num_wanted} replicates settled")

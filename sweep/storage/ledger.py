@@ -183,6 +183,12 @@ class Ledger:
         query = sa.select(*columns).where(here).order_by(t.trials.c.number)
         return [TrialRow(*row) for row in self._rows(query)]
 
+    def read_states(self) -> dict[int, str]:
+        """The state of each trial, by number, without all else that is known of it."""
+        c = t.trials.c
+        query = sa.select(c.number, c.state).where(c.study == self.study).order_by(c.number)
+        return {number: state for number, state in self._rows(query)}
+
     def read_observations(self, trial: int) -> list[Observation]:
         """A trial's observations in the order of their steps."""
         query = self._observations_query().where(t.observations.c.trial == trial)

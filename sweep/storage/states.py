@@ -17,6 +17,7 @@ class State(StrEnum):
 
 
 SETTLED = frozenset({State.COMPLETED, State.PRUNED, State.FAILED})
+UNDER_WAY = (State.RUNNING, State.PARKED, State.WAITING)
 
 WINDOW = "window"
 PARKED = "parked"  # it was given up, or audited, as no parked trial was worth going on

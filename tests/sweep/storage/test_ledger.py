@@ -103,6 +103,13 @@ def fail_commits(engine: sa.Engine, failing: set[int], *, arrives: bool) -> None
     event.listen(engine, "commit", commit)
 
 
+def test_states_alone_are_those_of_the_trials(tmp_path: Path) -> None:
+    with written(tmp_path / "demo") as ledger:
+        lived(ledger, LIFE)
+        states = {row.number: row.state for row in ledger.read_trials()}
+        assert states and ledger.read_states() == states
+
+
 @pytest.mark.parametrize("arrives", [False, True])
 @pytest.mark.parametrize("failing", [{1}, {2}, {3}, {4}, {5}, {6}, {2, 3, 4}, {1, 3, 5}])
 def test_a_write_that_failed_is_written_with_the_next(

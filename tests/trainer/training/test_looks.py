@@ -14,6 +14,7 @@ import torch
 
 from predictor.types import Observation, Verdict
 from tests.conftest import converse
+from tests.support.trial_events import curve, of
 from trainer.contract.outside import Cause
 from trainer.contract.spec import (
     Checkpointed,
@@ -63,15 +64,9 @@ def spec(tiny_model: Path, data_dir: Path, tmp_path: Path) -> TrialSpec:
     )
 
 
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
 def values(events: list[Any]) -> list[Observation]:
     """All that was observed but the wall time."""
-    failed = of(Failed, events)
-    assert not failed, failed[0].traceback
-    return [replace(event.observation, seconds=0.0) for event in of(Stepped, events)]
+    return [replace(seen, seconds=0.0) for seen in curve(events)]
 
 
 def asked(events: list[Any]) -> list[tuple[int, int, float]]:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from tests.support.trial_events import of
 from trainer.contract.outside import Cause
 from trainer.contract.spec import (
     Checkpointed,
@@ -60,10 +61,6 @@ def spec(
         wait_s=30,
         num_threads=1,
     )
-
-
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, what: str, error: Exception, times: int) -> list[int]:

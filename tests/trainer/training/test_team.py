@@ -19,6 +19,7 @@ import pytest
 from predictor.types import Observation, Verdict
 from tests import ROOT
 from tests.support.stopping_trials import run_and_stop_while
+from tests.support.trial_events import curve, of
 from trainer.contract.spec import (
     Checkpointed,
     Failed,
@@ -62,16 +63,6 @@ def spec(tiny_model: Path, data_dir: Path, tmp_path: Path) -> TrialSpec:
 def on(spec: TrialSpec, processes: int, **changes: Any) -> TrialSpec:
     model = replace(spec.model, parallel="ddp" if processes > 1 else "none")
     return replace(spec, processes=processes, model=model, **changes)
-
-
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def curve(events: list[Any]) -> list[Observation]:
-    failed = of(Failed, events)
-    assert not failed, (failed[0].message, failed[0].traceback)
-    return [event.observation for event in of(Stepped, events)]
 
 
 def test_any_number_of_processes_gives_the_same_trial(

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from predictor.types import Observation, Verdict
+from tests.support.trial_events import curve, of
 from trainer.contract.spec import (
     Alive,
     Checkpointed,
-    Failed,
     Finished,
     LoraSpec,
     ModelSpec,
@@ -59,16 +59,6 @@ def spec(tiny_model: Path, data_dir: Path, tmp_path: Path) -> TrialSpec:
         save_model=False,
         num_threads=1,
     )
-
-
-def of(kind: type, events: list[Any]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def curve(events: list[Any]) -> list[Observation]:
-    failed = of(Failed, events)
-    assert not failed, failed[0].traceback
-    return [event.observation for event in of(Stepped, events)]
 
 
 def values(observations: list[Observation]) -> list[tuple[Any, ...]]:
