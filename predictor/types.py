@@ -48,6 +48,9 @@ class WindowSignals:
     grad_norm_noise_free: float | None
     early_eval: float | None  # the objective on the early samples, minimized: LOWER IS BETTER
     phase: int = 0  # that the window closed in; training losses compare only within one
+    # What else was measured on the early samples, by name (a metric, choice_margin), minimized.
+    early_others: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    early_eval_stderr: float | None = None  # of early_eval, over the early samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ GUARD = "early_dynamics:guard"
 
 def window_json(window: WindowSignals) -> dict[str, Any]:
     """The window as JSON values, numbers that are not finite as words, which every storage keeps:
-    "nan", "inf"."""
+    "nan", "inf". A trainer's log has the objective alone of what was evaluated."""
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in asdict(window).items()
+        if name not in ("early_others", "early_eval_stderr")
     }
 
 

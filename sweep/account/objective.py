@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from predictor.types import WindowSignals
+from predictor.signals import window_signals
+from predictor.types import Observation, WindowSignals
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import State
-from trainer.contract.spec import HIGHER_IS_BETTER
+from trainer.contract.spec import HIGHER_IS_BETTER, Measurement
+
+MARGIN = "choice_margin"  # beside the metrics: of choice_accuracy, see Measurement
 
 
 def phase_of(row: TrialRow) -> int | None:
@@ -18,8 +22,39 @@ def phase_of(row: TrialRow) -> int | None:
     return None if row.window is None else row.window.get("phase", 0)
 
 
+def look_at(
+    observations: Sequence[Observation],
+    samples: int,
+    early: Mapping[str, Measurement],
+    metric: str,
+) -> dict[str, Any]:
+    """What a look at `samples` shows, for the storage: metrics have their own values there.
+    ValueError where the observations do not reach so far."""
+    own = early.get(metric)
+    value, num, stderr = (None, None, None) if own is None else (own.value, own.num, own.stderr)
+    others = {
+        name: {"value": value, "num": num, "stderr": stderr}
+        for name, value, num, stderr in _scores(early)
+        if name != metric
+    }
+    return {
+        **asdict(window_signals(observations, samples, value)),
+        "early_eval_num": num,
+        "early_eval_stderr": stderr,
+        "early_others": others,
+    }
+
+
+def _scores(early: Mapping[str, Measurement]) -> Iterator[tuple[str, float, int, float | None]]:
+    """Name, value, number and standard error of all that was measured."""
+    for metric, one in early.items():
+        yield metric, one.value, one.num, one.stderr
+        if one.margin is not None:
+            yield MARGIN, one.margin, one.num, one.margin_stderr
+
+
 def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
-    """What a look showed, from the storage, its early evaluation minimized."""
+    """What a look showed, from the storage, what was evaluated minimized."""
     early = look["early_eval"]
     return WindowSignals(
         look["samples"],
@@ -28,6 +63,11 @@ def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
         look["grad_norm_noise_free"],
         None if early is None else minimized(metric, early, look["early_eval_num"]),
         look.get("phase", 0),
+        {
+            name: minimized(name, one["value"], one["num"])
+            for name, one in look.get("early_others", {}).items()
+        },
+        look.get("early_eval_stderr"),
     )
 
 
@@ -47,6 +87,8 @@ def ended_with(row: TrialRow, metric: str) -> float | None:
 
 
 def minimized(metric: str, value: float, num: int) -> float:
-    """A metric minimized: lower is better, and it is never 0: an accuracy becomes its error rate,
-    half a question up."""
+    """A metric minimized: lower is better. It is never 0: an accuracy becomes its error rate, half
+    a question up. A margin is negated."""
+    if metric == MARGIN:
+        return -value
     return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value

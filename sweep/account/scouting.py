@@ -75,7 +75,9 @@ def _trial(row: TrialRow, metric: str, model: Sequence[Look]) -> CohortTrial:
 def _signals(look: Look, other: Look, metric: str) -> WindowSignals:
     found = signals_of(look, metric)
     is_alike = look["early_eval_num"] == other["early_eval_num"]
-    return found if is_alike else replace(found, early_eval=None)
+    if is_alike:
+        return found
+    return replace(found, early_eval=None, early_others={}, early_eval_stderr=None)
 
 
 def unbent(gap: float) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 
 from predictor.judge import PREDICTOR_VERSION
 from predictor.recorded.history import History
-from predictor.signals import window_signals
 from predictor.types import Settings, Verdict
+from sweep.account.objective import look_at
 from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
 from sweep.account.outlook import Outlook, num_planned, outlook_of
 from sweep.account.replicates import Plan, best_trial
@@ -134,9 +134,9 @@ class StudyState:
         self.ledger.add_observation(trial.number, event.observation)
         self._record(trial.train_cost(self.num_params))
 
-    def looked_at(self, trial: Trial, look: int, early: Measurement | None) -> bool:
+    def looked_at(self, trial: Trial, look: int, early: Mapping[str, Measurement]) -> bool:
         """What a look shows, noted on the trial; it is saved with the verdict. Look 0 is the
-        window.
+        window; `early`: what was measured there, by metric.
 
         False where observations are missing: a driver was killed before they were in the storage.
         """
@@ -146,21 +146,19 @@ class StudyState:
             return False
         if look > 0 and (row.window is None or trial.last_look != look - 1):
             return False
-        value, num = (None, None) if early is None else (early.value, early.num)
-        seen = asdict(window_signals(trial.observations, samples, value))
-        seen["early_eval_num"] = num
+        seen = look_at(trial.observations, samples, early, self.metric)
         if self.settings.scouts:
             seen["share"] = samples / self.specs.smallest_samples
         if look == 0:
             row.window = seen
         else:
             row.looks = [*(row.looks or ()), seen]
-        if early is not None:
-            trial.early_evals.append(early)
+        if early:
+            trial.early_evals.extend(early.values())
             self._record(trial.eval_cost("early_eval", trial.early_evals, self.num_params))
-            if isfinite(early.value) and not trial.is_replicate:
-                report = self.optuna.report
-                self.optuna.patience(lambda: report(trial.number, samples, early.value))
+            value, report = early[self.metric].value, self.optuna.report
+            if isfinite(value) and not trial.is_replicate:
+                self.optuna.patience(lambda: report(trial.number, samples, value))
         return True
 
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:

@@ -74,7 +74,8 @@ trials = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),  # starts, after an interruption too
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("planned_flops", sa.Float, nullable=False),  # trained to the end, without early_eval
-    # predictor.types.WindowSignals, early_eval_num, and with scouting its share of the budget
+    # predictor.types.WindowSignals, metrics as they are and early_others {name: {value, num,
+    # stderr}}; early_eval_num, and with scouting its share of the budget
     sa.Column("window", Json),
     sa.Column("looks", Json),  # the same of later looks, a list
     sa.Column("measurements", Json),  # metric -> Measurement

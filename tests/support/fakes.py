@@ -146,7 +146,8 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
         if step not in spec.look_steps[judged:]:
             return judged
         early = final + 0.1 * (1 - (step - spec.window_steps) / spec.num_steps)
-        ask(VerdictWanted(step, "window", Measurement(early, 50, 500, 0.01), judged))
+        measured = {"eval_loss": Measurement(early, 50, 500, 0.01, stderr=0.02)}
+        ask(VerdictWanted(step, "window", measured, judged))
         return judged + 1
 
     channel.send(Started(first))

@@ -242,7 +242,7 @@ class AtOnce:
             (job.key, Stepped(observation(step, final + 2 / step)))
             for step in range(1, spec.window_steps + 1)
         ]
-        early = Measurement(final + 0.1, 50, 500, 0.01)
+        early = {"eval_loss": Measurement(final + 0.1, 50, 500, 0.01)}
         self.events.append((job.key, VerdictWanted(spec.window_steps, "window", early)))
 
     def send(self, key: Hashable, reply: Any) -> None:

@@ -74,7 +74,7 @@ def _wrong_metrics(spec: TrialSpec) -> Iterator[str]:
         if metric not in HIGHER_IS_BETTER:
             yield f"metrics: {metric!r} is unknown; allowed: {', '.join(HIGHER_IS_BETTER)}"
     if spec.early_eval != 0 and not spec.metrics:
-        yield "early_eval: measures the first of metrics, and there is none; give one, or 0 here"
+        yield "early_eval: measures the metrics, and there is none; give one, or 0 here"
 
 
 def _wrong_together(spec: TrialSpec) -> Iterator[str]:

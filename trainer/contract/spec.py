@@ -116,7 +116,7 @@ class TrialSpec:
     budget_samples: int
     window_samples: int  # 0: no window
     metrics: tuple[str, ...]  # the objective first
-    early_eval: int  # samples of the early evaluation of the objective; 0: none
+    early_eval: int  # rows or questions that each metric is measured on at a look; 0: none
     learning_rate: float
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup_ratio: float = 0.0
@@ -179,13 +179,20 @@ class TrialSpec:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A metric, measured. `num` is what it is a mean over: loss-bearing tokens, or questions."""
+    """A metric, measured. `num` is what it is a mean over: loss-bearing tokens, or questions.
+
+    A margin is smooth where an accuracy counts: by how much, in nats per token, the right choice
+    scores above the best wrong one. What is not finite in the model is not finite here.
+    """
 
     value: float
     num: int
     input_tokens: int
     seconds: float
     groups: Mapping[str, float] = field(default_factory=dict)
+    stderr: float | None = None  # of the value, over rows or questions; None: of fewer than two
+    margin: float | None = None  # the questions' mean; None: not of choices
+    margin_stderr: float | None = None
 
 
 # Events, from the process to the driver.
@@ -226,7 +233,7 @@ class VerdictWanted:
 
     step: int
     why: Literal["window", "not finite"]  # "window": at each of the spec's look_steps
-    early: Measurement | None = None  # of the objective, at a look
+    early: Mapping[str, Measurement] = field(default_factory=dict)  # at a look: by metric
     look: int = 0  # which of the look_steps; 0: the window
 
 

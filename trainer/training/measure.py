@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,22 +81,57 @@ def measure(
 
     eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
     questions whose right choice has the highest sum of log-probabilities / tokens of the choice
-    (the first of equals counts). Takes no random numbers and leaves the model as it was.
+    (the first of equals counts), and its margin the mean over questions of how far that score of
+    the right choice lies above the best wrong one's. Standard errors are over rows (of the ratio)
+    and over questions. Takes no random numbers and leaves the model as it was.
     """
     began = time.perf_counter()
     sums, counts = _score(model, scored, dtype, alive, team or Team())
     input_tokens = sum(len(ids) for ids in scored.input_ids)
-    if scored.is_answer is None:
-        value, num, groups = -sums.sum() / counts.sum(), int(counts.sum()), {}
-    else:
-        right = _right(sums / counts, scored)
-        value, num = right.mean(), len(right)
-        names = np.array(scored.groups)
-        groups = {name: float(right[names == name].mean()) for name in sorted(set(names)) if name}
+    with np.errstate(invalid="ignore", over="ignore"):  # of a model that has diverged
+        found = _loss(sums, counts) if scored.is_answer is None else _choices(sums / counts, scored)
     seconds = time.perf_counter() - began
+    return replace(found, input_tokens=input_tokens, seconds=seconds)
+
+
+def _loss(sums: np.ndarray, counts: np.ndarray) -> Measurement:
+    stderr = _stderr(sums, counts)
+    return Measurement(float(-sums.sum() / counts.sum()), int(counts.sum()), 0, 0.0, stderr=stderr)
+
+
+def _choices(scores: np.ndarray, scored: Scored) -> Measurement:
+    right, margins = _right(scores, scored), _margins(scores, scored)
+    names, ones = np.array(scored.groups), np.ones(len(right))
     return Measurement(
-        float(value), num, input_tokens, seconds, {str(k): v for k, v in groups.items()}
+        float(right.mean()),
+        len(right),
+        input_tokens=0,
+        seconds=0.0,
+        groups={str(n): float(right[names == n].mean()) for n in sorted(set(names)) if n},
+        stderr=_stderr(right, ones),
+        margin=float(margins.mean()),
+        margin_stderr=_stderr(margins, ones),
     )
+
+
+def _stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
+    """Of sum(sums) / sum(counts), both (num_units,), by the linear approximation of a ratio's
+    variance; of a mean, whose counts are 1, the usual one. NaN where a sum is not finite; None of
+    fewer than two units."""
+    num = len(sums)
+    if num < 2:
+        return None
+    residuals = sums - counts * (sums.sum() / counts.sum())
+    return float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / counts.sum())
+
+
+def _margins(scores: np.ndarray, scored: Scored) -> np.ndarray:
+    """Per question, the right choice's score less the best of the others'. (num_questions,); not
+    finite where one of the two is not, NaN where any score is NaN."""
+    assert scored.is_answer is not None
+    starts = np.flatnonzero(np.diff(scored.unit, prepend=-1))
+    wrong = np.maximum.reduceat(np.where(scored.is_answer, -np.inf, scores), starts)
+    return scores[scored.is_answer] - wrong
 
 
 def _right(scores: np.ndarray, scored: Scored) -> np.ndarray:

@@ -164,9 +164,8 @@ class Trial:
         step, looks = self.trainer.state.global_step, self.spec.look_steps
         if step not in looks or step <= self.progress.judged_step:
             return
-        early = None
-        if self.spec.early_eval > 0:
-            early = self._measure(self.spec.metrics[0], self.spec.early_eval)
+        num = self.spec.early_eval
+        early = self._measure_all(num) if num > 0 else {}
         order = self.link.ask(VerdictWanted(step, "window", early, looks.index(step)))
         if isinstance(order, Verdict):
             self.progress.judged_step = step  # in the checkpoint of a parked trial, too
@@ -246,7 +245,10 @@ class Trial:
 
     def measure_all(self) -> dict[str, Measurement]:
         """The final evaluation, by metric."""
-        return {metric: self._measure(metric, None) for metric in self.spec.metrics}
+        return self._measure_all(None)
+
+    def _measure_all(self, num_units: int | None) -> dict[str, Measurement]:
+        return {metric: self._measure(metric, num_units) for metric in self.spec.metrics}
 
     def _measure(self, metric: str, num_units: int | None) -> Measurement:
         self.link.alive("evaluating")

@@ -65,7 +65,7 @@ NAN, INF = float("nan"), float("inf")
         ({"metrics": ("bleu",)}, "metrics: 'bleu' is unknown; allowed: eval_loss, choice_accuracy"),
         (
             {"metrics": ()},
-            "early_eval: measures the first of metrics, and there is none; give one, or 0 here",
+            "early_eval: measures the metrics, and there is none; give one, or 0 here",
         ),
         (
             {"processes": 2},

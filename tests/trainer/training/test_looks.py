@@ -73,7 +73,7 @@ def asked(events: list[Any]) -> list[tuple[int, int, float]]:
     """Step, look and early evaluation of each question."""
     wanted = of(VerdictWanted, events)
     assert {one.why for one in wanted} <= {"window"}
-    return [(one.step, one.look, one.early.value) for one in wanted]
+    return [(one.step, one.look, one.early["eval_loss"].value) for one in wanted]
 
 
 def ended(events: list[Any]) -> tuple[float, list[bytes]]:
@@ -132,7 +132,7 @@ def test_it_is_asked_at_each_look_and_looking_changes_nothing(
     looked_at = whole(spec)
     assert [(step, look) for step, look, _ in asked(looked_at)] == [(3, 0), (6, 1), (10, 2)]
     assert len({early for _, _, early in asked(looked_at)}) == 3  # on the same samples
-    assert len({one.early.num for one in of(VerdictWanted, looked_at)}) == 1
+    assert len({one.early["eval_loss"].num for one in of(VerdictWanted, looked_at)}) == 1
     assert not of(Checkpointed, looked_at)
     window_alone = drive(run_trial, replace(spec, looks=()))
     assert asked(window_alone) == asked(looked_at)[:1]

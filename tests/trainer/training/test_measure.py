@@ -57,6 +57,7 @@ def test_eval_loss_is_the_mean_over_tokens(model: Any, scored: Scored) -> None:
     every = [lp for ids, labels in pairs for lp in plain_log_probs(model, ids, labels)]
     assert found.value == pytest.approx(-np.mean(every), rel=1e-5)
     assert found.num == len(every)
+    assert found.margin is None
     assert found.input_tokens == sum(map(len, scored.input_ids))
 
 
@@ -73,6 +74,28 @@ def test_choice_accuracy_takes_the_highest_mean(model: Any, scored: Scored) -> N
     assert found.num == 6
     assert found.groups["b"] == pytest.approx(np.mean([right[1], right[3]]))
     assert set(found.groups) == {"a", "b"}
+    assert found.stderr == pytest.approx(np.std(right, ddof=1) / np.sqrt(6))
+
+
+def test_the_margin_is_how_far_the_right_choice_lies_above_the_best_wrong_one(
+    model: Any, scored: Scored
+) -> None:
+    found = measure(model, scored, torch.float32, lambda: None)
+    assert scored.is_answer is not None
+    right: dict[int, float] = {}
+    wrong: dict[int, list[float]] = {}
+    pairs = zip(scored.input_ids, scored.labels, strict=True)
+    for question, is_answer, (ids, labels) in zip(
+        scored.unit, scored.is_answer, pairs, strict=True
+    ):
+        score = float(np.mean(plain_log_probs(model, ids, labels)))
+        if is_answer:
+            right[question] = score
+        else:
+            wrong.setdefault(question, []).append(score)
+    margins = [right[question] - max(wrong[question]) for question in range(6)]
+    assert found.margin == pytest.approx(np.mean(margins), rel=1e-5)
+    assert found.margin_stderr == pytest.approx(np.std(margins, ddof=1) / np.sqrt(6), rel=1e-5)
 
 
 @pytest.mark.parametrize("max_tokens", [1, 64, 10_000])
@@ -85,13 +108,60 @@ def test_the_batching_does_not_matter(
     assert found.value == pytest.approx(expected.value, rel=1e-6)
 
 
-def test_a_broken_model_is_never_right(tiny_model: Path, scored: Scored) -> None:
+def test_the_standard_error_of_a_loss_is_how_it_scatters_over_draws_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(SEED)
+    counts = rng.integers(1, 20, 200)
+    sums = -counts * rng.gamma(4, 0.5, 200)
+    ratios = []
+    for _ in range(4000):
+        drawn = rng.integers(0, 200, 200)
+        ratios.append(sums[drawn].sum() / counts[drawn].sum())
+    rows = [np.ones(2, dtype=int)] * 200
+    monkeypatch.setattr(measure_module, "_score", lambda *args: (sums, counts))
+    found = measure(None, Scored(rows, rows, np.arange(200)), torch.float32, lambda: None)
+    assert found.stderr == pytest.approx(np.std(ratios), rel=0.1)
+
+
+def test_of_one_question_there_is_no_standard_error(model: Any, scored: Scored) -> None:
+    found = measure(model, scored.subset(1), torch.float32, lambda: None)
+    assert found.num == 1 and found.margin is not None
+    assert found.stderr is None and found.margin_stderr is None
+
+
+def test_a_broken_model_is_never_right_and_its_margin_not_finite(
+    tiny_model: Path, scored: Scored
+) -> None:
     from transformers import AutoModelForCausalLM
 
     broken = AutoModelForCausalLM.from_pretrained(tiny_model)
     with torch.no_grad():
         broken.model.norm.weight.fill_(float("nan"))
-    assert measure(broken, scored, torch.float32, lambda: None).value == 0.0
+    found = measure(broken, scored, torch.float32, lambda: None)
+    assert found.value == 0.0
+    assert found.margin is not None and np.isnan(found.margin)
+
+
+@pytest.mark.parametrize(
+    ("scores", "margin"),
+    [
+        ([-np.inf, -1.0, -2.0, -1.0], -np.inf),  # the first of each two is right
+        ([-1.0, -np.inf, -2.0, -1.0], np.inf),
+        ([-np.inf, -np.inf, -2.0, -1.0], np.nan),
+        ([-1.0, np.nan, -2.0, -1.0], np.nan),
+        ([-1.0, -3.0, -2.0, -1.0], 0.5),
+    ],
+)
+def test_a_margin_of_scores_that_are_not_finite_is_none_of_a_finite_one(
+    scores: list[float], margin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = np.array(scores), np.ones(4)
+    monkeypatch.setattr(measure_module, "_score", lambda *args: found)
+    rows, is_answer = [np.ones(2, dtype=int)] * 4, np.array([True, False] * 2)
+    scored = Scored(rows, rows, np.array([0, 0, 1, 1]), is_answer, ["", ""])
+    measured = measure(None, scored, torch.float32, lambda: None)
+    assert measured.margin == pytest.approx(margin, nan_ok=True)
 
 
 def test_the_model_is_left_as_it_was(model: Any, scored: Scored) -> None:

@@ -80,7 +80,7 @@ def test_a_trial_tells_its_story_in_order(drive: Drive, spec: TrialSpec) -> None
     assert told == ["Started", *steps[:3], "VerdictWanted", *steps[3:], "Finished"]
     (wanted,), (finished,) = of(VerdictWanted, events), of(Finished, events)
     assert (wanted.step, wanted.why) == (3, "window")
-    assert wanted.early.num < finished.measurements["eval_loss"].num
+    assert wanted.early["eval_loss"].num < finished.measurements["eval_loss"].num
     seen = curve(events)
     assert [o.step for o in seen] == list(range(1, 17))
     assert [o.samples_seen for o in seen] == list(range(8, 129, 8))
@@ -258,7 +258,8 @@ def test_a_trial_stopped_before_its_verdict_asks_again(drive: Drive, spec: Trial
         VerdictWanted,
     ]
     assert of(VerdictWanted, second) == of(VerdictWanted, first) or (
-        of(VerdictWanted, second)[0].early.value == of(VerdictWanted, first)[0].early.value
+        of(VerdictWanted, second)[0].early["eval_loss"].value
+        == of(VerdictWanted, first)[0].early["eval_loss"].value
     )
     assert curve(second)[0].step == 4
 
@@ -359,11 +360,16 @@ def test_gradient_checkpointing_changes_no_number(drive: Drive, spec: TrialSpec)
             assert (one.grad_sq_noise is None) == (two.grad_sq_noise is None)
 
 
-def test_several_metrics_the_objective_is_the_early_one(drive: Drive, spec: TrialSpec) -> None:
+def test_every_metric_is_measured_at_the_end_and_at_a_look(drive: Drive, spec: TrialSpec) -> None:
     events = drive(run_trial, replace(spec, metrics=("choice_accuracy", "eval_loss")))
-    assert set(events[-1].measurements) == {"choice_accuracy", "eval_loss"}
-    assert of(VerdictWanted, events)[0].early.num == 8  # questions
-    assert set(events[-1].measurements["choice_accuracy"].groups) == {"odd", "even"}
+    end, (wanted,) = events[-1].measurements, of(VerdictWanted, events)
+    assert set(wanted.early) == set(end) == {"choice_accuracy", "eval_loss"}
+    assert wanted.early["choice_accuracy"].num == 8  # questions
+    for measured in (wanted.early, end):
+        assert measured["choice_accuracy"].margin is not None
+        assert measured["eval_loss"].margin is None
+        assert all(one.stderr is not None and one.stderr > 0 for one in measured.values())
+    assert set(end["choice_accuracy"].groups) == {"odd", "even"}
 
 
 def test_a_driver_that_is_gone_ends_the_trial_quietly(spec: TrialSpec) -> None:
