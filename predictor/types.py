@@ -166,9 +166,15 @@ class Settings:
     seed: int = field(default=0, metadata=_about("of the audits", ge=0))
 
     @property
+    def has_looks(self) -> bool:
+        """Whether trials are looked at after their window: with pruning off that is only
+        recorded."""
+        return self.mode == "scout"
+
+    @property
     def scouts(self) -> bool:
         """Whether trials are parked at their looks, and the most promising go on."""
-        return self.enabled and self.mode == "scout"
+        return self.enabled and self.has_looks
 
     @staticmethod
     def checked(values: Mapping[str, Any]) -> Settings:

@@ -33,7 +33,8 @@ NUM_HELD_OUT = 32
 
 def make_mix(folder: Path, name: str) -> None:
     """train.jsonl and eval.jsonl of a mix: "retention" has three quarters known facts in its rows
-    and its questions, "acquisition" a sixteenth. No fact that is asked for is trained on."""
+    and its questions, "acquisition" a sixteenth, "mixed" a half. No fact that is asked for is
+    trained on."""
     rng = random.Random(f"bank {name}")
     rows, questions = read(HERE / "train.jsonl"), read(HERE / "eval.jsonl")
     asked = {question["prompt"] for question in questions}
@@ -49,6 +50,10 @@ def make_mix(folder: Path, name: str) -> None:
     if name == "retention":
         train = recalled + rng.sample(new, len(recalled) // 3)
         held_out = old_asked + rng.sample(new_asked, len(old_asked) // 3)
+    elif name == "mixed":
+        num = min(len(old_asked), len(new_asked))
+        train = recalled + rng.sample(new, len(recalled))
+        held_out = rng.sample(old_asked, num) + rng.sample(new_asked, num)
     else:
         train = new + rng.sample(recalled, len(new) // 15)
         held_out = new_asked + rng.sample(old_asked, len(new_asked) // 15)
@@ -81,7 +86,7 @@ def write(folder: Path, train: Iterable[Row], held_out: Iterable[Row]) -> None:
 
 def run(out: Path, shipped: str, data: Path, settings: Iterable[str]) -> None:
     paths = [f"data.{name}={data / f'{name}.jsonl'}" for name in ("train", "eval")]
-    always = ["search.sampler=grid", "search.recipes=[]", "pruning.enabled=false", "run.keep=none"]
+    always = ["search.recipes=[]", "pruning.enabled=false", "run.keep=none"]
     command = [str(Path(sys.executable).with_name("sweep")), "run", shipped, "--out", str(out)]
     subprocess.run([*command, "--set", *paths, *always, *settings], check=True)
 
@@ -93,6 +98,7 @@ def main(folder: str, smollm2: str | None = None, gsm8k: str | None = None) -> N
         for seed in SEEDS:
             settings = [
                 f"name=quickstart-{mix}",
+                "search.sampler=grid",
                 f"search.space.learning_rate={{choices: {list(LEARNING_RATES)}}}",
                 f"search.space.batch_size={{choices: {list(BATCH_SIZES)}}}",
                 "budget.samples=3072",
@@ -109,6 +115,7 @@ def main(folder: str, smollm2: str | None = None, gsm8k: str | None = None) -> N
     make_gsm8k(out / "data-gsm8k", Path(gsm8k))
     settings = [
         "name=smollm2-gsm8k-cpu",
+        "search.sampler=grid",
         f"model.base={Path(smollm2).absolute()}",
         "model.dtype=float32",
         "data.max_length=128",

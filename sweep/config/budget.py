@@ -61,14 +61,15 @@ def window_samples(study: Study, num_rows: int) -> int:
 
 
 def look_samples(study: Study, num_rows: int) -> tuple[int, ...]:
-    """Where trials are looked at after their window, ascending; () where none are scouted.
+    """Where trials are looked at after their window, ascending; () in stream mode. With pruning off
+    they are only recorded, as the window is.
 
     Left out of pruning.looks is what is not a step of the largest batch after the look before it,
     the window being the first, and before the end of the smallest budget: so each trial is looked
     at at every one. UserError as `window_samples`.
     """
     settings = study.pruning.settings()
-    if not settings.scouts:
+    if not settings.has_looks:
         return ()
     smallest, _ = budget_extremes(study, num_rows)
     largest_batch = int(study.search.space.extremes("batch_size")[1])

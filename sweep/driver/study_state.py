@@ -147,7 +147,7 @@ class StudyState:
         if look > 0 and (row.window is None or trial.last_look != look - 1):
             return False
         seen = look_at(trial.observations, samples, early, self.metric)
-        if self.settings.scouts:
+        if self.settings.has_looks:
             seen["share"] = samples / self.specs.smallest_samples
         if look == 0:
             row.window = seen

@@ -60,9 +60,11 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
         f"early window: {plan.window_samples:,} samples, {plan.window_share:.1%} of the smallest "
         f"budget{decides}"
     )
+    looks = (f"{each:,} ({each / plan.smallest_samples:.0%})" for each in plan.looks)
+    again = f", looked at again after {', '.join(looks)} samples" if plan.looks else ""
+    if again and not plan.scouts:
+        yield again.removeprefix(", ") + ", which is only recorded"
     if plan.scouts:
-        looks = (f"{each:,} ({each / plan.smallest_samples:.0%})" for each in plan.looks)
-        again = f", looked at again after {', '.join(looks)} samples" if plan.looks else ""
         yield "scouting: all trials are parked at their window, then the most promising"
         yield f"  go on{again}; each parked one keeps its checkpoint"
     if plan.history is not None:

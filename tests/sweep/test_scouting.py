@@ -76,6 +76,14 @@ def test_a_trial_is_looked_at_where_the_study_says(home: Home) -> None:
     assert finished.looks[0]["early_eval"] < finished.window["early_eval"]
 
 
+def test_with_pruning_off_looks_are_only_recorded(home: Home) -> None:
+    home.run(*SCOUT, "run.trials=2", "pruning.enabled=false")
+    for row in rows(home):
+        assert row.state == "completed" and row.attempts == 1
+        assert [look["share"] for look in row.looks or ()] == [0.2, 0.3, 0.5]
+    assert {d.verdict.action for d in decisions(home)} == {"continue"}
+
+
 def test_the_favourite_stays_on_its_worker(home: Home) -> None:
     home.run(*SCOUT, "run.trials=6")
     best = home.document()["best"]["number"]

@@ -341,6 +341,10 @@ def test_the_plan_of_a_study_that_scouts_says_where_it_looks_and_what_is_parked(
     assert scout.flops.early_evaluations == 4 * stream.flops.early_evaluations
     assert scout.disk_gb.checkpoints == 10 / scout.workers * stream.disk_gb.checkpoints
     assert scout.disk_gb.models == stream.disk_gb.models
+    off = study_plan(
+        load("run.trials=10", "pruning.mode=scout", "pruning.enabled=false"), make_facts()
+    )
+    assert any("(50%) samples, which is only recorded" in line for line in plan_lines(off))
 
 
 def test_the_plan_of_a_study_that_is_made_is_all_of_it_and_says_how_far_it_is(load: Load) -> None:
