@@ -51,6 +51,11 @@ def chance(probability: float | None) -> str:
     return f"{probability:.2f}" if probability >= 0.01 or not probability else f"{probability:.0g}"
 
 
+def gigabytes(size: float) -> str:
+    """`16.2 GB`, `0.024 GB`: of 10^9 bytes."""
+    return f"{size:.1f} GB" if size >= 1 else f"{size:.2g} GB"
+
+
 def share(part: float, whole: float) -> str:
     """`12.3%`: a part of a whole; `-` where the whole is 0."""
     return f"{part / whole:.1%}" if whole else MISSING

@@ -15,6 +15,7 @@ from sweep.driver.ending import refresh_card
 from sweep.driver.interrupts import Interrupts
 from sweep.driver.leaving import Trouble, is_no_failure, leave, trouble_behind, trouble_of
 from sweep.driver.next_trial import next_trial, note_outlook
+from sweep.driver.parking import make_room, reply_to, set_limit
 from sweep.driver.recovery import recover
 from sweep.driver.running import Running
 from sweep.driver.sampling import searched
@@ -71,6 +72,8 @@ class Driver:
         try:
             for line in recover(self.study):
                 self.view.say(line)
+            set_limit(self.study)
+            self._make_room()
             while self._ask_and_launch():
                 self._observe()
                 self._watch()
@@ -137,7 +140,8 @@ class Driver:
                 self._guard(trial, event.observation.step)
             case VerdictWanted():
                 trial.doing = "waiting for the verdict"
-                self.executor.send(trial.number, self._judge(trial, event))
+                reply = reply_to(self.study, trial, self._judge(trial, event))
+                self.executor.send(trial.number, reply)
             case Checkpointed(step):
                 self.study.ledger.flush()  # what it goes on from must be in the storage as well
                 trial.doing = f"checkpoint at step {step}"
@@ -163,6 +167,8 @@ class Driver:
         if verdict is None:
             verdict = judge_wanted(self.study, trial, wanted)
             self._record_verdict(trial, moment(wanted), wanted.step, verdict)
+        elif wanted.early:
+            self.study.evaluated(trial, wanted.early)
         return verdict
 
     def _guard(self, trial: Trial, step: int) -> None:
@@ -192,6 +198,11 @@ class Driver:
     def _put_back(self, trial: Trial) -> None:
         self._running.release(trial)
         self.study.put_back(trial)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        for line in make_room(self.study):
+            self.view.say(line)
 
     def _failed(self, trial: Trial, failed: Failed) -> None:
         if trial.pruned_by is not None:

@@ -113,6 +113,8 @@ def _slots(loaded: LoadedStudy) -> tuple[list[Slot], int]:
 
 def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View) -> int:
     """The exit code 0, once it is printed what the study would do; nothing is left behind."""
+    from sweep.driver.memory import GB
+    from sweep.driver.parked_checkpoints import limit_bytes
     from sweep.driver.plan import study_plan
     from sweep.report.console import print_lines
     from sweep.report.plan_text import plan_lines
@@ -124,7 +126,9 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
         silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
         facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
     past = None if history is None else described(history, loaded.study.objective.metric)
-    lines = plan_lines(study_plan(loaded, facts, len(slots), past, _standing(loaded, paths)))
+    most_gb = limit_bytes(loaded.study, paths.out) / GB
+    begun = _standing(loaded, paths)
+    lines = plan_lines(study_plan(loaded, facts, len(slots), past, begun, most_gb))
     if sys.stdout.isatty():
         print_lines(lines)
     else:  # whole lines for whatever reads the pipe

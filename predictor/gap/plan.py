@@ -43,6 +43,7 @@ class Plan:
     forecasts: Mapping[int, GapForecast]  # by number; empty while no trial is finished
     silent: float | None  # how far it is believed that no early number tells; None: not asked
     spread: float | None = None  # median - best of all ends, expected where not known; objective's
+    ranking: tuple[int, ...] = ()  # all that are not finished, the most promising first
 
     @property
     def expected_misses(self) -> float:
@@ -69,13 +70,19 @@ def plan(
     waiting = [t for t in cohort.unfinished if t.number not in busy]
     leader = cohort.leader
     if leader is None:
-        chosen = cohort.most_promising(waiting) if waiting else None
-        return Plan(chosen, None, {}, None)
+        ranking = cohort.by_preference()
+        waits = {t.number for t in waiting}
+        chosen = next((number for number in ranking if number in waits), None)
+        return Plan(chosen, None, {}, None, ranking=ranking)
     found = cohort.forecasts(leader, settings.min_gain)
     if found is None:
-        return Plan(waiting[0].number if waiting else None, leader.number, {}, None)
+        ranking = tuple(t.number for t in cohort.unfinished)
+        chosen = waiting[0].number if waiting else None
+        return Plan(chosen, leader.number, {}, None, ranking=ranking)
     forecasts, silent, spread = found
-    return Plan(_chosen(waiting, forecasts, settings), leader.number, forecasts, silent, spread)
+    ranking = tuple(sorted(forecasts, key=lambda n: (-forecasts[n].probability, n)))
+    chosen = _chosen(waiting, forecasts, settings)
+    return Plan(chosen, leader.number, forecasts, silent, spread, ranking)
 
 
 def _chosen(
@@ -121,15 +128,18 @@ class _Cohort(NamedTuple):
     def has_evals(self) -> bool:
         return math.isfinite(self.units.early_eval)
 
-    def most_promising(self, waiting: Sequence[CohortTrial]) -> int:
-        """By the prior alone, against the best at the first look; ties by number."""
+    def by_preference(self) -> tuple[int, ...]:
+        """All, the one that the prior alone prefers first, against the best at the first look; ties
+        by number."""
         firsts = [_looks(t)[0] for t in self.trials]
-        best = min(firsts, key=lambda w: _or_last(w.early_eval))
         signals = frozenset(SIGNALS if self.has_evals else SIGNALS[1:])
         pooled = self.prior.at(self.shares[0], signals)
-        own = gaps([_looks(t)[0] for t in waiting], best, self.units)[:, columns_of(signals)]
-        expected = np.zeros(len(waiting)) if pooled is None else own @ pooled.mean
-        return waiting[int(np.argmin(expected))].number
+        if pooled is None or not firsts:
+            return tuple(t.number for t in self.trials)
+        best = min(firsts, key=lambda w: _or_last(w.early_eval))
+        own = gaps(firsts, best, self.units)[:, columns_of(signals)]
+        order = np.argsort(own @ pooled.mean, kind="stable")
+        return tuple(self.trials[i].number for i in order)
 
     def forecasts(
         self, leader: CohortTrial, min_gain: float

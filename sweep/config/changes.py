@@ -17,6 +17,7 @@ MAY_CHANGE = (
     "run.confirm",
     "run.max_hours",
     "run.keep",
+    "run.parked_gb",
     "run.silence_minutes",
     "run.grace_s",
     "run.wait_minutes",

@@ -15,6 +15,7 @@ METRICS = tuple(HIGHER_IS_BETTER)
 LATER_METRIC = "lm_eval:"
 MOST_LISTED = 1_000  # files, studies, module names
 MOST_AT_A_TIME = 10_000  # trials, or samples in memory
+MOST_GB = 1_000_000
 
 
 def _auto_or_count(value: Any) -> int | Literal["auto"]:
@@ -22,6 +23,14 @@ def _auto_or_count(value: Any) -> int | Literal["auto"]:
     if number == "auto" or (type(number) is int and 1 <= number <= MOST_AT_A_TIME):
         return number
     raise ValueError(f"must be auto or a whole number from 1 to {MOST_AT_A_TIME:,}")
+
+
+def _auto_or_gb(value: Any) -> int | float | Literal["auto"]:
+    if value == "auto":
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_GB:
+        return value
+    raise ValueError(f"must be auto or GB from 0 to {MOST_GB:,}")
 
 
 def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
@@ -59,6 +68,7 @@ def _metric(value: str) -> str:
 
 
 AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+AutoOrGb = Annotated[int | float | Literal["auto"], PlainValidator(_auto_or_gb)]
 AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]
 LoraTargets = Annotated[
     str | tuple[str, ...],

@@ -35,6 +35,7 @@ def _settings_keys() -> dict[str, Any]:
     }
 
 
+_NAMES = tuple(_settings_keys())
 _Settings = create_model("_Settings", __base__=_Window, **_settings_keys())
 
 
@@ -53,4 +54,4 @@ class Pruning(_Settings):
 
     def settings(self, seed: int = 0) -> Settings:
         """The predictor's part, with the study's seed for its audits."""
-        return Settings(seed=seed, **{name: getattr(self, name) for name in _settings_keys()})
+        return Settings(seed=seed, **{name: getattr(self, name) for name in _NAMES})

@@ -21,6 +21,7 @@ from sweep.config.kinds import (
     AtLeast2,
     AutoOrBool,
     AutoOrCount,
+    AutoOrGb,
     LoraTargets,
     Metric,
     Name,
@@ -190,6 +191,10 @@ class Run(Part):
     """whose weights are kept"""
     checkpoints: AtLeast2 = 2
     """most checkpoints of a running trial on disk, the one being written counted"""
+    parked_gb: AutoOrGb = "auto"
+    """most that checkpoints of parked trials take on disk, in GB of 10^9 bytes; auto: half of what
+    is free. Each keeps one; the least promising lose theirs first, and are trained again if they go
+    on; 0: none is kept"""
     storage: Storage = "auto"
     """database URL; auto: study.db in the study's folder"""
     silence_minutes: Annotated[float, Field(ge=1, le=1e6)] = 30

@@ -7,9 +7,11 @@ micro-batch and the longest sample. So do the half-precision copies that autocas
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from sweep.report.plan import NeededDisk, NeededMemory
+from sweep.config.study import Study
+from sweep.report.plan import NeededDisk, NeededMemory, NeededParking
 
 GB = 1e9
 Tuning = Literal["full", "lora"]
@@ -43,6 +45,28 @@ def memory_gb(
     return NeededMemory(weighs / GB, gradients=trained / GB, moments=2 * trained / GB)
 
 
+def adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
+    """What is trained beside the frozen weights: the adapter of the largest rank in the space, and
+    model.lora.modules_to_save; 0 where the model is tuned in full."""
+    if study.model.tuning == "full":
+        return 0
+    rank = study.model.lora.rank
+    largest = rank
+    if study.search.space.lora_rank is not None:
+        largest = int(study.search.space.extremes("lora_rank")[1])
+    return facts["num_adapter"] * largest // rank + facts["num_saved"]
+
+
+def model_gb(num_params: int, tuning: Tuning, weights: Dtype, num_adapter: int) -> float:
+    """The weights that are saved, in GB of 10^9 bytes: of LoRA those of the adapter."""
+    return (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
+
+
+def checkpoint_gb(num_params: int, tuning: Tuning, weights: Dtype, num_adapter: int) -> float:
+    """A checkpoint: the saved weights and AdamW's two moments of them, in GB of 10^9 bytes."""
+    return 3 * model_gb(num_params, tuning, weights, num_adapter)
+
+
 def disk_gb(
     num_params: int,
     tuning: Tuning,
@@ -52,14 +76,16 @@ def disk_gb(
     kept_models: int,
     kept_checkpoints: int = 2,
     parked: int = 0,
+    most_parked_gb: float = math.inf,
 ) -> NeededDisk:
-    """The disk at the most full moment, in GB of 10^9 bytes. Each running or parked trial has
-    `kept_checkpoints` (the one being written counted) of weights and both moments; models are the
-    kept ones and one for each trial that is about to end."""
-    saved = (_BYTES[weights] * num_params if tuning == "full" else 4 * num_adapter) / GB
+    """The disk at the most full moment, in GB of 10^9 bytes. Each running trial has
+    `kept_checkpoints` (the one being written counted); of the parked ones each has one, as far as
+    `most_parked_gb` goes; models are the kept ones and one for each trial that is about to end."""
+    checkpoint = checkpoint_gb(num_params, tuning, weights, num_adapter)
     return NeededDisk(
-        checkpoints=(workers + parked) * kept_checkpoints * 3 * saved,
-        models=(kept_models + workers) * saved,
+        checkpoints=workers * kept_checkpoints * checkpoint,
+        models=(kept_models + workers) * model_gb(num_params, tuning, weights, num_adapter),
+        parked=NeededParking(parked, checkpoint, most_parked_gb) if parked else None,
     )
 
 

@@ -18,7 +18,7 @@ from sweep.config.checks import leaves, num_points, searched_names
 from sweep.config.load import LoadedStudy
 from sweep.config.recipes import fit_recipes
 from sweep.config.study import Study
-from sweep.driver.memory import GB, disk_gb, memory_gb, what_fits
+from sweep.driver.memory import GB, adapter_params, disk_gb, memory_gb, what_fits
 from sweep.driver.numerics import cautions
 from sweep.report.data_text import DATA_FACTS
 from sweep.report.plan import (
@@ -40,10 +40,11 @@ def study_plan(
     num_workers: int | None = None,
     history: str | None = None,
     begun: str | None = None,
+    most_parked_gb: float = math.inf,
 ) -> StudyPlan:
     """What the study would do and need. `facts` as trainer/prepare.py writes them, on a machine
     with all its GPUs to be seen; `history`, and of a study that is made already how far it is
-    (`begun`), in words. UserError as `check_rows`."""
+    (`begun`), in words; `most_parked_gb`: run.parked_gb in numbers. UserError as `check_rows`."""
     study, rows = loaded.study, facts["train"]["rows"]
     check_rows(study, rows)
     workers = num_workers or _workers(study, facts["machine"])
@@ -93,7 +94,7 @@ def study_plan(
         flops=_flops(study, facts, runs, tokens, later_looks=trials * len(looks)),
         memory=_memory(study, facts, workers),
         cautions=list(cautions(study, facts["machine"]["device"])),
-        disk_gb=_disk(study, facts, workers, trials, replicates),
+        disk_gb=_disk(study, facts, workers, trials, replicates, most_parked_gb),
     )
 
 
@@ -148,22 +149,11 @@ def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, f
     return measured, whole["input_tokens"] * min(1.0, study.pruning.early_eval / num)
 
 
-def _adapter_params(study: Study, facts: Mapping[str, Any]) -> int:
-    """Of the largest rank in the space, and of what is trained in full beside it."""
-    if study.model.tuning == "full":
-        return 0
-    rank = study.model.lora.rank
-    largest = rank
-    if study.search.space.lora_rank is not None:
-        largest = int(study.search.space.extremes("lora_rank")[1])
-    return facts["num_adapter"] * largest // rank + facts["num_saved"]
-
-
 def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> PlannedMemory:
     """Of each process of a trial; under FSDP they have a part each."""
     model, machine, num_params = study.model, facts["machine"], facts["num_params"]
     processes = study.run.processes_per_trial
-    needed = memory_gb(num_params, model.tuning, model.weights, _adapter_params(study, facts))
+    needed = memory_gb(num_params, model.tuning, model.weights, adapter_params(study, facts))
     if model.parallel == "fsdp":
         needed = needed.shared_by(processes)
     has_device = machine["device_gib"] is not None
@@ -185,14 +175,20 @@ def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> PlannedMemo
 
 
 def _disk(
-    study: Study, facts: Mapping[str, Any], workers: int, trials: int, replicates: int
+    study: Study,
+    facts: Mapping[str, Any],
+    workers: int,
+    trials: int,
+    replicates: int,
+    most_parked_gb: float,
 ) -> NeededDisk:
     model, runs = study.model, trials + replicates
     kept = {"best": 1 + study.run.confirm.top, "all": runs, "none": 0}[study.run.keep]
-    adapter = _adapter_params(study, facts)
+    adapter = adapter_params(study, facts)
     return disk_gb(
         *(facts["num_params"], model.tuning, model.weights, adapter, workers),
         kept_models=kept,
         kept_checkpoints=study.run.checkpoints,
-        parked=max(0, trials - workers) if study.pruning.settings().scouts else 0,
+        parked=trials if study.pruning.settings().scouts else 0,
+        most_parked_gb=most_parked_gb,
     )

@@ -39,7 +39,7 @@ def answer(study: StudyState, trial: Trial) -> Verdict:
     """The verdict at a look: park, or continue where it is the one that would go on next anyway."""
     if not is_over(study):
         return Verdict("park", "none", "waits until all trials have been looked at")
-    found = _plan(study, asked=trial)
+    found = current_plan(study, asked=trial)
     own = found.forecasts.get(trial.number)
     if found.next == trial.number:
         return _verdict(study, "continue", found, own, _promise(found, own))
@@ -59,7 +59,7 @@ def decide_parked(study: StudyState) -> list[tuple[Trial, str, Verdict]]:
     parked = [trial for trial in study.roster.of(State.PARKED) if trial.is_parked]
     if not parked:
         return []
-    found = _plan(study)
+    found = current_plan(study)
     compared = found.forecasts.keys() | {found.next}
     if found.next is not None:
         trial, own = study.trials[found.next], found.forecasts.get(found.next)
@@ -80,8 +80,9 @@ def decide_parked(study: StudyState) -> list[tuple[Trial, str, Verdict]]:
     ]
 
 
-def _plan(study: StudyState, asked: Trial | None = None) -> Plan:
-    """`asked` waits for its verdict; of those that are parked each may go on."""
+def current_plan(study: StudyState, asked: Trial | None = None) -> Plan:
+    """What the gap model says as things stand. `asked` waits for its verdict; of those that are
+    parked each may go on."""
     trials = study.roster.of(*State)
     guarded = {t.number for t in trials if t.pruned_by is not None and t.pruned_by.kind == "guard"}
     found = scouted([trial.row for trial in trials], study.metric, guarded)

@@ -24,6 +24,7 @@ from sweep.account.terms import Terms
 from sweep.config.load import LoadedStudy
 from sweep.driver.best_model import KeptModels
 from sweep.driver.optuna_study import OptunaStudy
+from sweep.driver.parked_checkpoints import ParkedCheckpoints
 from sweep.driver.premises import Premises
 from sweep.driver.roster import Roster
 from sweep.driver.sameness import identity
@@ -51,12 +52,14 @@ class StudyState:
     base_flops: float = 0.0  # of measuring the base model
     roster: Roster = field(init=False)
     terms: Terms = field(init=False)
+    parked: ParkedCheckpoints = field(init=False)
     _models: KeptModels = field(init=False)
     _tried: set[Hashable] = field(default_factory=set[Hashable])
 
     def __post_init__(self) -> None:
         self.terms = Terms.of(self.loaded.study.to_document())
         self.roster = Roster(self.metric, max(1, self.replicates.top))
+        self.parked = ParkedCheckpoints(self.paths)
         keep = self.loaded.study.run.keep
         self._models = KeptModels(self.paths, self.roster, self.replicates, keep)
 
@@ -75,6 +78,8 @@ class StudyState:
     def take(self, trial: Trial) -> None:
         """A trial that is on record is among the study's trials."""
         self.roster.add(trial)
+        if trial.state is State.PARKED:
+            self.parked.add(trial.number)
         self._tried.add(identity(trial.spec))
 
     def is_tried(self, point: Mapping[str, Any]) -> bool:
@@ -90,6 +95,7 @@ class StudyState:
         spec = json.dumps(trial.spec.to_json(), indent=2)
         write_text(self.paths.trial_spec(trial.number), spec + "\n")
         trial.start()
+        self.parked.remove(trial.number)
         self.ledger.save_trial(trial.row)
 
     def put_back(self, trial: Trial) -> None:
@@ -98,11 +104,13 @@ class StudyState:
         self.ledger.save_trial(trial.row)
         if trial.is_parked:
             trial.observations.clear()  # read again when it goes on
+            self.parked.add(trial.number)
 
     def record(self, trial: Trial, state: State) -> None:
         """The trial is settled; its model is kept or dropped."""
         trial.move(state)
         self.ledger.save_trial(trial.row)
+        self.parked.remove(trial.number)
         self.settle_models([trial])
 
     def settle_models(self, settled: Iterable[Trial]) -> None:
@@ -154,12 +162,16 @@ class StudyState:
         else:
             row.looks = [*(row.looks or ()), seen]
         if early:
-            trial.early_evals.extend(early.values())
-            self._record(trial.eval_cost("early_eval", trial.early_evals, self.num_params))
+            self.evaluated(trial, early)
             value, report = early[self.metric].value, self.optuna.report
             if isfinite(value) and not trial.is_replicate:
                 self.optuna.patience(lambda: report(trial.number, samples, value))
         return True
+
+    def evaluated(self, trial: Trial, early: Mapping[str, Measurement]) -> None:
+        """What evaluations at a look have cost, also of one that was decided on before."""
+        trial.early_evals.extend(early.values())
+        self._record(trial.eval_cost("early_eval", trial.early_evals, self.num_params))
 
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
         """A verdict on the trial, on record before anybody acts on it."""

@@ -10,6 +10,7 @@ from predictor.types import Settings
 from sweep.account.scouting import Scouted, looks_of, scouted, share_of
 from sweep.account.terms import Terms
 from sweep.storage.ledger import Decision, TrialRow
+from sweep.storage.paths import StudyPaths, checkpoint_bytes
 from sweep.storage.states import State
 
 
@@ -32,10 +33,16 @@ class ParkedReport:
     behind: float | None
     """early spreads (median - best of the first looks) that it is expected to end behind the
     leader, bent: above 1 it is 1 + the logarithm; below 0: ahead"""
+    checkpoint_bytes: int | None
+    """what its checkpoint takes on disk; null without one (run.parked_gb): if the trial goes on, it
+    is trained again"""
 
 
 def parked_reports(
-    trials: Sequence[TrialRow], decisions: Mapping[int, Sequence[Decision]], terms: Terms
+    trials: Sequence[TrialRow],
+    decisions: Mapping[int, Sequence[Decision]],
+    terms: Terms,
+    paths: StudyPaths,
 ) -> tuple[ParkedReport, ...]:
     """The parked trials: those most likely to overtake the leader first, then by number."""
     parked = [row for row in trials if row.state == State.PARKED]
@@ -47,7 +54,7 @@ def parked_reports(
         if any((d.verdict.action, d.verdict.kind) == ("prune", "guard") for d in own)
     }
     found = _forecasts(scouted(trials, terms.metric, guarded), terms.pruning.min_gain)
-    reports = [_report(row, *found.get(row.number, (None, None, None))) for row in parked]
+    reports = [_report(row, paths, *found.get(row.number, (None, None, None))) for row in parked]
     return tuple(sorted(reports, key=lambda one: (-(one.probability or 0.0), one.number)))
 
 
@@ -65,7 +72,11 @@ def _forecasts(
 
 
 def _report(
-    row: TrialRow, leader: int | None, probability: float | None, behind: float | None
+    row: TrialRow,
+    paths: StudyPaths,
+    leader: int | None,
+    probability: float | None,
+    behind: float | None,
 ) -> ParkedReport:
     last = looks_of(row)[-1]
     early: float | None = last["early_eval"]
@@ -77,4 +88,5 @@ def _report(
         leader=leader,
         probability=probability,
         behind=behind,
+        checkpoint_bytes=checkpoint_bytes(paths.trial_checkpoints(row.number)),
     )

@@ -75,16 +75,32 @@ class PlannedMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class NeededParking:
+    """The checkpoints of parked trials, in GB of 10^9 bytes."""
+
+    num: int  # trials that are parked at a time, at most
+    each: float
+    most: float  # that they may take together; beyond it the least promising have none
+
+    @property
+    def taken(self) -> float:
+        """GB of all that are kept."""
+        return min(self.num * self.each, self.most)
+
+
+@dataclass(frozen=True, slots=True)
 class NeededDisk:
     """At the most full moment, in GB of 10^9 bytes."""
 
-    checkpoints: float
+    checkpoints: float  # of running trials
     models: float
+    parked: NeededParking | None = None  # None: no trial is parked
 
     @property
     def total(self) -> float:
         """GB of all that is written."""
-        return self.checkpoints + self.models
+        parked = 0.0 if self.parked is None else self.parked.taken
+        return self.checkpoints + self.models + parked
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweep.config.errors import show
-from sweep.formats import counted, flops, parameters
+from sweep.formats import counted, flops, gigabytes, parameters
 from sweep.report.data_text import data_lines
-from sweep.report.plan import StudyPlan
+from sweep.report.plan import NeededParking, StudyPlan
 from sweep.report.text_table import wrapped
 
 
@@ -66,7 +66,7 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
         yield again.removeprefix(", ") + ", which is only recorded"
     if plan.scouts:
         yield "scouting: all trials are parked at their window, then the most promising"
-        yield f"  go on{again}; each parked one keeps its checkpoint"
+        yield f"  go on{again}"
     if plan.history is not None:
         yield f"prior from past studies: {plan.history}"
     if plan.stop:
@@ -86,6 +86,7 @@ def _from_to(fewest: int, most: int) -> str:
 
 def _cost(plan: StudyPlan) -> Iterator[str]:
     compute, disk, memory = plan.flops, plan.disk_gb, plan.memory
+    parked = "" if disk.parked is None else f", parked trials {gigabytes(disk.parked.taken)}"
     needed = memory.needed_gb
     one = "trial" if memory.processes == 1 else "process"
     shared = f" for each of {counted(memory.sharing, one)}" if memory.sharing > 1 else ""
@@ -101,24 +102,39 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
     )
     yield from _wrapped(
         "memory",
-        f"{_gb(needed.total)} a {one} before activations: weights {_gb(needed.weights)}, "
-        f"gradients {_gb(needed.gradients)}, AdamW moments {_gb(needed.moments)}",
+        f"{gigabytes(needed.total)} a {one} before activations: weights "
+        f"{gigabytes(needed.weights)}, gradients {gigabytes(needed.gradients)}, AdamW moments "
+        f"{gigabytes(needed.moments)}",
     )
     verdict = "it fits" if memory.fits else "it does NOT fit"
-    yield from _wrapped("", f"{memory.of} has {_gb(memory.available_gb)}{shared}: {verdict}")
+    yield from _wrapped("", f"{memory.of} has {gigabytes(memory.available_gb)}{shared}: {verdict}")
     yield from _wrapped("", memory.advice or "")
     for caution in plan.cautions:
         yield from _wrapped("caution", caution)
     yield from _wrapped(
         "disk",
-        f"{_gb(disk.total)} at most: checkpoints {_gb(disk.checkpoints)}, models "
-        f"{_gb(disk.models)} (GB: 10^9 bytes)",
+        f"{gigabytes(disk.total)} at most: checkpoints {gigabytes(disk.checkpoints)}, models "
+        f"{gigabytes(disk.models)}{parked} (GB: 10^9 bytes)",
+    )
+    if disk.parked is not None:
+        yield from _wrapped("", _parking(disk.parked))
+
+
+def _parking(parked: NeededParking) -> str:
+    each = f"of a parked trial one checkpoint of {gigabytes(parked.each)} is kept"
+    whole = f"{parked.num} of them take {gigabytes(parked.num * parked.each)}"
+    most = f"run.parked_gb allows {gigabytes(parked.most)}"
+    if parked.taken == parked.num * parked.each:
+        return f"{each}: {whole}, and {most}"
+    if not parked.most:
+        return (
+            "of a parked trial nothing is kept (run.parked_gb 0): if it goes on it is trained again"
+        )
+    return (
+        f"{each}: {whole}, but {most}: the least promising keep none, and are trained again if "
+        "they go on"
     )
 
 
 def _wrapped(title: str, text: str) -> list[str]:
     return wrapped(text, 86, f"{title:<9}", " " * 9) if text else []
-
-
-def _gb(size: float) -> str:
-    return f"{size:.1f} GB" if size >= 1 else f"{size:.2g} GB"

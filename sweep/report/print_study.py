@@ -75,7 +75,7 @@ def _print_ended(report: StudyReport, names: Sequence[str], console: Console) ->
 
 def _print_parked(report: StudyReport, names: Sequence[str], console: Console) -> None:
     """A line for each; parameters in one column."""
-    titles = ("trial", "reached", "early\neval", "P", "behind")
+    titles = ("trial", "reached", "early\neval", "P", "behind", "kept")
     columns = [*map(Column, titles), Column("configuration", False, True)]
     rows = [
         [
@@ -84,6 +84,7 @@ def _print_parked(report: StudyReport, names: Sequence[str], console: Console) -
             f.fixed(one.early_eval),
             f.chance(one.probability),
             f.MISSING if one.behind is None else f"{unbent(one.behind):.1f}",
+            "no" if one.checkpoint_bytes is None else f.gigabytes(one.checkpoint_bytes / 1e9),
             f.parameters(report.trial(one.number).params, names),
         ]
         for one in report.parked

@@ -68,7 +68,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
             )
             for trial in trials
         ),
-        parked=parked_reports(trials, decisions, terms),
+        parked=parked_reports(trials, decisions, terms, paths),
         best=best_report(trials, terms.metric, paths, terms.confirm),
         confirm=confirm_report(trials, terms.metric, terms.confirm),
         compute=compute_report(trials, usage, decided, stopping.num_not_started),

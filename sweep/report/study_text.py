@@ -60,11 +60,14 @@ def standing(report: StudyReport) -> str:
 def parked_lines(report: StudyReport) -> list[str]:
     """What the columns of the parked trials mean."""
     leader = next((one.leader for one in report.parked if one.leader is not None), None)
+    kept = "kept: its checkpoint, without one it is trained again if it goes on"
     if leader is None:
-        return ["reached: share of the smallest budget; no trial has ended to be compared with yet"]
+        told = "no trial has ended to be compared with yet"
+        return [f"reached: share of the smallest budget; {kept}; {told}"]
     return [
         f"reached: share of the smallest budget; P: that it overtakes trial {leader}; behind: how "
-        "far it is expected to end behind it, in early spreads (median - best of the first looks)"
+        "far it is expected to end behind it, in early spreads (median - best of the first looks); "
+        f"{kept}"
     ]
 
 

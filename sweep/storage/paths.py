@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,16 @@ class StudyPaths:
     def default_storage(self) -> str:
         """The URL of the database."""
         return f"sqlite:///{self.database}"
+
+
+def checkpoint_bytes(folder: Path) -> int | None:
+    """What the checkpoints in a trial's folder for them take; None where there is none."""
+    sizes: list[int] = []
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # its driver may be at work
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+    return sum(sizes) if sizes else None
 
 
 def best_kept(paths: StudyPaths) -> int | None:

@@ -217,6 +217,33 @@ def test_without_its_checkpoint_a_trial_begins_anew_and_hears_what_was_decided(
     assert spent > 0  # windows trained again
 
 
+@pytest.mark.parametrize("num_kept", [0, 1])
+def test_with_little_room_or_none_the_same_is_decided(
+    home: Home, monkeypatch: pytest.MonkeyPatch, num_kept: int
+) -> None:
+    """Room for so many; of one that runs its checkpoint is there, too."""
+    few, kept = (*SCOUT, "run.trials=4"), list[int]()
+    home.on_line = lambda _: kept.append(len(list(home.out.glob("trials/*/checkpoints/step"))))
+    home.run(*few)
+    undisturbed = what_was_decided(home)
+    assert max(kept) > 2
+    shutil.rmtree(home.out)
+    kept.clear()
+    monkeypatch.setattr("sweep.driver.parking.checkpoint_gb", lambda *_: 3e-9)  # a fake's
+    home.run(*few, f"run.parked_gb={3e-9 * num_kept}")
+    assert what_was_decided(home) == undisturbed
+    assert 0 < max(kept) <= 2 if num_kept else not any(kept)
+    ledger, _ = open_study(str(home.out))
+    early = {
+        (cost.trial, cost.attempt): cost.input_tokens
+        for cost in ledger.read_costs()
+        if cost.what == "early_eval"
+    }
+    (revived,) = {trial for trial, attempt in early if attempt == 2}
+    assert early[revived, 1] == 500
+    assert early[revived, 2] == (1500 if num_kept else 2000)  # its window is paid for once more
+
+
 def test_a_study_that_goes_on_without_scouting_takes_its_parked_trials_to_their_end(
     home: Home,
 ) -> None:
@@ -243,6 +270,7 @@ def test_what_is_parked_is_shown_with_the_look_it_reached_and_its_chance(
         assert (one.samples, one.early_eval) == (looks[-1].samples, looks[-1].early_eval)  # pyright: ignore[reportOptionalMemberAccess]
         assert one.share == pytest.approx(one.samples / 320)
         assert one.leader == best.number and one.probability is not None
+        assert one.checkpoint_bytes
     chances = [one.probability or 0.0 for one in report.parked]
     assert chances == sorted(chances, reverse=True)
     said = capsys.readouterr().out

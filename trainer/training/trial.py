@@ -179,6 +179,8 @@ class Trial:
             raise Halted(step)
         if order is not None and order.action == "park":
             self.save_checkpoint(wait=True)
+            if self.team.is_main_process:
+                ckpt.keep_newest(self.checkpoints, 1)
             raise Halted(step)
         if order is not None and order.action == "prune":
             if self.team.is_main_process:

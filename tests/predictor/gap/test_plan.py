@@ -30,7 +30,8 @@ LED = [scouted(0, 1.0, 0.9, objective=0.7), *COHORT[1:]]
 
 
 def test_before_any_is_finished_the_best_early_evaluation_goes_on() -> None:
-    assert plan(COHORT, SHARES, SETTINGS) == Plan(0, None, {}, None)
+    found = plan(COHORT, SHARES, SETTINGS)
+    assert found == Plan(0, None, {}, None, ranking=tuple(range(8)))
 
 
 def test_what_runs_is_not_chosen_but_the_next_best_is() -> None:
@@ -129,6 +130,15 @@ def test_the_shipped_prior_says_what_it_is_from() -> None:
     low, high = (prior.at(share, frozenset({"early_eval"})) for share in (0.2, 0.3))
     assert between and low and high
     assert min(low.noise, high.noise) <= between.noise <= max(low.noise, high.noise)
+
+
+def test_all_that_are_not_finished_are_ranked_the_most_promising_first() -> None:
+    before, led = plan(COHORT, SHARES, SETTINGS), plan(LED, SHARES, SETTINGS)
+    assert before.leader is None and before.next == before.ranking[0]
+    assert set(before.ranking) == {t.number for t in COHORT}
+    chances = [led.forecasts[number].probability for number in led.ranking]
+    assert chances == sorted(chances, reverse=True)
+    assert led.forecasts.keys() == set(led.ranking)
 
 
 def test_before_any_is_finished_a_trial_that_went_astray_is_not_the_most_promising() -> None:

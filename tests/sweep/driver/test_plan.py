@@ -331,7 +331,7 @@ def test_the_plan_says_that_a_window_decides_nothing_with_pruning_off(load: Load
     assert off.endswith("of the smallest budget; pruning is off, it is only recorded")
 
 
-def test_the_plan_of_a_study_that_scouts_says_where_it_looks_and_what_is_parked(load: Load) -> None:
+def test_the_plan_of_a_study_that_scouts_says_where_it_looks(load: Load) -> None:
     stream = study_plan(load("run.trials=10"), make_facts())
     scout = study_plan(load("run.trials=10", "pruning.mode=scout"), make_facts())
     assert not any("scouting" in line for line in plan_lines(stream))
@@ -339,12 +339,29 @@ def test_the_plan_of_a_study_that_scouts_says_where_it_looks_and_what_is_parked(
     assert "scouting: all trials are parked at their window" in lines
     assert "looked at again after 8,000 (20%), 12,000 (30%), 20,000 (50%) samples" in lines
     assert scout.flops.early_evaluations == 4 * stream.flops.early_evaluations
-    assert scout.disk_gb.checkpoints == 10 / scout.workers * stream.disk_gb.checkpoints
+    assert scout.disk_gb.checkpoints == stream.disk_gb.checkpoints
     assert scout.disk_gb.models == stream.disk_gb.models
     off = study_plan(
         load("run.trials=10", "pruning.mode=scout", "pruning.enabled=false"), make_facts()
     )
     assert any("(50%) samples, which is only recorded" in line for line in plan_lines(off))
+
+
+def test_the_plan_says_what_parking_takes(load: Load) -> None:
+    def disk(most_gb: float, *settings: str) -> tuple[float, str]:
+        loaded = load("run.trials=10", "pruning.mode=scout", *settings)
+        plan = study_plan(loaded, make_facts(1_000_000_000), most_parked_gb=most_gb)
+        lines = " ".join(" ".join(plan_lines(plan)).split())
+        assert plan.disk_gb.parked is not None
+        return plan.disk_gb.parked.taken, lines[lines.index("of a parked trial") :]
+
+    kept, said = disk(1000)
+    assert kept == 120  # a checkpoint: weights and AdamW's moments, 12 bytes a parameter
+    assert "one checkpoint of 12.0 GB is kept: 10 of them take 120.0 GB, and run.par" in said
+    kept, said = disk(50)
+    assert kept == 50
+    assert "but run.parked_gb allows 50.0 GB: the least promising keep none" in said
+    assert "nothing is kept (run.parked_gb 0): if it goes on it is trained again" in disk(0)[1]
 
 
 def test_the_plan_of_a_study_that_is_made_is_all_of_it_and_says_how_far_it_is(load: Load) -> None:

@@ -222,12 +222,20 @@ def test_pruned_at_a_later_look_it_leaves_nothing(drive: Drive, spec: TrialSpec)
 
 
 @pytest.mark.slow
-def test_of_a_parked_trial_as_many_checkpoints_are_kept_as_asked_for(
+def test_of_a_parked_trial_the_newest_checkpoint_is_kept(drive: Drive, spec: TrialSpec) -> None:
+    for _ in STEPS:
+        drive(run_trial, replace(spec, checkpoints_kept=3), answering(PARK))
+    assert [path.name for path in folder(spec).iterdir()] == ["checkpoint-10"]
+
+
+@pytest.mark.slow
+def test_told_to_stop_at_a_look_without_a_checkpoint_it_leaves_what_was_there(
     drive: Drive, spec: TrialSpec
 ) -> None:
-    for _ in STEPS:
-        drive(run_trial, replace(spec, checkpoints_kept=1), answering(PARK))
-    assert [path.name for path in folder(spec).iterdir()] == ["checkpoint-10"]
+    drive(run_trial, spec, answering(PARK))
+    second = drive(run_trial, spec, answering(Stop(checkpoint=False)))
+    assert (started(second), second[-1]) == (3, Stopped(6))
+    assert [path.name for path in folder(spec).iterdir()] == ["checkpoint-3"]
 
 
 @pytest.fixture
