@@ -14,6 +14,8 @@ from trainer.contract.spec import Stop
 
 def set_limit(study: StudyState) -> None:
     """The limit of this session, by what the disk has now, and what one checkpoint will take."""
+    if not study.settings.scouts:
+        return
     config, facts, parked = study.loaded.study, study.facts, study.parked
     adapter = adapter_params(config, facts)
     model = config.model
