@@ -39,7 +39,8 @@ class TrialSpecs:
 
     def of(self, number: int, params: Mapping[str, Any]) -> TrialSpec:
         """The spec of a trial; a replicate has the study's seed plus its place among the further
-        seeds."""
+        seeds, and is looked at beyond its window only where looks are recorded for their own
+        sake, pruning being off."""
         spec = trial_spec(
             self._loaded,
             number,
@@ -51,7 +52,8 @@ class TrialSpecs:
             self._model,
         )
         if is_replicate(number):
-            spec = dataclasses.replace(spec, seed=spec.seed + seed_index(number), looks=())
+            looks = () if self._loaded.study.pruning.settings().scouts else spec.looks
+            spec = dataclasses.replace(spec, seed=spec.seed + seed_index(number), looks=looks)
         return spec
 
     @property

@@ -77,7 +77,8 @@ def test_a_trial_is_looked_at_where_the_study_says(home: Home) -> None:
 
 
 def test_with_pruning_off_looks_are_only_recorded(home: Home) -> None:
-    home.run(*SCOUT, "run.trials=2", "pruning.enabled=false")
+    home.run(*SCOUT, "run.trials=2", "pruning.enabled=false", "run.confirm={top: 1, seeds: 1}")
+    assert len(rows(home)) == 3  # of a replicate as well
     for row in rows(home):
         assert row.state == "completed" and row.attempts == 1
         assert [look["share"] for look in row.looks or ()] == [0.2, 0.3, 0.5]
