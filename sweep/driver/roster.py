@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from predictor.types import CohortTrial
 from sweep.account.compute import usage_of
+from sweep.account.grid import Grid
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.outlook import Phases
 from sweep.account.replicates import best_first
@@ -60,6 +61,8 @@ class Roster:
         self.num_contenders = num_contenders
         self.trials: dict[int, Trial] = {}
         self.totals = Totals()
+        self.planned_flops = 0.0  # of all originals
+        self.first_look_flops = 0.0  # of these, up to their first looks
         self._of_state: dict[State, dict[int, Trial]] = {state: {} for state in State}
         self._replicates: dict[int, Trial] = {}
         self._alike: dict[Look, _Alike] = {}
@@ -71,6 +74,10 @@ class Roster:
         self.trials[trial.number] = trial
         if trial.is_replicate:
             self._replicates[trial.number] = trial
+        else:
+            spec, planned = trial.spec, trial.row.planned_flops
+            self.planned_flops += planned
+            self.first_look_flops += planned * spec.window_steps / spec.num_steps
         trial.on_move = self._moved
         self._enter(trial)
 
@@ -81,6 +88,13 @@ class Roster:
         """How many trials there are but for the replicates."""
         return len(self.trials) - len(self._replicates)
 
+    def grid(self, num: int) -> Grid | None:
+        """The full grid of `num` trials, by the mean of the originals. None before there is one."""
+        if not self.planned_flops:
+            return None
+        flops = self.planned_flops / self.originals * num
+        return Grid(num, flops, self.first_look_flops / self.planned_flops)
+
     def count(self, *states: State) -> int:
         """How many of the originals are in one of these states."""
         return sum(len(self._of_state[state]) for state in states)
@@ -88,6 +102,11 @@ class Roster:
     def of(self, *states: State) -> list[Trial]:
         """The originals in these states, in no order."""
         return [trial for state in states for trial in self._of_state[state].values()]
+
+    @property
+    def has_replicates(self) -> bool:
+        """Whether any replicate has been made."""
+        return bool(self._replicates)
 
     @property
     def running(self) -> list[Trial]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+from sweep import formats as f
+from sweep.account.compute import usage_of
+from sweep.account.grid import Grid
 from sweep.driver.roster import Totals
 from sweep.driver.sampling import searched
 from sweep.driver.study_state import StudyState
@@ -34,7 +39,8 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     under_way = [*running, *roster.of(State.WAITING, State.PARKED)]
     scouts = study.settings.scouts
     num_planned = total + study.replicates.top * study.replicates.seeds
-    return Status(
+    left_s = None if scouts else _left_s(settled, running, num_planned, num_slots)
+    found = Status(
         study=config.name,
         running=[running_trial(trial, searched(config)) for trial in running],
         completed=roster.count(State.COMPLETED),
@@ -44,27 +50,65 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
         total=total,
         saved_share=_saved_share(settled, study.base_flops),
         elapsed_s=elapsed_s,
-        left_s=None if scouts else _left_s(settled, running, num_planned, num_slots),
+        left_s=left_s,
         best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
-        doing=_doing(study) if scouts else "",
+        doing=_doing(study) if scouts else (),
         parked=roster.count(State.PARKED),
     )
+    grid = roster.grid(roster.originals + study.num_not_started)
+    if not scouts or grid is None or roster.has_replicates:  # these come after, and are in no grid
+        return found
+    return _with_compute(found, study, grid, under_way, num_slots)
 
 
-def _doing(study: StudyState) -> str:
-    """How many trials have been scouted while not all have, and who goes on, and how far."""
+def _with_compute(
+    found: Status, study: StudyState, grid: Grid, under_way: Sequence[Trial], num_slots: int
+) -> Status:
+    """The time left from the compute measured so far per second of a device."""
+    settled, own = study.roster.totals, usage_of(c for t in under_way for c in t.costs.values())
+    used, seconds = settled.used_flops + own.flops, settled.seconds + own.seconds
+    rest = [_flops_to_go(trial) for trial in study.roster.running]
+    left_s = None
+    if used > 0 and seconds > 0:
+        processes = study.loaded.study.run.processes_per_trial
+        per_second = processes * used / seconds  # of one worker
+        left = grid.flops_left(used, math.fsum(rest)) / num_slots
+        left_s = max(left, *rest, 0.0) / per_second
+    return replace(found, used_share=used / grid.flops, floor_share=grid.floor, left_s=left_s)
+
+
+def _flops_to_go(trial: Trial) -> float:
+    """Until the trial is looked at again, or ends."""
+    at, spec = trial.observations[-1].step if trial.observations else 0, trial.spec
+    to = next((step for step in spec.look_steps if step > at), spec.num_steps)
+    return trial.row.planned_flops * (to - at) / spec.num_steps
+
+
+def _doing(study: StudyState) -> list[str]:
+    """How many trials have been scouted while not all have, and who goes on, how far and why."""
     roster = study.roster
     begun = roster.of(State.RUNNING, State.WAITING)
     num_scouted = roster.originals - sum(trial.row.window is None for trial in begun)
     total = roster.originals + study.num_not_started
-    parts = [f"scouting {num_scouted} of {total}"] if num_scouted < total else []
+    lines = [f"scouting {num_scouted} of {total}"] if num_scouted < total else []
     for trial in roster.running:
         if trial.row.window is not None and not trial.is_replicate and not trial.is_parked:
             ahead = trial.spec.looks[trial.last_look :]
             smallest = study.specs.smallest_samples
             to = f"{ahead[0] / smallest:.0%}" if ahead and not trial.is_audited else "its end"
-            parts.append(f"advancing trial {trial.number} to {to}")
-    return ", ".join(parts)
+            lines.append(f"advancing trial {trial.number} to {to}{_why(trial)}")
+    return lines
+
+
+def _why(trial: Trial) -> str:
+    if trial.is_audited:
+        return " to check the predictor"
+    verdict = trial.verdicts.get(trial.last_moment)
+    if verdict is None or verdict.action != "continue" or verdict.probability is None:
+        return ""
+    leader = verdict.evidence.get("leader")  # not read again when a study goes on
+    whom = "the best" if leader is None else f"trial {leader}"
+    return f": P(overtakes {whom}) = {f.chance(verdict.probability)}"
 
 
 def _saved_share(settled: Totals, base_flops: float) -> float | None:

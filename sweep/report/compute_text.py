@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sweep import formats as f
 from sweep.account.audits import AuditReport
 from sweep.account.outcome import Standing
 from sweep.formats import duration
 from sweep.report.study_types import StudyReport
-from sweep.storage.states import State
+from sweep.report.trial_types import TrialSummary
+from sweep.storage.states import PARKED, State
 
 
 def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
@@ -95,9 +96,9 @@ def _audits(audits: AuditReport, of_plan: Callable[[float], str]) -> str:
 
 def risk_lines(report: StudyReport) -> list[str]:
     """What pruning may have missed: as stated, and as audits found."""
-    stated = report.expected_misses
-    lines: list[str] = []
-    if stated.num:
+    stated, given_up = report.expected_misses, _given_up(report)
+    lines = [_what_was_given_up(given_up, stated.most)] if given_up else []
+    if stated.num > len(given_up):
         most = "" if stated.most is None else f" of at most {stated.most:g}"
         lines.append(
             f"expected misses: {f.chance(stated.sum)}{most}, the sum of P over "
@@ -108,6 +109,28 @@ def risk_lines(report: StudyReport) -> list[str]:
     if report.stopping.unlikely is not None:
         lines.append(report.stopping.unlikely.text)
     return lines
+
+
+def _given_up(report: StudyReport) -> list[TrialSummary]:
+    """The parked trials that were not worth going on with."""
+    pruned = report.in_state(State.PRUNED)
+    return [trial for trial in pruned if trial.verdict and trial.verdict.moment == PARKED]
+
+
+def _what_was_given_up(trials: Sequence[TrialSummary], most: float | None) -> str:
+    """In a sentence, with the risk as stated: no more than the sum of all P, if these are right."""
+    verdicts = [(trial.verdict, trial.num_steps) for trial in trials if trial.verdict]
+    total = math.fsum(verdict.probability or 0.0 for verdict, _ in verdicts)
+    shares = sorted(verdict.step / max(num_steps, 1) for verdict, num_steps in verdicts)
+    ends = dict.fromkeys((f"{shares[0]:.0%}", f"{shares[-1]:.0%}"))
+    risk = "one or more of them would have ended better by min_gain with probability at most"
+    if total >= 1:
+        risk = "of them so many are expected to have ended better by min_gain:"
+    limit = "" if most is None else f" (limit {most:g})"
+    return (
+        f"gave up {f.counted(len(trials), 'trial')} after {' to '.join(ends)} of the training: "
+        f"{risk} {f.chance(total)}, the sum of the P stated{limit}"
+    )
 
 
 def _miss_rate(audits: AuditReport) -> str:

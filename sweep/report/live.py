@@ -16,7 +16,7 @@ from rich.text import Text
 from sweep import formats as f
 from sweep.report import study_text
 from sweep.report.console import make_console, plain
-from sweep.report.view import RunningTrial, Status, counts
+from sweep.report.view import RunningTrial, Status, status_lines
 
 _REFRESH_S = 0.25
 
@@ -67,7 +67,7 @@ def _shown(status: Status, width: int) -> Group:
     table.add_column()
     for trial in status.running:
         table.add_row(*_running(trial, max(8, width // 6)))
-    lines = [plain(counts(status))]
+    lines = [plain(line) for line in status_lines(status)]
     if status.best:
         lines.append(plain(f"best so far: {status.best}", "green"))
     return Group(plain(status.study, "bold"), table, *lines)

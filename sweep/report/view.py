@@ -42,8 +42,12 @@ class Status:
     elapsed_s: float
     left_s: float | None  # an estimate
     best: str  # "trial 3: choice_accuracy 0.712", or ""
-    doing: str = ""  # of a study that scouts: "scouting 9 of 16", "advancing trial 4 to 30%"
+    doing: Sequence[str] = ()  # of a study that scouts: "scouting 9 of 16", "advancing trial 4 ..."
     parked: int = 0
+    used_share: float | None = (
+        None  # of the full grid: every trial to its end; of a study that scouts
+    )
+    floor_share: float | None = None  # of the same: all to their first look, and one to its end
 
 
 class View(Protocol):
@@ -101,18 +105,19 @@ class PlainView:
         return time.monotonic() - self._shown_s >= self.every_s
 
     def show(self, status: Status) -> None:
-        """A line for each running trial, and one for the study."""
+        """A line for each running trial, and those of the study."""
         self._shown_s = time.monotonic()
         for trial in status.running:
             loss = "" if trial.loss is None else f", loss {trial.loss:.3f}"
             self.say(
                 f"trial {trial.number}: {trial.doing}, step {trial.step}/{trial.num_steps}{loss}"
             )
-        self.say(counts(status))
+        for line in status_lines(status):
+            self.say(line)
 
 
-def counts(status: Status) -> str:
-    """The study in one line."""
+def status_lines(status: Status) -> list[str]:
+    """The study in lines: in one where it does not scout, else each within 80 columns."""
     parts = [
         f"{status.completed} completed",
         *([f"{status.parked} parked"] if status.parked else []),
@@ -121,12 +126,16 @@ def counts(status: Status) -> str:
         f"{status.failed} failed",
         f"of {status.total} trials",
     ]
-    line = ", ".join(parts[:-1]) + f" {parts[-1]}"
-    if status.doing:
-        line = f"{status.doing}; {line}"
+    counts, time = ", ".join(parts[:-1]) + f" {parts[-1]}", _time(status)
+    if status.used_share is not None and status.floor_share is not None:
+        compute = f"compute {status.used_share:.0%} of the full grid"
+        return [*status.doing, counts, f"{compute}, floor {status.floor_share:.0%}; {time}"]
+    saved = ""
     if status.saved_share is not None and status.saved_share > 0:  # early evaluations cost first
-        line += f"; {status.saved_share:.0%} of the compute saved"
-    line += f"; {duration(status.elapsed_s)} so far"
-    if status.left_s is not None:
-        line += f", about {duration(status.left_s)} left"
-    return line
+        saved = f"; {status.saved_share:.0%} of the compute saved"
+    return [*status.doing, f"{counts}{saved}; {time}"]
+
+
+def _time(status: Status) -> str:
+    so_far = f"{duration(status.elapsed_s)} so far"
+    return so_far if status.left_s is None else f"{so_far}, {duration(status.left_s)} left"

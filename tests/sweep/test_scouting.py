@@ -19,6 +19,7 @@ import pytest
 from sweep.analysis.recorded.tables import study_tables
 from sweep.driver.scouting import decide_parked
 from sweep.orchestrator import Driver
+from sweep.report.view import status_lines
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Decision, Ledger, TrialRow
 from tests.support.home import Home
@@ -284,12 +285,28 @@ def test_what_is_parked_is_shown_with_the_look_it_reached_and_its_chance(
     assert tables.num_unsettled == len(report.trials) - len(tables.runs) >= len(report.parked)
 
 
-def test_the_status_says_how_many_are_scouted_and_who_goes_on(home: Home) -> None:
+def test_the_status_says_how_many_are_scouted_and_who_goes_on(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
     home.run(*SCOUT, "run.trials=6")
-    told = list(dict.fromkeys(status.doing for status in home.statuses if status.doing))
+    told = list(dict.fromkeys(line for status in home.statuses for line in status.doing))
     assert told[0] == "scouting 0 of 6"
     best = home.document()["best"]["number"]
     assert f"advancing trial {best} to its end" in told
+    chances = [line for line in told if "P(overtakes" in line]
+    assert chances and all(
+        re.fullmatch(r"advancing trial \d to (\d0%|its end): P\(overtakes trial \d\) = 0.\d+", line)
+        for line in chances
+    )
+    assert max(len(line) for status in home.statuses for line in status_lines(status)) <= 80
+    shares = [status.used_share for status in home.statuses if status.used_share is not None]
+    assert shares == sorted(shares) and 0 < shares[-1] < 1
+    last = home.statuses[-1]
+    assert last.floor_share == pytest.approx(
+        0.25, abs=0.01
+    )  # all to a tenth, one of six to its end
+    assert last.left_s is not None
+    assert "gave up" in " ".join(capsys.readouterr().out.split())
     assert {status.parked for status in home.statuses} >= set(range(5))
 
 

@@ -21,7 +21,7 @@ METRIC = "choice_accuracy"
 
 
 def held(row: TrialRow, flops: float) -> Trial:
-    spec: Any = type("Spec", (), {"warmup_steps": 0})()
+    spec: Any = type("Spec", (), {"warmup_steps": 0, "window_steps": 1, "num_steps": 10})()
     verdict = Verdict("audit" if row.number % 5 == 0 else "continue", "rank", "a test", 0.1)
     costs = {(1, "train"): Cost(row.number, 1, "train", 10, flops, flops)}
     return Trial(row, spec, verdicts={"window": verdict}, costs=costs)

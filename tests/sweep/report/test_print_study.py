@@ -15,8 +15,9 @@ import pytest
 from rich.console import Console
 
 from sweep import formats as f
+from sweep.account.audits import AuditReport, ExpectedMisses
 from sweep.config.load import load_study
-from sweep.report.compute_text import compute_rows
+from sweep.report.compute_text import compute_rows, risk_lines
 from sweep.report.console import print_lines
 from sweep.report.curves import curve, labelled_curve
 from sweep.report.live import LiveView
@@ -26,12 +27,15 @@ from sweep.report.print_trial import print_trial
 from sweep.report.recipes_text import recipes_report
 from sweep.report.study_report import study_report, trial_report
 from sweep.report.text_table import Column, table_lines, table_width
-from sweep.report.view import PlainView, RunningTrial, Status, counts
+from sweep.report.trial_types import VerdictReport
+from sweep.report.view import PlainView, RunningTrial, Status, status_lines
 from sweep.storage.ledger import BASE
 from sweep.storage.paths import StudyPaths
+from sweep.storage.states import State
 from tests.support.golden import check_golden
 from tests.support.sweep_ledgers import completed, cost, document, fill, trial, written
 
+NO_AUDITS = AuditReport(0, 0, 0.0, 0, 0, None, 0.0, 1.0, None)
 WIDTHS = pytest.mark.parametrize("width", [80, 140])
 
 
@@ -291,9 +295,47 @@ def test_numbers_have_three_digits(value: float | None, text: str) -> None:
 # --- a study that runs
 
 
-def test_a_study_that_scouts_says_what_it_is_doing_and_how_many_are_parked() -> None:
-    line = counts(status(doing="advancing trial 4 to 30%", parked=7, left_s=None))
-    assert line.startswith("advancing trial 4 to 30%; 3 completed, 7 parked, 2 pruned, 1 audited")
+def test_a_study_that_scouts_says_what_it_is_doing_and_what_it_takes_in_short_lines() -> None:
+    doing = ("scouting 9 of 16", "advancing trial 4 to 30%: P(overtakes trial 2) = 0.31")
+    lines = status_lines(status(doing=doing, parked=7, used_share=0.183, floor_share=0.1563))
+    assert lines == [
+        *doing,
+        "3 completed, 7 parked, 2 pruned, 1 audited, 0 failed of 16 trials",
+        "compute 18% of the full grid, floor 16%; 8 min 20 s so far, 20 min 34 s left",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert len(status_lines(status())) == 1
+
+
+def test_what_was_given_up_is_said_in_one_sentence_with_the_risk(tmp_path: Path) -> None:
+    with written(tmp_path) as ledger:
+        fill(ledger)
+        report = study_report(ledger, StudyPaths(tmp_path))
+    model = next(one for one in report.trials if one.state is State.PRUNED)
+
+    def said(*stated: tuple[float, int, str]) -> list[str]:
+        verdicts = [
+            VerdictReport("prune", "rank", chance, "because", False, moment, step)
+            for chance, step, moment in stated
+        ]
+        trials = [
+            replace(model, number=i, verdict=v, num_steps=100) for i, v in enumerate(verdicts)
+        ]
+        total = ExpectedMisses(sum(chance for chance, _, _ in stated), len(stated), 1.0)
+        return risk_lines(
+            replace(report, trials=tuple(trials), expected_misses=total, audits=NO_AUDITS)
+        )
+
+    assert said((0.3, 10, "parked"), (0.12, 31, "parked")) == [
+        "gave up 2 trials after 10% to 31% of the training: one or more of them would have ended "
+        "better by min_gain with probability at most 0.42, the sum of the P stated (limit 1)"
+    ]
+    (more,) = said((0.9, 10, "parked"), (0.6, 10, "parked"))
+    assert "after 10% of the training: of them so many are expected to have" in more
+    assert "min_gain: 1.50, the sum of the P stated (limit 1)" in more
+    both = said((0.3, 10, "parked"), (0.1, 10, "window"))
+    assert both[0].startswith("gave up 1 trial after 10%")
+    assert both[1].startswith("expected misses: 0.40 of at most 1, the sum of P over 2 prunes")
 
 
 def status(**changes: Any) -> Status:
@@ -332,7 +374,7 @@ def test_the_live_view_shows_the_study_and_keeps_what_was_said(width: int) -> No
     last = one_line(text)
     assert "4 completed, 2 pruned, 1 audited, 0 failed of 16 trials" in last
     assert "31% of the compute saved" in last
-    assert "about 20 min 34 s left" in last
+    assert "8 min 20 s so far, 20 min 34 s left" in last
     assert "best so far: trial 1: choice_accuracy 0.712" in last
 
 
