@@ -70,7 +70,7 @@ class Driver:
     def run(self) -> Outcome:
         """How the session has ended."""
         try:
-            for line in recover(self.study):
+            for line in recover(self.study, parallel=self._num_slots > 1):
                 self.view.say(line)
             set_limit(self.study)
             self._make_room()

@@ -8,6 +8,7 @@ from sweep.account.replicates import original_of, wanted_numbers
 from sweep.account.standing import EXHAUSTED
 from sweep.driver import messages
 from sweep.driver.optuna_study import Asked
+from sweep.driver.shown_ends import shown_ends
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
 
@@ -34,9 +35,10 @@ def note_outlook(study: StudyState) -> str | None:
     return text
 
 
-def unrecorded(study: StudyState, *, parallel: bool = False) -> Asked | None:
+def unrecorded(study: StudyState, *, parallel: bool) -> Asked | None:
     """The first trial that Optuna gave out and nobody wrote down."""
-    lost = study.optuna.unrecorded(set(study.trials), study.is_tried, parallel)
+    ends = shown_ends(study)
+    lost = study.optuna.unrecorded(set(study.trials), study.is_tried, parallel, ends)
     return next(lost, None)
 
 
@@ -63,7 +65,7 @@ def _new_trial(study: StudyState, parallel: bool) -> Trial | None:
         nonlocal has_tried
         is_again, has_tried = has_tried, True
         left = unrecorded(study, parallel=parallel) if is_again else None  # by a call that broke
-        return left or study.optuna.ask(parallel, study.is_tried)
+        return left or study.optuna.ask(parallel, study.is_tried, shown_ends(study))
 
     asked, dropped = study.optuna.patience(ask), study.optuna.dropped
     said = list(dropped) if asked else [*dropped, EXHAUSTED]

@@ -26,6 +26,7 @@ from sweep.driver.optuna_private import (
     stored_trial,
     trial_id,
 )
+from sweep.driver.shadow import Ends
 from sweep.driver.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedSampler
 from sweep.storage.engine import connectable, sqlite_file
 from sweep.storage.patience import BUSY_S, Patience
@@ -82,8 +83,12 @@ class OptunaStudy:
         self._recipes = fit_recipes(study)
         self.dropped: list[str] = []  # sentences: recipes that would be a trial there is already
 
-    def ask(self, parallel: bool, is_tried: IsTried) -> Asked | None:
-        """A new trial at a point that is not tried yet, recipes first. None: no point is left."""
+    def ask(self, parallel: bool, is_tried: IsTried, ends: Ends | None = None) -> Asked | None:
+        """A new trial at a point that is not tried yet, recipes first. None: no point is left.
+
+        `ends`: of trials, lower is better, which the sampler is shown in place of what Optuna was
+        told of them.
+        """
         while True:
             trials = self.optuna.get_trials(deepcopy=False)
             waiting = next((t for t in trials if t.state is TrialState.WAITING), None)
@@ -91,7 +96,7 @@ class OptunaStudy:
                 continue
             number = waiting.number if waiting else len(trials)
             fixed = fixed_params(waiting) if waiting else {}
-            found = self._set_sampler(number, fixed, parallel, is_tried)
+            found = self._set_sampler(number, fixed, parallel, is_tried, ends)
             if not found and not waiting:
                 return None
             trial = self.optuna.ask()
@@ -100,21 +105,27 @@ class OptunaStudy:
             self._drop(trial)
 
     def unrecorded(
-        self, recorded: set[int], is_tried: IsTried, parallel: bool = False
+        self,
+        recorded: set[int],
+        is_tried: IsTried,
+        parallel: bool = False,
+        ends: Ends | None = None,
     ) -> Iterator[Asked]:
         """The trials that Optuna gave out, but whose driver was killed before it wrote them
-        down."""
+        down; drawn as `ask` would have."""
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for lost in running:
             if lost.number in recorded:
                 continue
             trial = self._handle(lost.number)
-            if self._set_sampler(lost.number, fixed_params(lost), parallel, is_tried):
+            if self._set_sampler(lost.number, fixed_params(lost), parallel, is_tried, ends):
                 yield self._asked(trial)
             else:
                 self._drop(trial)
 
-    def _set_sampler(self, number: int, fixed: Point, parallel: bool, is_tried: IsTried) -> bool:
+    def _set_sampler(
+        self, number: int, fixed: Point, parallel: bool, is_tried: IsTried, ends: Ends | None
+    ) -> bool:
         """For trial `number`, some of whose params may be fixed. False: it cannot be a new one."""
 
         fallback = self._points.untried(fixed, is_tried, sampling.draw_seed(self.study, number, -1))
@@ -129,6 +140,7 @@ class OptunaStudy:
             fixed,
             fallback,
             is_tried,
+            ends,
         )
         return True
 

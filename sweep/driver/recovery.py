@@ -12,7 +12,7 @@ from sweep.driver.trial import SETTLED, State, Trial, has_tries_left
 from sweep.storage.ledger import BASE, Cost
 
 
-def recover(study: StudyState) -> list[str]:
+def recover(study: StudyState, *, parallel: bool = False) -> list[str]:
     """Sentences: what is odd in the storage, and who is tried again.
 
     Trials are read, Optuna and the models are brought in line. Safe to be killed in.
@@ -34,7 +34,8 @@ def recover(study: StudyState) -> list[str]:
         if trial.state is State.PARKED and not study.settings.scouts:
             _unpark(study, trial)
     again = _bring_back(study)
-    while (asked := study.optuna.patience(lambda: unrecorded(study))) is not None:
+    patience = study.optuna.patience
+    while (asked := patience(lambda: unrecorded(study, parallel=parallel))) is not None:
         study.add(asked.number, asked.params, asked.recipe)
     for trial in study.trials.values():
         if trial.state in SETTLED:

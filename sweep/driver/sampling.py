@@ -22,6 +22,8 @@ from sweep.config.checks import PARAMS, searched_names
 from sweep.config.study import Study
 from sweep.driver.optuna_private import QuickTPE
 
+LEARNING = frozenset({"tpe"})  # samplers that draw by how trials ended
+
 
 def searched(study: Study) -> list[str]:
     """The names of what is searched; Optuna's parameters have the same."""

@@ -7,6 +7,7 @@ killed decides the same again; here is what it is asked, and its answers in word
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from predictor.audit import is_audited
@@ -80,12 +81,16 @@ def decide_parked(study: StudyState) -> list[tuple[Trial, str, Verdict]]:
     ]
 
 
+def guarded(trials: Iterable[Trial]) -> set[int]:
+    """The numbers of those that a guard ended."""
+    return {t.number for t in trials if t.pruned_by is not None and t.pruned_by.kind == "guard"}
+
+
 def current_plan(study: StudyState, asked: Trial | None = None) -> Plan:
     """What the gap model says as things stand. `asked` waits for its verdict; of those that are
     parked each may go on."""
     trials = study.roster.of(*State)
-    guarded = {t.number for t in trials if t.pruned_by is not None and t.pruned_by.kind == "guard"}
-    found = scouted([trial.row for trial in trials], study.metric, guarded)
+    found = scouted([trial.row for trial in trials], study.metric, guarded(trials))
     free = {t.number for t in trials if t.state is State.PARKED and t.is_parked}
     free |= set() if asked is None else {asked.number}
     spent = math.fsum(expected_miss(trial.pruned_by) for trial in trials)

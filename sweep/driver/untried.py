@@ -19,6 +19,7 @@ from sweep.config.checks import num_points
 from sweep.config.limits import STRIDE
 from sweep.config.study import Study
 from sweep.driver.sampling import distributions, grid_points
+from sweep.driver.shadow import Ends, shadow_study
 
 Point = Mapping[str, Any]  # the value of everything that is searched
 IsTried = Callable[[Point], bool]
@@ -64,7 +65,8 @@ class Points:
 
 class UntriedSampler(BaseSampler):
     """Draws whole points, but for what is `fixed`, each with a sampler of its own, until one is
-    untried; after `num_draws` it takes `fallback`."""
+    untried; after `num_draws` it takes `fallback`. With `ends` it draws on the study's shadow, in
+    which trials have these."""
 
     def __init__(
         self,
@@ -74,8 +76,9 @@ class UntriedSampler(BaseSampler):
         fixed: Point,
         fallback: Point,
         is_tried: IsTried,
+        ends: Ends | None = None,
     ) -> None:
-        self._make_sampler, self._num_draws = make_sampler, num_draws
+        self._make_sampler, self._num_draws, self._ends = make_sampler, num_draws, ends
         self._free = {name: kind for name, kind in space.items() if name not in fixed}
         self._fixed, self._fallback, self._is_tried = fixed, fallback, is_tried
 
@@ -90,6 +93,9 @@ class UntriedSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The values of an untried point, or of `fallback` after `num_draws`; those that are fixed
         left out."""
+        if self._ends is not None and self._num_draws:
+            study = shadow_study(study, self._ends)
+            trial = study.get_trials(deepcopy=False)[trial.number]
         for draw in range(self._num_draws):
             sampler = self._make_sampler(draw)
             space = sampler.infer_relative_search_space(study, trial)

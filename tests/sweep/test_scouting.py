@@ -337,6 +337,26 @@ def what_was_decided(home: Home) -> list[Any]:
     return [*ended, *((d.trial, d.moment, d.step, d.verdict) for d in own)]
 
 
+def test_the_sampler_is_shown_where_scouts_are_expected_to_end_also_after_a_restart(
+    home: Home,
+) -> None:
+    """What Optuna is told stays true."""
+    ways = (*SCOUT, "search.sampler=tpe", "run.trials=8")
+    assert home.run(*ways) == 0
+    undisturbed = what_was_decided(home)
+    first = {row.number: row.params for row in rows(home)}
+    for row, told in zip(rows(home), home.optuna_trials(), strict=True):
+        last = [look["early_eval"] for look in (row.window, *(row.looks or ())) if look][-1]
+        assert told.value == (last if row.state == "pruned" else row.objective)
+    shutil.rmtree(home.out)
+    stop_when(home, "waits until all", 7)
+    assert home.run(*ways) != 0
+    home.on_line = lambda _: None
+    assert home.run(*ways) == 0
+    assert what_was_decided(home) == undisturbed
+    assert {row.number: row.params for row in rows(home)} == first
+
+
 class Killed(BaseException):
     """Nothing catches it, and nothing is written any more."""
 
