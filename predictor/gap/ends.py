@@ -9,7 +9,8 @@ import numpy as np
 
 from predictor.gap.plan import plan
 from predictor.gap.prior import GapPrior, shipped_prior
-from predictor.gap.units import SIGNALS, Units, bend, columns_of, gaps
+from predictor.gap.regression import prior_slopes
+from predictor.gap.units import Units, bend, gaps
 from predictor.target import best_and_spread
 from predictor.types import CohortTrial, Settings, WindowSignals
 
@@ -50,13 +51,8 @@ def _by_prior(
 ) -> dict[int, float]:
     windows = [t.window for t in seen if t.window]
     units = Units.of(windows)
-    has_evals = math.isfinite(units.early_eval)
-    signals = frozenset(SIGNALS if has_evals else SIGNALS[1:])
-    pooled = prior.at(shares[0], signals)
-    if pooled is None:
-        return {}
-    behind = gaps(windows, min(windows, key=_early_eval), units)[:, columns_of(signals)]
-    expected = (behind @ pooled.mean).tolist()
+    slopes = prior_slopes(prior, shares[0], units.missing)
+    expected = (gaps(windows, min(windows, key=_early_eval), units) @ slopes).tolist()
     return {t.number: gap for t, gap in zip(seen, expected, strict=True)}
 
 

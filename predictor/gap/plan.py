@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from predictor.features import config_columns, standardise, with_squares
 from predictor.gap.prior import GapPrior, shipped_prior
-from predictor.gap.regression import Ends, Rows, final_gaps
-from predictor.gap.units import SIGNALS, Units, bend, columns_of, gaps
+from predictor.gap.regression import Ends, Rows, final_gaps, prior_slopes
+from predictor.gap.units import SIGNALS, Units, bend, gaps
 from predictor.target import best_and_spread
 from predictor.types import CohortTrial, Settings, WindowSignals
 
@@ -62,9 +62,10 @@ def plan(
 
     `trials`: all that reached the first look and were not ended by a guard, in any order; `shares`:
     of the budget, of each look. While none is finished, the trial that the prior prefers goes on.
-    Then it is the one of the largest expected improvement among those whose P of overtaking the
-    leader is at least `settings.risk`, or whose giving up would bring the expected misses above
-    `settings.max_expected_misses`. Trials in `busy`, on a worker now, are judged but not chosen.
+    Then it is the one of the largest expected improvement for the compute that it takes to its end,
+    among those whose P of overtaking the leader is at least `settings.risk`, or whose giving up
+    would bring the expected misses above `settings.max_expected_misses`. Trials in `busy`, on a
+    worker now, are judged but not chosen.
     """
     cohort = _Cohort.of(trials, shares, prior or shipped_prior())
     waiting = [t for t in cohort.unfinished if t.number not in busy]
@@ -94,7 +95,7 @@ def _chosen(
         worth = own
     if not worth:
         return None
-    return max(worth, key=lambda one: (one.improvement, -one.number)).number
+    return max(worth, key=lambda one: (one.improvement / (1 - one.share), -one.number)).number
 
 
 class _Cohort(NamedTuple):
@@ -132,13 +133,11 @@ class _Cohort(NamedTuple):
         """All, the one that the prior alone prefers first, against the best at the first look; ties
         by number."""
         firsts = [_looks(t)[0] for t in self.trials]
-        signals = frozenset(SIGNALS if self.has_evals else SIGNALS[1:])
-        pooled = self.prior.at(self.shares[0], signals)
-        if pooled is None or not firsts:
-            return tuple(t.number for t in self.trials)
+        if not firsts:
+            return ()
         best = min(firsts, key=lambda w: _or_last(w.early_eval))
-        own = gaps(firsts, best, self.units)[:, columns_of(signals)]
-        order = np.argsort(own @ pooled.mean, kind="stable")
+        slopes = prior_slopes(self.prior, self.shares[0], self.units.missing)
+        order = np.argsort(gaps(firsts, best, self.units) @ slopes, kind="stable")
         return tuple(self.trials[i].number for i in order)
 
     def forecasts(
@@ -149,13 +148,9 @@ class _Cohort(NamedTuple):
         if unit is None:
             return None
         found: list[tuple[int, Ends, Floats, list[int]]] = []
-        shares = self.shares[: len(_looks(leader))]  # it may have been looked at less often
-        for look in range(len(shares)):
-            asked = [
-                i
-                for i, t in enumerate(self.trials)
-                if not t.is_finished and _last(t, shares) == look
-            ]
+        at = [None if t.is_finished else self._last(t, leader) for t in self.trials]
+        for look in range(len(self.shares)):
+            asked = [i for i, last in enumerate(at) if last == look]
             if asked:
                 ends, gap = self._ends(leader, look, asked, unit)
                 found.append((look, ends, gap, asked))
@@ -163,15 +158,11 @@ class _Cohort(NamedTuple):
         goal = -min_gain * spread
         forecasts: dict[int, GapForecast] = {}
         for look, ends, gap, asked in found:
-            each = zip(asked, ends.below(goal), ends.improvement(goal), ends.mean, gap, strict=True)
-            for i, probability, improvement, mean, own in each:
-                forecasts[self.trials[i].number] = GapForecast(
-                    self.trials[i].number,
-                    self.shares[look],
-                    float(probability),
-                    float(improvement),
-                    float(mean),
-                    dict(zip(SIGNALS, (ends.slopes * own).tolist(), strict=True)),
+            stated = [one.tolist() for one in (*ends.below(goal), ends.mean, ends.slopes * gap)]
+            for i, probability, improvement, mean, effects in zip(asked, *stated, strict=True):
+                number, by_signal = self.trials[i].number, dict(zip(SIGNALS, effects, strict=True))
+                forecasts[number] = GapForecast(
+                    number, self.shares[look], probability, improvement, mean, by_signal
                 )
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
         return forecasts, silent, spread * unit
@@ -195,9 +186,19 @@ class _Cohort(NamedTuple):
         there = Rows(gap[len(asked) :], self.config[finished])
         final = bend((objectives - leader.objective) / unit)
         share = self.shares[look]
-        ends = final_gaps(self.prior, share, there, final, own, has_evals=self.has_evals)
+        ends = final_gaps(self.prior, share, there, final, own, self.units.missing)
         assert ends is not None
         return ends, own.gaps
+
+    def _last(self, trial: CohortTrial, leader: CohortTrial) -> int:
+        """The last look that both have reached, and were evaluated at where any trial was."""
+        own, other = _looks(trial), _looks(leader)
+        last = min(len(own), len(other), len(self.shares)) - 1
+        if self.has_evals:
+            for look in range(last, -1, -1):
+                if own[look].early_eval is not None and other[look].early_eval is not None:
+                    return look
+        return last
 
     def _unit_of_ends(self) -> float | None:
         if self.has_evals:
@@ -218,12 +219,9 @@ def _looks(trial: CohortTrial) -> tuple[WindowSignals, ...]:
     return (trial.window, *trial.looks)
 
 
-def _last(trial: CohortTrial, shares: Sequence[float]) -> int:
-    return min(len(_looks(trial)), len(shares)) - 1
-
-
 def _alike(one: WindowSignals, other: WindowSignals) -> bool:
-    return one.samples == other.samples and one.phase == other.phase
+    is_evaluated = (one.early_eval is None) == (other.early_eval is None)
+    return is_evaluated and one.samples == other.samples and one.phase == other.phase
 
 
 def _or_last(value: float | None) -> float:

@@ -51,7 +51,7 @@ class Pooled(NamedTuple):
     noise: float  # variance of what the slopes leave of a final gap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GapPrior:
     """Slopes and noise of each set of signals, at the shares of the budget where they are known."""
 

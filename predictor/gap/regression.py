@@ -16,7 +16,9 @@ Known weakness: trials near the best are less noisy than others, and there is on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -32,26 +34,27 @@ NU = 4.0  # finished trials that the pooled noise counts for
 LUCK_SD = 2.0  # of a, in early spreads
 UNLIKE = 0.05  # of the belief: that the slopes of this study are like no other's
 CONFIG = 0.5  # prior variance that all columns of the configuration share, over s2
+LEAST_WEIGHT = 1e-5  # of a model, over the largest: below it is left out
 
-# How much each set of signals is believed before a study has finished trials. That an early
-# evaluation tells nothing, or the other two alone do, is not ruled out: studies/LOG.md has what
-# other weights do.
-BELIEF: Mapping[Signals, float] = {
-    frozenset(): 0.10,
-    frozenset({"early_eval"}): 0.287,
-    frozenset({"early_eval", "loss"}): 0.209,
-    frozenset({"early_eval", "grad_norm"}): 0.209,
-    frozenset(SIGNALS): 0.165,
-    frozenset({"loss"}): 0.01,
-    frozenset({"grad_norm"}): 0.01,
-    frozenset({"loss", "grad_norm"}): 0.01,
-}
+# What is believed before a study has finished trials: that no early number tells its ends, and,
+# where one does, that each signal is among those that do. studies/LOG.md has what others do.
+SILENT = 0.05
+TELLS: Mapping[str, float] = {"early_eval": 0.97, "others": 0.4, "loss": 0.2, "grad_norm": 0.4}
+
+
+def beliefs(missing: Signals) -> dict[Signals, float]:
+    """How much each set of signals is believed to be what tells, none of the missing in any."""
+    there = [name for name in SIGNALS if name not in missing]
+    sets = [frozenset(own) for num in range(len(there) + 1) for own in combinations(there, num)]
+    odds = {own: math.prod(TELLS[n] if n in own else 1 - TELLS[n] for n in there) for own in sets}
+    telling = math.fsum(odds[own] for own in sets if own)
+    return {own: (1 - SILENT) * odds[own] / telling if own else SILENT for own in sets}
 
 
 class Rows(NamedTuple):
     """Trials at one look."""
 
-    gaps: Floats  # (num_trials, 3), to the leader's, columns as SIGNALS
+    gaps: Floats  # (num_trials, 4), to the leader's, columns as SIGNALS
     config: Floats  # (num_trials, num_columns), standardised over the cohort
 
 
@@ -62,7 +65,7 @@ class Ends(NamedTuple):
     means: Floats  # (num_models, num_trials)
     scales: Floats  # (num_models, num_trials)
     dof: float
-    slopes: Floats  # (3,): of the signals, averaged over the models
+    slopes: Floats  # (4,): of the signals, averaged over the models
     silent: float  # the weight of the models without any signal
 
     @property
@@ -70,52 +73,102 @@ class Ends(NamedTuple):
         """The expected gap of each trial. Shape (num_trials,)."""
         return self.weights @ self.means
 
-    def below(self, goal: float) -> Floats:
-        """P(gap < goal) of each trial. Shape (num_trials,)."""
-        return self.weights @ student_cdf((goal - self.means) / self.scales, self.dof)
+    def below(self, goal: float) -> tuple[Floats, Floats]:
+        """P(gap < goal) and E(max(0, goal - gap)) of each trial. Shapes (num_trials,).
 
-    def improvement(self, goal: float) -> Floats:
-        """E(max(0, goal - gap)) of each trial. Shape (num_trials,).
-
-        As of the expected improvement of a Student-t process (Shah et al., arXiv 1402.4306).
+        The expectation as of the expected improvement of a Student-t process (Shah et al., arXiv
+        1402.4306).
         """
         z, dof = (goal - self.means) / self.scales, self.dof
+        below = student_cdf(z, dof)
         density = np.exp(student_log_constant(dof) - (dof + 1) / 2 * np.log1p(z**2 / dof))
-        each = z * student_cdf(z, dof) + (dof + z**2) / (dof - 1) * density
-        return self.weights @ (self.scales * each)
+        improvement = self.scales * (z * below + (dof + z**2) / (dof - 1) * density)
+        return self.weights @ below, self.weights @ improvement
 
 
 def final_gaps(
-    prior: GapPrior, share: float, finished: Rows, ends: Floats, asked: Rows, has_evals: bool
+    prior: GapPrior, share: float, finished: Rows, ends: Floats, asked: Rows, missing: Signals
 ) -> Ends | None:
     """The final gaps of the trials `asked`, from those of the `finished`, (num_finished,), 0 the
     leader's; all of one look at that share of the budget.
 
-    Without early evaluations models that use them are left out. None where the prior has no model.
+    Models that use a signal which is `missing` in the study are left out. None where none remains.
     """
-    own: list[_Model] = []
-    for signals, belief in BELIEF.items():
-        pooled = prior.at(share, signals)
-        if pooled is None or (not has_evals and "early_eval" in signals):
-            continue
-        used = columns_of(signals)
-        for with_config in (False, True) if finished.config.shape[1] else (False,):
-            x, row = _design(finished, used, with_config), _design(asked, used, with_config)
-            for slopes, weight in _like_and_unlike(pooled):
-                own.append(_fit(slopes, used, belief * weight, x, ends, row))
-    if not own:
+    models = _models(prior, share, missing, finished.config.shape[1])
+    if models is None:
         return None
-    evidence = np.array([one.log_weight for one in own])
-    weights = np.exp(evidence - evidence.max())
+    x, row = _design(finished), _design(asked)
+    # All models at once, by sums over the finished: (num_models, k, k) for k columns.
+    gram, moments = x.T @ x, x.T @ ends - models.means @ (x.T @ x)
+    step = np.eye(x.shape[1]) + models.variances @ gram
+    covariances = np.linalg.solve(step, models.variances)
+    changes = np.einsum("mij,mj->mi", covariances, moments)
+    left = ends - models.means @ x.T  # (num_models, num_finished)
+    unexplained = (left**2).sum(axis=1) - (moments * changes).sum(axis=1)
+    a0, a = NU / 2, NU / 2 + len(ends) / 2
+    b0 = NU / 2 * models.noises
+    b = b0 + 0.5 * np.maximum(0.0, unexplained)
+    evidence = models.log_beliefs + a0 * np.log(b0) - a * np.log(b)
+    evidence -= 0.5 * np.linalg.slogdet(step)[1]
+    kept = evidence > evidence.max() + math.log(LEAST_WEIGHT)
+    weights = np.exp(evidence[kept] - evidence.max())
     weights /= weights.sum()
+    coefficients = (models.means + changes)[kept]
+    around = 1 + ((row @ covariances[kept]) * row).sum(axis=2)
     return Ends(
         weights,
-        np.array([one.means for one in own]),
-        np.array([one.scales for one in own]),
+        coefficients @ row.T,
+        np.sqrt((b / a)[kept, None] * around),
         NU + len(ends),
-        weights @ np.array([one.slopes for one in own]),
-        float(weights @ np.array([not one.uses_signals for one in own])),
+        weights @ coefficients[:, 1 : 1 + len(SIGNALS)],
+        float(weights @ models.is_silent[kept]),
     )
+
+
+def prior_slopes(prior: GapPrior, share: float, missing: Signals) -> Floats:
+    """What a gap of each signal is worth at the end by past studies alone. Shape (4,)."""
+    models = _models(prior, share, missing, 0)
+    if models is None:
+        return np.zeros(len(SIGNALS))
+    beliefs = np.exp(models.log_beliefs)
+    return np.asarray(beliefs @ models.means[:, 1:] / beliefs.sum(), dtype=np.float64)
+
+
+class _Models(NamedTuple):
+    """Priors of all models: k columns, those of `_design`; what a model leaves out has variance 0.
+
+    Variances are over s2, the noise's.
+    """
+
+    log_beliefs: Floats  # (num_models,)
+    means: Floats  # (num_models, k)
+    variances: Floats  # (num_models, k, k)
+    noises: Floats  # (num_models,)
+    is_silent: NDArray[np.bool_]  # (num_models,)
+
+
+@lru_cache(maxsize=64)
+def _models(prior: GapPrior, share: float, missing: Signals, num_config: int) -> _Models | None:
+    found: list[tuple[float, Floats, Floats, float, bool]] = []
+    missing |= {name for name in SIGNALS if prior.at(share, frozenset({name})) is None}
+    for signals, belief in beliefs(missing).items():
+        pooled = prior.at(share, signals)
+        if pooled is None:
+            continue
+        used = [1 + i for i in columns_of(signals)]
+        for slopes, weight in _like_and_unlike(pooled):
+            for has_config in (False, True) if num_config else (False,):
+                mean = np.zeros(1 + len(SIGNALS) + num_config)
+                variance = np.zeros((len(mean), len(mean)))
+                mean[used] = slopes.mean
+                variance[0, 0] = LUCK_SD**2 / pooled.noise
+                variance[np.ix_(used, used)] = slopes.covariance / pooled.noise
+                if has_config:
+                    config = range(1 + len(SIGNALS), len(mean))
+                    variance[config, config] = CONFIG / num_config
+                log_belief = math.log(belief * weight)
+                found.append((log_belief, mean, variance, pooled.noise, not signals))
+    return _Models(*map(np.array, zip(*found, strict=True))) if found else None
 
 
 def _like_and_unlike(pooled: Pooled) -> list[tuple[Pooled, float]]:
@@ -127,53 +180,6 @@ def _like_and_unlike(pooled: Pooled) -> list[tuple[Pooled, float]]:
     return [(pooled, 1 - UNLIKE), (unlike, UNLIKE)]
 
 
-class _Model(NamedTuple):
-    log_weight: float  # belief and marginal likelihood, up to what all share
-    means: Floats  # (num_asked,)
-    scales: Floats  # (num_asked,), noise included
-    slopes: Floats  # (3,), of SIGNALS
-    uses_signals: bool
-
-
-def _fit(
-    pooled: Pooled, used: Sequence[int], belief: float, x: Floats, ends: Floats, row: Floats
-) -> _Model:
-    """The posterior predictive of each row of `row`.
-
-    x: (num_finished, num_columns) with the ones, the signals and the configuration; row:
-    (num_asked, num_columns).
-    """
-    num_signals, num_columns = len(used), x.shape[1]
-    signals = slice(1, 1 + num_signals)
-    mean, variance = np.zeros(num_columns), np.zeros((num_columns, num_columns))  # over s2
-    mean[signals] = pooled.mean
-    variance[0, 0] = LUCK_SD**2 / pooled.noise
-    variance[signals, signals] = pooled.covariance / pooled.noise
-    if num_config := num_columns - 1 - num_signals:
-        config = range(1 + num_signals, num_columns)
-        variance[config, config] = CONFIG / num_config
-    precision = np.linalg.inv(variance)
-    posterior = precision + x.T @ x
-    covariance = np.linalg.inv(posterior)
-    left = ends - x @ mean
-    moment = x.T @ left
-    change = covariance @ moment
-    a0, b0 = NU / 2, NU / 2 * pooled.noise
-    a, b = a0 + len(ends) / 2, b0 + 0.5 * max(0.0, float(left @ left - moment @ change))
-    log_weight = math.log(belief) + a0 * math.log(b0) - a * math.log(b)
-    log_weight += 0.5 * (np.linalg.slogdet(precision)[1] - np.linalg.slogdet(posterior)[1])
-    slopes = np.zeros(len(SIGNALS))
-    slopes[used] = (mean + change)[signals]
-    around = 1 + np.einsum("ij,jk,ik->i", row, covariance, row)
-    return _Model(
-        float(log_weight),
-        row @ (mean + change),
-        np.sqrt(b / a * around),
-        slopes,
-        num_signals > 0,
-    )
-
-
-def _design(rows: Rows, used: Sequence[int], with_config: bool) -> Floats:
-    columns = [np.ones((len(rows.gaps), 1)), rows.gaps[:, used]]
-    return np.concatenate([*columns, rows.config] if with_config else columns, axis=1)
+def _design(rows: Rows) -> Floats:
+    """(num_trials, 1 + 4 + num_columns): ones, the signals, the configuration."""
+    return np.concatenate([np.ones((len(rows.gaps), 1)), rows.gaps, rows.config], axis=1)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.features import NOISE_FREE, RAW, enough_noise_free
-from predictor.model import SIGNALS
 from predictor.target import best_and_spread
 from predictor.types import WindowSignals
 
 Floats = NDArray[np.float64]
 
+SIGNALS = ("early_eval", "others", "loss", "grad_norm")  # "others": all else that was evaluated
 Signals = frozenset[str]  # which of SIGNALS a model uses
 TO_SD = 1.4826  # of the median absolute deviation of a normal sample
 
@@ -24,17 +24,32 @@ class Units(NamedTuple):
     """How far apart trials lie at the first look. NaN where that is not known, or nothing."""
 
     early_eval: float  # median - best, the early spread: also the unit of the ends
-    loss: float  # median absolute deviation, as a standard deviation
+    others: Mapping[str, float]  # of each: median absolute deviation, as a standard deviation
+    loss: float  # the same
     grad_norm: float  # the same of its logarithm
     norm: str  # the kind that is compared: noise-free where half have it, else raw
+
+    @property
+    def missing(self) -> Signals:
+        """The signals in which trials do not differ, or that nobody measured."""
+        return frozenset(
+            name
+            for name in SIGNALS
+            if not (self.others if name == "others" else math.isfinite(getattr(self, name)))
+        )
 
     @staticmethod
     def of(first: Sequence[WindowSignals]) -> Units:
         """The units of a cohort, from the windows of all its trials at the first look."""
         num_free = sum(w.grad_norm_noise_free is not None for w in first)
         norm = NOISE_FREE if enough_noise_free(num_free, len(first)) else RAW
-        evals, losses, norms = (_column(first, name, norm) for name in SIGNALS)
-        return Units(_spread(evals), _deviation(losses), _deviation(norms), norm)
+        others = {
+            name: deviation
+            for name in sorted({name for window in first for name in window.early_others})
+            if math.isfinite(deviation := _deviation(_column(first, name, norm)))
+        }
+        evals, losses, norms = (_column(first, name, norm) for name in _PLAIN)
+        return Units(_spread(evals), others, _deviation(losses), _deviation(norms), norm)
 
 
 def columns_of(signals: Signals) -> list[int]:
@@ -43,19 +58,18 @@ def columns_of(signals: Signals) -> list[int]:
 
 
 def gaps(windows: Sequence[WindowSignals], leader: WindowSignals, units: Units) -> Floats:
-    """(num_windows, 3): by how many units each lies above the leader, bent; columns as SIGNALS.
+    """(num_windows, 4): by how many units each lies above the leader, bent; columns as SIGNALS.
 
-    0, which tells nothing, where a value or a unit is missing. What was measured and is not finite
-    counts as the worst of the finite.
+    That of the others is the mean of theirs. 0, which tells nothing, where a value or a unit is
+    missing, and between losses of two phases. What was measured and is not finite counts as the
+    worst of the finite.
     """
     own = [leader, *windows]
-    columns = [_column(own, name, units.norm) for name in SIGNALS]
-    found = np.zeros((len(windows), len(SIGNALS)))
-    for i, (column, unit) in enumerate(zip(columns, units[:3], strict=True)):
-        if math.isfinite(unit):
-            gap = bend((column[1:] - column[0]) / unit)
-            found[:, i] = np.where(np.isfinite(gap), gap, 0.0)
-    return found
+    found = {name: _gap(own, name, getattr(units, name), units.norm) for name in _PLAIN}
+    found["loss"][[window.phase != leader.phase for window in windows]] = 0.0
+    others = [_gap(own, name, unit, units.norm) for name, unit in units.others.items()]
+    found["others"] = np.mean(others, axis=0) if others else np.zeros(len(windows))
+    return np.stack([found[name] for name in SIGNALS], axis=1)
 
 
 def bend(gap: Floats) -> Floats:
@@ -64,10 +78,25 @@ def bend(gap: Floats) -> Floats:
     return np.sign(gap) * np.where(size <= 1, size, 1 + np.log(np.maximum(size, 1.0)))
 
 
+_PLAIN = ("early_eval", "loss", "grad_norm")  # fields of a window; others have their own names
+
+
+def _gap(own: Sequence[WindowSignals], name: str, unit: float, norm: str) -> Floats:
+    """Of one signal, to the first of `own`. Shape (len(own) - 1,)."""
+    if not math.isfinite(unit):
+        return np.zeros(len(own) - 1)
+    column = _column(own, name, norm)
+    gap = bend((column[1:] - column[0]) / unit)
+    return np.where(np.isfinite(gap), gap, 0.0)
+
+
 def _column(windows: Sequence[WindowSignals], name: str, norm: str) -> Floats:
     """Shape (num_windows,). NaN where it was not measured, or none of it is finite."""
     kept = norm if name == "grad_norm" else name
-    values = [getattr(window, kept) for window in windows]
+    if name in _PLAIN:
+        values = [getattr(window, kept) for window in windows]
+    else:
+        values = [window.early_others.get(name) for window in windows]
     if kept == NOISE_FREE:
         values = [w.grad_norm if v is None else v for v, w in zip(values, windows, strict=True)]
     column = np.array(values, dtype=np.float64)  # None becomes NaN

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.gap.prior import Fit, StudyFits
-from predictor.gap.regression import BELIEF
+from predictor.gap.regression import beliefs
 from predictor.gap.units import Signals, Units, bend, columns_of, gaps
 from predictor.recorded.runs import RecordedStudy
 from predictor.target import best_and_spread
@@ -42,11 +42,13 @@ def looks_of(
     before. An early evaluation is that look's own, or None: one that was taken before
     two thirds of the way is not shown again."""
     tables = [study.trials(close) for close in closes]
+    ends = [study.closing_positions(close) for close in closes]
     rows: list[tuple[CohortTrial, list[WindowSignals | None]]] = []
     for number, trials in enumerate(zip(*tables, strict=True)):
         evals = study.runs[number].evals
         windows = [
-            _fresh(trial.window, evals, close) for trial, close in zip(trials, closes, strict=True)
+            _fresh(trial.window, evals, close, own[number])
+            for trial, close, own in zip(trials, closes, ends, strict=True)
         ]
         rows.append((trials[0], windows))
     return rows
@@ -60,10 +62,13 @@ def _close_of(study: RecordedStudy, share: float) -> float:
     return recorded if recorded and 0.8 <= recorded / close <= 1.25 else close
 
 
-def _fresh(window: WindowSignals | None, evals: Floats, close: float) -> WindowSignals | None:
+def _fresh(
+    window: WindowSignals | None, evals: Floats, close: float, end: float
+) -> WindowSignals | None:
+    """`end`: after the step that closes the window, with which it is evaluated."""
     if window is None or window.early_eval is None:
         return window
-    latest = max((float(at) for at in evals[:, 0] if at <= max(close, window.samples)), default=0.0)
+    latest = max((float(at) for at in evals[:, 0] if at <= max(close, end)), default=0.0)
     if latest >= 2 / 3 * close:
         return window
     return replace(window, early_eval=None)
@@ -92,13 +97,12 @@ def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:
         tables = [
             (gaps(seen, seen[i], units), bend((objectives - objectives[i]) / unit)) for i in leaders
         ]
-        for signals in BELIEF:
-            if has_evals or "early_eval" not in signals:
-                used = columns_of(signals)
-                fits = [_fit(table[:, used], ends) for table, ends in tables]
-                slopes = np.array([one.slopes for one in fits]).mean(axis=0)
-                noise = float(np.mean([one.noise for one in fits]))
-                yield (signals, share), Fit(slopes, noise)
+        for signals in beliefs(units.missing):
+            used = columns_of(signals)
+            fits = [_fit(table[:, used], ends) for table, ends in tables]
+            slopes = np.array([one.slopes for one in fits]).mean(axis=0)
+            noise = float(np.mean([one.noise for one in fits]))
+            yield (signals, share), Fit(slopes, noise)
 
 
 def _fit(table: Floats, ends: Floats) -> Fit:

@@ -93,6 +93,17 @@ class RecordedStudy:
         batch = max((run.curve.position[0] for run in self._seen()), default=0.0)
         return max(close, min_steps * float(batch))
 
+    def closing_positions(self, close: float) -> list[float]:
+        """The position, for each run, after the step that closes a window at `close`."""
+        if not self.knows_batches:
+            return [close] * len(self.runs)
+        positions: list[float] = []
+        for run in self.runs:
+            after = int(np.searchsorted(run.curve.position, close))
+            reaches = after < len(run.curve.position)
+            positions.append(float(run.curve.position[after]) if reaches else run.horizon)
+        return positions
+
     def trials(self, close: float) -> list[CohortTrial]:
         """Every run as the predictor sees it once finished, its window closed at `close`; numbered
         from 0. One that ended before has no window."""

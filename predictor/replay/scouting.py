@@ -14,7 +14,7 @@ from predictor.recorded.gap_pool import looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, WAIT, Answer, Session
-from predictor.replay.sessions import Same, closing_positions
+from predictor.replay.sessions import Same
 from predictor.types import CohortTrial, Settings, WindowSignals
 
 APART = 1.25  # a look before so many windows would be a second one at the window
@@ -57,7 +57,7 @@ class _Scouting:
         closes, horizon = policy.closes(study), min(run.horizon for run in study.runs)
         self.shares = [close / horizon for close in closes]
         self.rows = _rows(Same(study), closes)
-        own = [closing_positions(study, close) for close in closes]
+        own = [study.closing_positions(close) for close in closes]
         self.closes = list(zip(*own, strict=True))
         self.seen: dict[int, CohortTrial] = {}
         self.forecasts: Mapping[int, GapForecast] = {}

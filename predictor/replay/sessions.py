@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
-import numpy as np
-
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import GO_ON, STOP, WAIT, Answer
 from predictor.types import CohortTrial
@@ -61,7 +59,7 @@ class Looks:
     def __init__(self, study: RecordedStudy, close: float, rule: Rule, seed: int) -> None:
         self.rule, self.seed = rule, seed
         self.trials = _trials_of(Same(study), close)
-        self.closes = closing_positions(study, close)
+        self.closes = study.closing_positions(close)
         self.seen: dict[int, CohortTrial] = {}
 
     def start(self, run: int) -> Sequence[float]:
@@ -101,7 +99,7 @@ class Scouts:
         windows = [trial.window for trial in _trials_of(Same(study), close)]
         evals = [math.inf if w is None or w.early_eval is None else w.early_eval for w in windows]
         self.early_evals = [math.inf if math.isnan(value) else value for value in evals]
-        self.closes = closing_positions(study, close)
+        self.closes = study.closing_positions(close)
         self.on_their_way = set(range(len(study.runs)))
         self.num_left = num_kept
 
@@ -154,15 +152,3 @@ class Same:
 def _trials_of(same: Same, close: float) -> tuple[CohortTrial, ...]:
     """As the study's `trials`, found once for all policies that look at this window."""
     return tuple(same.study.trials(close))
-
-
-def closing_positions(study: RecordedStudy, close: float) -> list[float]:
-    """The position, for each run, after the step that closes the window."""
-    if not study.knows_batches:
-        return [close] * len(study.runs)
-    positions: list[float] = []
-    for run in study.runs:
-        after = int(np.searchsorted(run.curve.position, close))
-        reaches = after < len(run.curve.position)
-        positions.append(float(run.curve.position[after]) if reaches else run.horizon)
-    return positions

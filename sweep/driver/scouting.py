@@ -22,7 +22,12 @@ from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
 from sweep.storage.states import PARKED
 
-SIGNALS = {"early_eval": "early evaluation", "loss": "training loss", "grad_norm": "gradient norm"}
+SIGNALS = {
+    "early_eval": "early evaluation",
+    "others": "other evaluations",
+    "loss": "training loss",
+    "grad_norm": "gradient norm",
+}
 
 
 def is_over(study: StudyState) -> bool:

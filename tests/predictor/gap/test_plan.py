@@ -151,3 +151,33 @@ def test_alone_at_its_look_what_is_not_finite_is_no_better_than_the_worst() -> N
     astray = plan([leader, second, scouted(2, 1.2, float("inf"))], SHARES, SETTINGS)
     worst = plan([leader, second, scouted(2, 1.2, 1.4)], SHARES, SETTINGS)
     assert astray.forecasts[2].probability == pytest.approx(worst.forecasts[2].probability)
+
+
+def test_a_look_without_an_evaluation_is_no_tie_with_the_leader() -> None:
+    """Judged is the last look at which both were evaluated."""
+    behind = scouted(1, 3.0, None)
+    found = plan([LED[0], behind, *COHORT[2:]], SHARES, SETTINGS).forecasts[1]
+    assert found == plan([LED[0], scouted(1, 3.0), *COHORT[2:]], SHARES, SETTINGS).forecasts[1]
+    assert found.share == SHARES[0]
+
+
+def test_of_equal_promise_the_one_with_less_to_go_is_first() -> None:
+    trials = [
+        scouted(0, 1.0, 1.0, objective=1.0),
+        scouted(1, 1.02),
+        scouted(2, 1.02, 1.02),
+        *COHORT[3:],
+    ]
+    found = plan(trials, (0.1, 0.9), SETTINGS)
+    assert found.forecasts[1].improvement > found.forecasts[2].improvement
+    assert found.next == 2
+
+
+def test_losses_of_two_phases_are_not_compared() -> None:
+    def with_loss(loss: float, phase: int) -> CohortTrial:
+        return replace(COHORT[1], window=replace(window(1.1, loss), phase=phase))
+
+    others = [LED[0], *COHORT[2:]]
+    apart = [plan([*others, with_loss(loss, 1)], SHARES, SETTINGS) for loss in (0.1, 9.0)]
+    effects = [found.forecasts[1].effects["loss"] for found in apart]
+    assert effects == [0.0, 0.0]

@@ -9,23 +9,25 @@ from scipy import stats
 
 from predictor.gap.prior import Pooled, shipped_prior
 from predictor.gap.regression import (
-    BELIEF,
     CONFIG,
     LUCK_SD,
     NU,
+    SILENT,
     UNLIKE,
     Rows,
+    beliefs,
     final_gaps,
 )
 from predictor.gap.units import SIGNALS
 
 Floats = NDArray[np.float64]
 SHARE = 0.2
+NO_OTHERS = frozenset({"others"})
 
 
 def rows(num: int, seed: int) -> Rows:
     rng = np.random.default_rng(seed)
-    return Rows(rng.normal(size=(num, 3)), rng.normal(size=(num, 2)))
+    return Rows(rng.normal(size=(num, len(SIGNALS))), rng.normal(size=(num, 2)))
 
 
 def written_out(
@@ -39,7 +41,7 @@ def written_out(
         list[bool](),
     )
     n = len(ends)
-    for signals, belief in BELIEF.items():
+    for signals, belief in beliefs(NO_OTHERS).items():
         pooled = shipped_prior().at(SHARE, signals)
         assert pooled is not None
         used = [i for i, name in enumerate(SIGNALS) if name in signals]
@@ -72,10 +74,10 @@ def written_out(
 def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
     finished, asked = rows(num, 0), rows(3, 1)
     ends = np.random.default_rng(2).normal(size=num)
-    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, has_evals=True)
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, NO_OTHERS)
     assert found is not None
     below, mean, silent = written_out(finished, ends, asked, -0.1)
-    assert found.below(-0.1) == pytest.approx(below)
+    assert found.below(-0.1)[0] == pytest.approx(below)
     assert found.mean == pytest.approx(mean)
     assert found.silent == pytest.approx(silent)
     assert found.weights.sum() == pytest.approx(1)
@@ -85,26 +87,36 @@ def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
 def test_the_improvement_is_the_integral_of_the_probability() -> None:
     """E(max(0, goal - gap)) is the integral of P(gap < t) up to the goal."""
     finished, asked = rows(4, 0), rows(2, 1)
-    found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, has_evals=True)
+    found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, NO_OTHERS)
     assert found is not None
     grid = np.linspace(-300.0, 0.5, 100_001)
-    expected = np.trapezoid([found.below(float(t)) for t in grid], grid, axis=0)
-    assert found.improvement(0.5) == pytest.approx(expected, rel=1e-3)
+    expected = np.trapezoid([found.below(float(t))[0] for t in grid], grid, axis=0)
+    assert found.below(0.5)[1] == pytest.approx(expected, rel=1e-3)
 
 
 def test_without_early_evaluations_the_other_signals_are_used() -> None:
     finished, asked = rows(6, 0), rows(2, 1)
-    ends = finished.gaps[:, 1].copy()  # the training loss tells all
-    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, has_evals=False)
+    ends = finished.gaps[:, SIGNALS.index("loss")].copy()  # the training loss tells all
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, NO_OTHERS | {"early_eval"})
     assert found is not None
-    assert found.slopes[0] == 0
-    assert found.slopes[1] > 0.3
+    assert found.slopes[0] == pytest.approx(0)
+    assert found.slopes[SIGNALS.index("loss")] > 0.3
 
 
 def test_many_finished_trials_are_no_trouble() -> None:
     finished, asked = rows(1000, 0), rows(2, 1)
-    found = final_gaps(shipped_prior(), SHARE, finished, finished.gaps[:, 0], asked, has_evals=True)
+    found = final_gaps(
+        shipped_prior(), SHARE, finished, finished.gaps[:, 0], asked, frozenset({"others"})
+    )
     assert found is not None
     grid = np.linspace(-30.0, 0.5, 20_001)
-    expected = np.trapezoid([found.below(float(t)) for t in grid], grid, axis=0)
-    assert found.improvement(0.5) == pytest.approx(expected, rel=1e-3)
+    expected = np.trapezoid([found.below(float(t))[0] for t in grid], grid, axis=0)
+    assert found.below(0.5)[1] == pytest.approx(expected, rel=1e-3)
+
+
+def test_beliefs_add_up_whatever_is_missing() -> None:
+    for missing in (frozenset[str](), NO_OTHERS, frozenset(SIGNALS)):
+        own = beliefs(missing)
+        assert sum(own.values()) == pytest.approx(1 if len(own) > 1 else SILENT)
+        assert own[frozenset()] == SILENT
+        assert not any(signals & missing for signals in own)
