@@ -16,7 +16,13 @@ from predictor.prior import Prior
 from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
-PREDICTOR_VERSION = "learned-6"
+PREDICTOR_VERSION = "learned-6"  # of `judge`
+GAP_VERSION = "gap-1"  # of the verdicts by predictor.gap, where trials are scouted
+
+
+def version_of(settings: Settings) -> str:
+    """The version that verdicts under these settings are stored with."""
+    return GAP_VERSION if settings.scouts else PREDICTOR_VERSION
 
 
 def judge(

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 Action = Literal["continue", "prune", "audit", "park"]
 Kind = Literal["guard", "rank", "none"]
+Mode = Literal["scout", "stream"]
 LOOKS = (0.1, 0.2, 0.3, 0.5)  # shares of the smallest budget
+UNSAID_MODE: Mode = "stream"  # of what earlier versions stored, which knew no other
 SCOUTING = ("mode", "looks")  # the settings that act where a driver scouts, and nowhere else
 
 
@@ -43,7 +45,7 @@ class WindowSignals:
     """A trial's early window in a few numbers. NaN and infinity are allowed; None: not measured."""
 
     samples: int  # where the window closed
-    loss: float  # nats per loss-bearing token
+    loss: float | None  # nats per loss-bearing token
     grad_norm: float | None  # raw: it reads out the batch size as well
     grad_norm_noise_free: float | None
     early_eval: float | None  # the objective on the early samples, minimized: LOWER IS BETTER
@@ -103,7 +105,10 @@ class Settings:
     startup: int = field(
         default=3,
         metadata=_about(
-            "trials trained to the end before any is pruned by rank", "trials", ge=1, le=2**31 - 1
+            "with mode stream: trials trained to the end before any is pruned by rank",
+            "trials",
+            ge=1,
+            le=2**31 - 1,
         ),
     )
     risk: float = field(
@@ -118,7 +123,7 @@ class Settings:
     min_gain: float = field(
         default=0.05,
         metadata=_about(
-            "by how much to beat it, as a share of median - best of the finished trials",
+            "by how much to beat it, as a share of median - best of the trials' ends",
             "share of median - best",
             **_MOST,
         ),
@@ -141,17 +146,18 @@ class Settings:
     prior_strength: float = field(
         default=1.0,
         metadata=_about(
-            "trials that the prior counts for: what the paper found, as a direction; 0: none",
+            "with mode stream: trials that the prior counts for, what the paper found as a "
+            "direction; 0: none",
             "trials",
             **_MOST,
         ),
     )
     guards: bool = field(default=True, metadata=_about("stop trials whose loss diverges"))
-    mode: Literal["stream", "scout"] = field(
-        default="stream",
+    mode: Mode = field(
+        default="scout",
         metadata=_about(
-            "stream: each trial is judged once, at its window, and goes on or ends; scout: all "
-            "trials to their window first, then the most promising go on, look by look"
+            "scout: all trials to their window first, then the most promising go on, look by look; "
+            "stream: each is judged once, at its window, and goes on or ends"
         ),
     )
     looks: tuple[float, ...] = field(
@@ -193,16 +199,17 @@ class Settings:
         return Settings(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values by name; what scouting alone goes by only where it is on."""
+        """JSON values by name; what scouting alone goes by only where it is the mode."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        if self.mode == "stream":
+        if self.mode == UNSAID_MODE:
             return {name: value for name, value in values.items() if name not in SCOUTING}
         return {**values, "looks": list(self.looks)}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Settings:
         """Inverse of `to_json`, for what earlier versions wrote as well."""
-        given: dict[str, Any] = {**values, "looks": tuple(values.get("looks", LOOKS))}
+        given: dict[str, Any] = {"mode": UNSAID_MODE, **values}
+        given["looks"] = tuple(values.get("looks", LOOKS))
         return Settings(**given)
 
 

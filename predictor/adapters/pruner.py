@@ -52,7 +52,7 @@ class EarlyDynamicsPruner(BasePruner):
                 f"{', '.join(scouting)}: no settings of a pruner, which judges trials one by one; "
                 "`sweep run` alone can park trials"
             )
-        self._settings = Settings.checked(settings)
+        self._settings = replace(Settings.checked(settings), mode="stream")
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the verdict on the trial is to prune it. Optuna asks through `should_prune`."""

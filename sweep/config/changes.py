@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from predictor.types import UNSAID_MODE
+from sweep.config.checks import lookup
 from sweep.config.errors import show
 from sweep.config.study import Study
 
@@ -29,6 +31,14 @@ MAY_CHANGE = (
 )
 
 
+MODE = "pruning.mode"
+
+
+def stored_mode(stored: Mapping[str, Any]) -> Any:
+    """`pruning.mode` of a stored document, which earlier versions did not know."""
+    return lookup(stored, MODE) or UNSAID_MODE
+
+
 def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """What makes another study of it, and what may change: `path: was X, is Y`, between two
     documents of `Study.to_document`."""
@@ -42,9 +52,10 @@ def differences(stored: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list
 
 
 def _completed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With the defaults of the keys that came after the version which stored it."""
+    """With what stands for the keys that came after the version which stored it."""
+    pruning: Mapping[str, Any] = {"mode": stored_mode(stored), **stored.get("pruning", {})}
     try:
-        return Study.model_validate(stored).to_document()
+        return Study.model_validate({**stored, "pruning": pruning}).to_document()
     except ValidationError:
         return stored
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
 from sweep.config.budget import window_samples
+from sweep.config.changes import MODE, stored_mode
 from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
 from sweep.config.errors import MOST_PROBLEMS, Problem, complaints
 from sweep.config.pruning import Pruning
@@ -19,7 +20,7 @@ from sweep.config.yaml_text import as_mapping, override, put, read_mapping
 from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 
-Origin = Literal["file", "default", "--set"]
+Origin = Literal["file", "default", "--set", "as begun"]
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "model": Model,
@@ -79,6 +80,16 @@ def load_study(
     if study.budget is not None and study.budget.samples is not None:
         window_samples(study, num_rows=0)  # no need to read the data first
     return LoadedStudy(study, _origins(study, document, overridden), folder, name)
+
+
+def as_begun(loaded: LoadedStudy, stored: Mapping[str, Any]) -> LoadedStudy:
+    """The study in the mode that it was begun in, by its `stored` document, where neither its file
+    nor --set names one."""
+    mode, pruning = stored_mode(stored), loaded.study.pruning
+    if loaded.origins[MODE] != "default" or mode == pruning.settings().mode:
+        return loaded
+    study = loaded.study.model_copy(update={"pruning": pruning.model_copy(update={"mode": mode})})
+    return replace(loaded, study=study, origins={**loaded.origins, MODE: "as begun"})
 
 
 def _check_names_study(source: object) -> None:

@@ -50,7 +50,7 @@ class Pruning(_Settings):
     history: Texts = ()
     """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
     stop: bool = False
-    """end the study when further trials are unlikely to help: P0 is below the risk"""
+    """start no further trial when it is unlikely to help: P0 is below the risk"""
 
     def settings(self, seed: int = 0) -> Settings:
         """The predictor's part, with the study's seed for its audits."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from predictor.judge import PREDICTOR_VERSION
+from predictor.judge import version_of
 from sweep.config.changes import differences
 from sweep.config.load import LoadedStudy
 from sweep.driver.folder_beside import folder_beside
@@ -35,15 +35,17 @@ def continue_study(
     allowed += [f"{text} (with the same content)" for text in moved]
     refused = [text for text in refused if text not in moved]
     refused += changed_inputs(loaded, row.facts)
-    if loaded.study.pruning.settings().scouts:
+    settings = loaded.study.pruning.settings()
+    if settings.scouts:
         refused += _looked_at_elsewhere(allowed, ledger)
     if refused:
         raise UserError(
             f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
             "changed study another name, or put these back"
         )
-    if row.predictor != PREDICTOR_VERSION:
-        allowed.append(f"predictor: was {row.predictor}, is {PREDICTOR_VERSION}")
+    version = version_of(settings)
+    if row.predictor != version:
+        allowed.append(f"predictor: was {row.predictor}, is {version}")
     for change in allowed:
         view.say(f"continued under another setting: {change}")
         if change.startswith(_WINDOW_KEYS):
@@ -54,7 +56,7 @@ def continue_study(
     if facts != row.facts:
         ledger.keep_facts(facts)
     if allowed or taken:
-        ledger.continue_as(document, PREDICTOR_VERSION, [*allowed, *taken])
+        ledger.continue_as(document, version, [*allowed, *taken])
     return facts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from sqlalchemy import exc
 
-from predictor.judge import PREDICTOR_VERSION
+from predictor.judge import version_of
 from sweep.account.flops import eval_flops
 from sweep.config.budget import check_rows
 from sweep.config.load import LoadedStudy
@@ -78,7 +78,8 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
             Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens))
         )
         document = loaded.study.to_document()
-        ledger.create(StudyRow(loaded.study.name, document, facts, PREDICTOR_VERSION))
+        version = version_of(loaded.study.pruning.settings())
+        ledger.create(StudyRow(loaded.study.name, document, facts, version))
         OptunaStudy(loaded.study, url).close()
     except exc.DBAPIError as error:
         if is_outside(error, sqlite_file(url)):

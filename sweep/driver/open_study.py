@@ -10,7 +10,8 @@ from pathlib import Path
 from sqlalchemy import exc
 
 from sweep.account.replicates import is_replicate
-from sweep.config.load import LoadedStudy
+from sweep.config.changes import MODE, stored_mode
+from sweep.config.load import LoadedStudy, as_begun
 from sweep.config.study import Study
 from sweep.driver.continue_study import continue_study, prepare_again
 from sweep.driver.history import note_history, read_history
@@ -76,6 +77,7 @@ def opened(
         row = ledger.read_study()
         if row is None:
             raise OutsideError(Cause.STORAGE_GONE, "the storage holds the study no longer")
+        loaded = _as_begun(loaded, row, view)
         facts = continue_study(loaded, row, ledger, paths, view)
         if is_begun:
             _say_how_far(ledger, loaded.study, view)
@@ -87,6 +89,15 @@ def opened(
         held.callback(optuna.close)
         specs = TrialSpecs(loaded, facts, paths, threads_per_trial)
         yield StudyState(loaded, facts, paths, ledger, optuna, premises, specs, history)
+
+
+def _as_begun(loaded: LoadedStudy, row: StudyRow, view: View) -> LoadedStudy:
+    found = as_begun(loaded, row.document)
+    if found is not loaded:
+        view.say(
+            f"goes on with {MODE} {stored_mode(row.document)}, as it was begun: its file names none"
+        )
+    return found
 
 
 def _say_how_far(ledger: Ledger, study: Study, view: View) -> None:

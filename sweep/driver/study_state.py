@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-from predictor.judge import PREDICTOR_VERSION
+from predictor.judge import version_of
 from predictor.recorded.history import History
 from predictor.types import Settings, Verdict
 from sweep.account.objective import look_at
@@ -176,7 +176,8 @@ class StudyState:
     def decided(self, trial: Trial, moment: str, step: int, verdict: Verdict) -> None:
         """A verdict on the trial, on record before anybody acts on it."""
         trial.verdicts[moment] = verdict
-        decision = Decision(trial.number, moment, step, verdict, PREDICTOR_VERSION, self.settings)
+        settings = self.settings
+        decision = Decision(trial.number, moment, step, verdict, version_of(settings), settings)
         self.ledger.save_trial(trial.row, decision=decision)
 
     def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:

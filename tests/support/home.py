@@ -1,4 +1,7 @@
-"""A study of fake trials in a folder of its own, and what it left there."""
+"""A study of fake trials in a folder of its own, and what it left there.
+
+Each trial is judged once, by `pruning.mode: stream`; tests of scouting set the other mode.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ search:
   space:
     learning_rate: {low: 1e-5, high: 1e-1, log: true}
     batch_size: {choices: [4, 8]}
-pruning: {window: 0.1, min_steps: 2, audit: 0.0}
+pruning: {mode: stream, window: 0.1, min_steps: 2, audit: 0.0}
 run: {trials: 8, workers: 2}
 """
 

@@ -117,7 +117,7 @@ def decision(number: int, action: Any, kind: Any, **changes: Any) -> Decision:
             values.get("evidence", {"sd": 1.9}),
         ),
         "learned-2",
-        values.get("settings", Settings()),
+        values.get("settings", Settings(mode="stream")),
     )
 
 

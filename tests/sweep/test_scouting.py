@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from predictor.judge import GAP_VERSION, PREDICTOR_VERSION
 from sweep.analysis.recorded.tables import study_tables
 from sweep.driver.scouting import decide_parked
 from sweep.orchestrator import Driver
@@ -63,6 +64,36 @@ def test_all_are_scouted_before_any_goes_on(home: Home) -> None:
     scouts = [line for line in home.lines[:first] if "waits until all" in line]
     assert len(scouts) == 4  # the last is asked about when no other is to come
     assert set(home.states()) == {"completed", "pruned"}
+
+
+def test_it_is_what_a_study_does_that_names_no_mode(home: Home) -> None:
+    home.file.write_text(home.file.read_text().replace("mode: stream, ", ""))
+    home.run("run.trials=3", "run.workers=1")
+    document = home.document()
+    assert document["predictor"] == GAP_VERSION
+    assert {d.predictor for d in decisions(home)} == {GAP_VERSION}
+    parked = said(home, "parked at step")
+    assert {0, 1} <= set(parked)
+    assert home.run("run.trials=4", "run.workers=1", "pruning.mode=stream") == 0
+    assert (home.document()["predictor"], home.states()[3]) == (PREDICTOR_VERSION, "completed")
+    assert home.run("run.trials=5", "run.workers=1") == 0  # as it was last
+    assert "goes on with pruning.mode stream, as it was begun: its file names none" in home.lines
+    assert said(home, "parked at step") == parked
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+@pytest.mark.parametrize("early_eval", [0, 64])
+def test_of_few_trials_one_is_trained_to_its_end(home: Home, trials: int, early_eval: int) -> None:
+    assert home.run(*SCOUT, f"run.trials={trials}", f"pruning.early_eval={early_eval}") == 0
+    assert set(home.states()) <= {"completed", "pruned"}
+    assert home.document()["best"] is not None
+
+
+def test_a_grid_of_fewer_points_than_trials_is_scouted_whole(home: Home) -> None:
+    grid = ("search.sampler=grid", "search.space.learning_rate={choices: [1e-4, 1e-3, 1e-2]}")
+    assert home.run(*SCOUT, *grid, "search.space.batch_size=8", "run.trials=9") == 0
+    assert len(said(home, "parked at step")) >= 3 == len(home.states())
+    assert set(home.states()) <= {"completed", "pruned"}
 
 
 def test_a_trial_is_looked_at_where_the_study_says(home: Home) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweep.config.changes import differences
-from sweep.config.load import load_study
+from sweep.config.load import as_begun, load_study
 from sweep.config.study import Study
 from trainer.contract.spec import UserError
 
@@ -29,6 +31,26 @@ def test_defaults_and_origins(file: Path) -> None:
     assert origins["search.space.learning_rate.log"] == "default"
     assert origins["search.space.batch_size.choices"] == "file"
     assert origins["budget.samples"] == "file" and origins["pruning.audit"] == "default"
+
+
+def test_a_study_goes_on_in_the_mode_it_was_begun_in_unless_another_is_named(file: Path) -> None:
+    stream = load_study(file, ["pruning.mode=stream"]).study.to_document()
+    scout = load_study(file).study.to_document()
+    older = {**scout, "pruning": {"risk": 0.1}}  # of a version without modes
+
+    def begun(stored: Mapping[str, Any], *overrides: str) -> tuple[str, str]:
+        found = as_begun(load_study(file, overrides), stored)
+        refused, allowed = differences(stored, found.study.to_document())
+        assert not refused and [one.split(":")[0] for one in allowed] == changed
+        return found.study.pruning.settings().mode, found.origins["pruning.mode"]
+
+    changed: list[str] = []
+    assert begun(stream) == begun(older) == ("stream", "as begun")
+    assert begun(scout) == ("scout", "default")
+    assert begun(stream, "pruning.mode=stream") == ("stream", "--set")
+    changed = ["pruning.mode"]
+    assert begun(stream, "pruning.mode=scout") == begun(older, "pruning.mode=scout")
+    assert begun(scout, "pruning.mode=stream") == ("stream", "--set")
 
 
 def test_numbers_as_people_write_them(file: Path) -> None:

@@ -40,7 +40,7 @@ def test_where_a_study_is_looked_at_is_a_list_of_ascending_shares() -> None:
             Pruning.model_validate({"looks": wrong})
 
 
-@pytest.mark.parametrize("settings", [Settings(risk=0.2), Settings(mode="scout", looks=(0.5,))])
+@pytest.mark.parametrize("settings", [Settings(mode="stream", risk=0.2), Settings(looks=(0.5,))])
 def test_settings_are_stored_as_they_are_and_scouting_where_it_is_on(settings: Settings) -> None:
     stored = json.loads(json.dumps(settings.to_json()))
     assert Settings.from_json(stored) == settings

@@ -304,7 +304,7 @@ def test_the_plan_counts(load: Load) -> None:
     flops = plan.flops
     assert flops.training == pytest.approx(6 * 7e9 * 10 * mean_samples * 200)
     assert flops.evaluations == 2 * 7e9 * 11 * 20_000  # the base model's too
-    assert flops.early_evaluations == 2 * 7e9 * 10 * 20_000 * 0.64
+    assert flops.early_evaluations == 2 * 7e9 * (10 + 10 * 3) * 20_000 * 0.64  # looks
     assert plan.memory.needed_gb.total == 112 and not plan.memory.fits
 
 
@@ -332,8 +332,8 @@ def test_the_plan_says_that_a_window_decides_nothing_with_pruning_off(load: Load
 
 
 def test_the_plan_of_a_study_that_scouts_says_where_it_looks(load: Load) -> None:
-    stream = study_plan(load("run.trials=10"), make_facts())
-    scout = study_plan(load("run.trials=10", "pruning.mode=scout"), make_facts())
+    stream = study_plan(load("run.trials=10", "pruning.mode=stream"), make_facts())
+    scout = study_plan(load("run.trials=10"), make_facts())
     assert not any("scouting" in line for line in plan_lines(stream))
     lines = "\n".join(plan_lines(scout))
     assert "scouting: all trials are parked at their window" in lines
@@ -397,7 +397,7 @@ def test_the_plan_of_choices(load: Load) -> None:
     choices |= {"questions_read": 400, "dropped_too_long": 0, "longest_read": 900}
     loaded = load("objective={metric: choice_accuracy, data: org/questions}", "data.eval=null")
     plan = study_plan(loaded, make_facts(1_000_000, eval=None, choices=choices))
-    assert plan.flops.early_evaluations == 2e6 * 16 * 6400
+    assert plan.flops.early_evaluations == 2e6 * 16 * 4 * 6400
     assert "  choices  400 questions (a 300, b 100), 40,000 tokens, asked as text" in plan_lines(
         plan
     )
