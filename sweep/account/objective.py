@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
-from predictor.signals import window_signals
-from predictor.types import Observation, WindowSignals
+from predictor.types import WindowSignals
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import State
-from trainer.contract.spec import HIGHER_IS_BETTER, Measurement
+from trainer.contract.spec import HIGHER_IS_BETTER
 
 MARGIN = "choice_margin"  # beside the metrics: of choice_accuracy, see Measurement
 
@@ -20,37 +18,6 @@ def phase_of(row: TrialRow) -> int | None:
     """The phase of the data that the window closed in: 0 for all together, and where the storage
     does not say. None without a window."""
     return None if row.window is None else row.window.get("phase", 0)
-
-
-def look_at(
-    observations: Sequence[Observation],
-    samples: int,
-    early: Mapping[str, Measurement],
-    metric: str,
-) -> dict[str, Any]:
-    """What a look at `samples` shows, for the storage: metrics have their own values there.
-    ValueError where the observations do not reach so far."""
-    own = early.get(metric)
-    value, num, stderr = (None, None, None) if own is None else (own.value, own.num, own.stderr)
-    others = {
-        name: {"value": value, "num": num, "stderr": stderr}
-        for name, value, num, stderr in _scores(early)
-        if name != metric
-    }
-    return {
-        **asdict(window_signals(observations, samples, value)),
-        "early_eval_num": num,
-        "early_eval_stderr": stderr,
-        "early_others": others,
-    }
-
-
-def _scores(early: Mapping[str, Measurement]) -> Iterator[tuple[str, float, int, float | None]]:
-    """Name, value, number and standard error of all that was measured."""
-    for metric, one in early.items():
-        yield metric, one.value, one.num, one.stderr
-        if one.margin is not None:
-            yield MARGIN, one.margin, one.num, one.margin_stderr
 
 
 def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
-from sweep.config.entries import whole
+from sweep.config.entries import MOST, whole
 from trainer.contract.spec import HIGHER_IS_BETTER, is_template_file
 
 METRICS = tuple(HIGHER_IS_BETTER)
@@ -31,6 +31,13 @@ def _auto_or_gb(value: Any) -> int | float | Literal["auto"]:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_GB:
         return value
     raise ValueError(f"must be auto or GB from 0 to {MOST_GB:,}")
+
+
+def _auto_or_amount(value: Any) -> int | Literal["auto"]:
+    number = whole(value)
+    if number == "auto" or (type(number) is int and 0 <= number <= MOST):
+        return number
+    raise ValueError(f"must be auto or a whole number from 0 to {MOST:,}")
 
 
 def _auto_or_bool(value: Any) -> bool | Literal["auto"]:
@@ -67,6 +74,7 @@ def _metric(value: str) -> str:
     raise ValueError("allowed: " + ", ".join(METRICS))
 
 
+AutoOrCount0 = Annotated[int | Literal["auto"], PlainValidator(_auto_or_amount)]
 AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
 AutoOrGb = Annotated[int | float | Literal["auto"], PlainValidator(_auto_or_gb)]
 AutoOrBool = Annotated[bool | Literal["auto"], PlainValidator(_auto_or_bool)]

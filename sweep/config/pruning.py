@@ -8,8 +8,8 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import BeforeValidator, Field, create_model
 
 from predictor.types import Settings
-from sweep.config.entries import Count, Count0, Part, whole
-from sweep.config.kinds import Shares, Texts
+from sweep.config.entries import Count, Part, whole
+from sweep.config.kinds import AutoOrCount0, Shares, Texts
 
 
 class _Window(Part):
@@ -45,8 +45,9 @@ class Pruning(_Settings):
     They are defined in `predictor.types.Settings`.
     """
 
-    early_eval: Count0 = 64
-    """samples of the objective evaluated at the window; 0: none"""
+    early_eval: AutoOrCount0 = "auto"
+    """rows or questions that each metric is measured on at a look, the window's first; 0: none;
+    auto: as many as cost 3 % of a trial's training compute, all its looks together; at least 16"""
     history: Texts = ()
     """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
     stop: bool = False

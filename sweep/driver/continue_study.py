@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from predictor.judge import version_of
+from sweep.account.early_eval import early_size
 from sweep.config.changes import differences
 from sweep.config.load import LoadedStudy
 from sweep.driver.folder_beside import folder_beside
@@ -36,8 +37,9 @@ def continue_study(
     refused = [text for text in refused if text not in moved]
     refused += changed_inputs(loaded, row.facts)
     settings = loaded.study.pruning.settings()
+    size, keys = _early_size(loaded, row)
     if settings.scouts:
-        refused += _looked_at_elsewhere(allowed, ledger)
+        refused += _looked_at_elsewhere(allowed, keys, ledger)
     if refused:
         raise UserError(
             f"study {row.name!r} was made with other settings: {'; '.join(refused)}. Give the "
@@ -48,9 +50,10 @@ def continue_study(
         allowed.append(f"predictor: was {row.predictor}, is {version}")
     for change in allowed:
         view.say(f"continued under another setting: {change}")
-        if change.startswith(_WINDOW_KEYS):
+        if change.startswith(keys):
             view.say("  trials are compared only with those whose window was looked at alike")
     facts, taken = taken_up(loaded, row.facts)
+    facts = {**facts, "early_eval": size}
     for change in taken:
         view.say(change)
     if facts != row.facts:
@@ -60,9 +63,23 @@ def continue_study(
     return facts
 
 
-def _looked_at_elsewhere(changes: Sequence[str], ledger: Ledger) -> list[str]:
-    """Those of the changes that would leave parked trials without any to be compared with."""
-    moved = [text for text in changes if text.startswith(_WINDOW_KEYS)]
+def _early_size(loaded: LoadedStudy, row: StudyRow) -> tuple[int, tuple[str, ...]]:
+    """How many samples a look measures from now on, and the keys whose changes make looks others
+    than those before: how the number is given is none of them where it stays the same."""
+    before = row.facts.get("early_eval", row.document.get("pruning", {}).get("early_eval"))
+    known = {} if before in (None, "auto") else {"early_eval": before}
+    size = early_size(loaded.study, {**row.facts, **known})
+    if size != before:
+        return size, _WINDOW_KEYS
+    return size, tuple(key for key in _WINDOW_KEYS if key != "pruning.early_eval")
+
+
+def _looked_at_elsewhere(
+    changes: Sequence[str], keys: tuple[str, ...], ledger: Ledger
+) -> list[str]:
+    """Those of the changes that would leave parked trials without any to be compared with; `keys`:
+    of what makes looks others."""
+    moved = [text for text in changes if text.startswith(keys)]
     if not moved:
         return []
     parked = [str(n) for n, state in ledger.read_states().items() if state == State.PARKED]
@@ -97,7 +114,7 @@ def prepare_again(
             raise UserError(f"{', '.join(others)}: other rows than when the study was made")
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
-    kept = ("base_measurements", "model", "versions", "sources")
+    kept = ("base_measurements", "model", "versions", "sources", "early_eval")
     return {**facts, **{name: known[name] for name in kept if name in known}}
 
 

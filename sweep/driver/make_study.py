@@ -8,6 +8,7 @@ import yaml
 from sqlalchemy import exc
 
 from predictor.judge import version_of
+from sweep.account.early_eval import early_size
 from sweep.account.flops import eval_flops
 from sweep.config.budget import check_rows
 from sweep.config.load import LoadedStudy
@@ -51,6 +52,7 @@ def make_study(
             for moved in recipe.moved:
                 view.say(f"recipe {moved}")
         check_rows(loaded.study, facts["train"]["rows"])
+        facts["early_eval"] = early_size(loaded.study, facts)
         write_study_file(loaded, new)
         is_inside = url == paths.default_storage
         _make_records(loaded, new.default_storage if is_inside else url, facts)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.account.early_eval import early_share, early_size, early_tokens
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
 from sweep.config.budget import (
     budget_extremes,
@@ -29,7 +30,6 @@ from sweep.report.plan import (
     StepsOfBatch,
     StudyPlan,
 )
-from trainer.contract.spec import MEASURED_ON
 
 GIB = 2**30
 
@@ -56,6 +56,7 @@ def study_plan(
     runs = trials + replicates
     smallest, largest = budget_extremes(study, rows)
     window, looks = window_samples(study, rows), look_samples(study, rows)
+    early = early_size(study, facts)
     tokens = _expected_budget(study, rows) * facts["train"]["input_tokens"] / rows
     return StudyPlan(
         study=study.name,
@@ -80,6 +81,8 @@ def study_plan(
         window_samples=window,
         scouts=study.pruning.settings().scouts,
         looks=looks,
+        early_eval=early,
+        early_share=early_share(study, facts, early),
         steps=[
             StepsOfBatch(
                 batch,
@@ -104,10 +107,11 @@ def _flops(
     """`tokens` of each run's training; `later_looks`: evaluations after the windows', if none is
     given up."""
     num_params = facts["num_params"]
-    measured, early = _evaluation_tokens(study, facts)
+    early = early_tokens(study, facts, early_size(study, facts))
     return PlannedFlops(
         training=runs * train_flops(study.model.tuning, num_params, tokens),
-        evaluations=(runs + 1) * eval_flops(num_params, measured),  # the base model's too
+        evaluations=(runs + 1)
+        * eval_flops(num_params, eval_tokens(study.metrics, facts)),  # the base model's too
         early_evaluations=(runs + later_looks) * eval_flops(num_params, early),
     )
 
@@ -138,15 +142,6 @@ def _expected_budget(study: Study, rows: int) -> float:
         math.ceil(samples / batch) * batch for samples in budgets for batch in _batch_sizes(study)
     ]
     return sum(rounded) / len(rounded)
-
-
-def _evaluation_tokens(study: Study, facts: Mapping[str, Any]) -> tuple[float, float]:
-    """Of all the metrics at a trial's end, and of its early evaluation."""
-    measured = eval_tokens(study.metrics, facts)
-    source = MEASURED_ON[study.objective.metric]
-    whole = facts[source]
-    num = whole["questions" if source == "choices" else "rows"]
-    return measured, whole["input_tokens"] * min(1.0, study.pruning.early_eval / num)
 
 
 def _memory(study: Study, facts: Mapping[str, Any], workers: int) -> PlannedMemory:

@@ -15,7 +15,6 @@ from typing import Any
 from predictor.judge import version_of
 from predictor.recorded.history import History
 from predictor.types import Settings, Verdict
-from sweep.account.objective import look_at
 from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
 from sweep.account.outlook import Outlook, num_planned, outlook_of
 from sweep.account.replicates import Plan, best_trial
@@ -23,6 +22,7 @@ from sweep.account.standing import EXHAUSTED, standing
 from sweep.account.terms import Terms
 from sweep.config.load import LoadedStudy
 from sweep.driver.best_model import KeptModels
+from sweep.driver.look import look_at
 from sweep.driver.optuna_study import OptunaStudy
 from sweep.driver.parked_checkpoints import ParkedCheckpoints
 from sweep.driver.premises import Premises

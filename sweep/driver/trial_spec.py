@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.account.early_eval import early_size
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
 from sweep.account.replicates import is_replicate, seed_index
 from sweep.config.budget import (
@@ -125,7 +126,7 @@ def trial_spec(
         window_samples=window_samples(study, num_rows),
         looks=look_samples(study, num_rows),
         metrics=study.metrics,
-        early_eval=study.pruning.early_eval,
+        early_eval=early_size(study, facts),
         learning_rate=params["learning_rate"],
         schedule=params["schedule"],
         warmup_ratio=params["warmup_ratio"],

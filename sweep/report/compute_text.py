@@ -48,6 +48,7 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
         *itertools.starmap(row, whole),
         row("planned", planned, "settled trials trained to their end, and the base model"),
         row("used", c.used_flops, f"{of_plan(c.used_flops)} of the plan"),
+        *itertools.starmap(row, _looks(report)),
         row("saved", saved, f"{of_plan(saved)}, net of audits and overhead"),
         row("  by guards", c.saved_by_guards, of_plan(c.saved_by_guards)),
         row("  by rank", c.saved_by_rank, of_plan(c.saved_by_rank)),
@@ -79,6 +80,17 @@ def _whole_study(report: StudyReport) -> list[tuple[str, float, str]]:
     if to_come:
         remark += f"; {to_come:,} not begun, taken at the mean of the others"
     return [("whole study", flops, remark)]
+
+
+def _looks(report: StudyReport) -> list[tuple[str, float, str]]:
+    """What early evaluations took, of all compute used by then; empty without any."""
+    early = math.fsum(trial.compute.early_eval_flops for trial in report.trials)
+    if not early:
+        return []
+    told = f"{f.share(early, report.compute.used_flops + report.compute.unsettled_flops)} of it"
+    if report.early_eval is not None:
+        told += f", {report.early_eval:,} rows or questions of each metric at a look"
+    return [("  at looks", early, told)]
 
 
 def _not_started(report: StudyReport, of_plan: Callable[[float], str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sweep.account.early_eval import FEWEST, MOST_SHARE
 from sweep.config.errors import show
 from sweep.formats import counted, flops, gigabytes, parameters
 from sweep.report.data_text import data_lines
@@ -67,6 +68,13 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
     if plan.scouts:
         yield "scouting: all trials are parked at their window, then the most promising"
         yield f"  go on{again}"
+    if plan.early_eval:
+        yield (
+            f"a look measures {plan.early_eval:,} rows or questions of each metric; all looks: "
+            f"{plan.early_share:.1%} of training"
+        )
+        if plan.early_share > MOST_SHARE:
+            yield f"  over {MOST_SHARE:.0%}: auto takes {FEWEST} at least, as fewer tell little"
     if plan.history is not None:
         yield f"prior from past studies: {plan.history}"
     if plan.stop:

@@ -71,6 +71,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
         parked=parked_reports(trials, decisions, terms, paths),
         best=best_report(trials, terms.metric, paths, terms.confirm),
         confirm=confirm_report(trials, terms.metric, terms.confirm),
+        early_eval=study.facts.get("early_eval"),
         compute=compute_report(trials, usage, decided, stopping.num_not_started),
         stopping=stopping,
         audits=audit_report(trials, usage, decisions, terms.metric),

@@ -84,6 +84,9 @@ class StudyReport:
     """null while no trial is completed"""
     confirm: ConfirmReport
     """the best configurations trained again with new seeds"""
+    early_eval: int | None
+    """rows or questions of each metric that a look measures; null where an earlier version made the
+    study"""
     compute: ComputeReport
     """what was planned, used and saved"""
     stopping: StoppingReport

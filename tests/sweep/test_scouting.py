@@ -341,6 +341,17 @@ def test_the_status_says_how_many_are_scouted_and_who_goes_on(
     assert {status.parked for status in home.statuses} >= set(range(5))
 
 
+def test_how_many_samples_a_look_measures_stays_when_it_is_left_to_the_study(home: Home) -> None:
+    stop_when(home, "parked at step", times=2)
+    home.run(*SCOUT, "pruning.early_eval=20")
+    home.on_line = lambda _: None
+    assert home.run(*SCOUT, "pruning.early_eval=auto") == 0
+    specs = [json.loads(file.read_text()) for file in home.out.glob("trials/*/spec.json")]
+    assert {spec["early_eval"] for spec in specs} == {20}
+    assert home.report().early_eval == 20
+    assert not [line for line in home.lines if "looked at alike" in line]
+
+
 def test_where_trials_are_looked_at_cannot_change_while_some_are_parked(home: Home) -> None:
     stop_when(home, "parked at step", times=2)
     home.run(*SCOUT)

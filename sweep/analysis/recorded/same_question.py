@@ -45,5 +45,6 @@ def _question(study: SettledStudy) -> dict[str, object]:
     window = study.usual_window
     if window is not None:  # of a study without any, nothing can be compared
         found["the early window, in samples,"] = window
-    found["pruning.early_eval"] = document.get("pruning", {}).get("early_eval")
+    given = document.get("pruning", {}).get("early_eval")
+    found["pruning.early_eval"] = facts.get("early_eval", given)
     return found

@@ -304,7 +304,9 @@ def test_the_plan_counts(load: Load) -> None:
     flops = plan.flops
     assert flops.training == pytest.approx(6 * 7e9 * 10 * mean_samples * 200)
     assert flops.evaluations == 2 * 7e9 * 11 * 20_000  # the base model's too
-    assert flops.early_evaluations == 2 * 7e9 * (10 + 10 * 3) * 20_000 * 0.64  # looks
+    assert flops.early_evaluations == 2 * 7e9 * (10 + 10 * 3) * 20_000  # looks; all 100 rows
+    assert plan.early_eval == 100
+    assert plan.early_share == pytest.approx(4 * 2 * 20_000 / (6 * 40_000 * 200))
     assert plan.memory.needed_gb.total == 112 and not plan.memory.fits
 
 
@@ -397,7 +399,7 @@ def test_the_plan_of_choices(load: Load) -> None:
     choices |= {"questions_read": 400, "dropped_too_long": 0, "longest_read": 900}
     loaded = load("objective={metric: choice_accuracy, data: org/questions}", "data.eval=null")
     plan = study_plan(loaded, make_facts(1_000_000, eval=None, choices=choices))
-    assert plan.flops.early_evaluations == 2e6 * 16 * 4 * 6400
+    assert plan.early_eval == 400 and plan.flops.early_evaluations == 2e6 * 16 * 4 * 40_000
     assert "  choices  400 questions (a 300, b 100), 40,000 tokens, asked as text" in plan_lines(
         plan
     )

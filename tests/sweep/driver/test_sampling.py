@@ -293,7 +293,9 @@ def test_the_spec_of_a_trial_in_phases(
     params = sampling.suggest(
         optuna.trial.FixedTrial({"learning_rate": 1e-4, "strategy": strategy}), loaded.study
     )
-    spec = trial_spec(loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2)
+    spec = trial_spec(
+        loaded, 3, params, {"train": {"rows": 500}, "early_eval": 64}, "data", tmp_path / "3", 2
+    )
     assert TrialSpec.from_json(spec.to_json()) == spec
     assert (spec.strategy, spec.replay, spec.reset_optimizer) == (strategy, replay, reset)
     assert (spec.processes, spec.checkpoints_kept) == (2, 3)
@@ -319,7 +321,9 @@ def test_trial_spec(tmp_path: Path) -> None:
     loaded: LoadedStudy = load_study(file)
     drawn = optuna.trial.FixedTrial({"learning_rate": 1e-4, "lora_rank": 4})
     params = sampling.suggest(drawn, loaded.study)
-    spec = trial_spec(loaded, 3, params, {"train": {"rows": 500}}, "data", tmp_path / "3", 2)
+    spec = trial_spec(
+        loaded, 3, params, {"train": {"rows": 500}, "early_eval": 64}, "data", tmp_path / "3", 2
+    )
     assert TrialSpec.from_json(spec.to_json()) == spec
     assert spec.model.base == str(tmp_path / "base") and spec.model.lora.rank == 4
     assert (spec.number, spec.seed, spec.num_steps, spec.window_samples) == (3, 7, 125, 100)

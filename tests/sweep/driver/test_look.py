@@ -8,7 +8,8 @@ import math
 import pytest
 
 from predictor.types import Observation
-from sweep.account.objective import look_at, signals_of
+from sweep.account.objective import signals_of
+from sweep.driver.look import look_at
 from trainer.contract.spec import Measurement
 
 STEPS = [Observation(n, 8 * n, 80 * n, 40 * n, 2.0, 1.0, 1e-3, 0.1) for n in (1, 2, 3)]
