@@ -45,7 +45,7 @@ class WindowSignals:
     """A trial's early window in a few numbers. NaN and infinity are allowed; None: not measured."""
 
     samples: int  # where the window closed
-    loss: float | None  # nats per loss-bearing token
+    loss: float  # nats per loss-bearing token
     grad_norm: float | None  # raw: it reads out the batch size as well
     grad_norm_noise_free: float | None
     early_eval: float | None  # the objective on the early samples, minimized: LOWER IS BETTER

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.config.load import LoadedStudy, load_study
+from sweep.config.load import LoadedStudy, as_begun, load_study
 from sweep.config.sources import NoSuchStudy
 from sweep.driver.history import described, read_history
 from sweep.driver.prepare import prepare, prepare_spec
@@ -120,6 +120,7 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
     from sweep.report.plan_text import plan_lines
 
     slots, _ = _slots(loaded)
+    loaded, begun = _as_it_stands(loaded, paths)
     history = read_history(loaded, paths)
     with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
         spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
@@ -127,7 +128,6 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
         facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
     past = None if history is None else described(history, loaded.study.objective.metric)
     most_gb = limit_bytes(loaded.study, paths.out) / GB
-    begun = _standing(loaded, paths)
     lines = plan_lines(study_plan(loaded, facts, len(slots), past, begun, most_gb))
     if sys.stdout.isatty():
         print_lines(lines)
@@ -136,21 +136,23 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
     return 0
 
 
-def _standing(loaded: LoadedStudy, paths: StudyPaths) -> str | None:
-    """How far the study is, in words; None where there is none yet. No server is asked."""
+def _as_it_stands(loaded: LoadedStudy, paths: StudyPaths) -> tuple[LoadedStudy, str | None]:
+    """The study as it would go on, and how far it is, in words; None where there is none yet. No
+    server is asked."""
     from sweep.report.study_report import study_report
     from sweep.report.study_text import standing
 
     url = storage_url(loaded, paths)
     file = sqlite_file(url)
     if file is None or not file.is_file():
-        return None
+        return loaded, None
     try:
         ledger = Location(url, loaded.study.name, paths).open()
     except UserError:  # another's storage: the study itself will say so
-        return None
+        return loaded, None
     try:
         with readable(str(paths.out)):
-            return standing(study_report(ledger, paths))
+            report = study_report(ledger, paths)
+            return as_begun(loaded, report.resolved), standing(report)
     finally:
         ledger.engine.dispose()

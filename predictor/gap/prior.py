@@ -112,7 +112,12 @@ def prior_for(study: str) -> GapPrior:
 def shipped_fits() -> tuple[StudyFits, ...]:
     """The fits that come with the package."""
     text = Path(__file__).with_name("prior.json").read_text(encoding="utf-8")
-    return tuple(_read(document) for document in json.loads(text))
+    return from_json(json.loads(text))
+
+
+def from_json(documents: Sequence[Mapping[str, Any]]) -> tuple[StudyFits, ...]:
+    """Inverse of `to_json`."""
+    return tuple(_read(document) for document in documents)
 
 
 def to_json(studies: Sequence[StudyFits]) -> list[dict[str, Any]]:

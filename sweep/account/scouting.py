@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -41,8 +40,7 @@ def scouted(rows: Iterable[TrialRow], metric: str, guarded: Collection[int]) -> 
     guard (`guarded`), in any order of the rows.
 
     Left out are those whose window was elsewhere than that of the latest, and looks that were
-    elsewhere than the others'; an early evaluation of other samples is as good as none, and so are
-    loss and norm of a look that closed in another phase of the data than most trials' did.
+    elsewhere than the others'; an early evaluation of other samples is as good as none.
     """
     seen = [
         row
@@ -58,39 +56,28 @@ def scouted(rows: Iterable[TrialRow], metric: str, guarded: Collection[int]) -> 
     window = looks_of(latest)[0]
     alike = [row for row in seen if looks_of(row)[0]["samples"] == window["samples"]]
     model = looks_of(max(alike, key=lambda row: (len(row.looks or ()), row.number)))
-    phases = _phases(alike, len(model))
     return Scouted(
-        tuple(_trial(row, metric, model, phases) for row in alike),
+        tuple(_trial(row, metric, model) for row in alike),
         tuple(share for look in model if (share := share_of(look)) is not None),
     )
 
 
-def _phases(rows: Iterable[TrialRow], num_looks: int) -> list[int]:
-    """The phase that most trials were in at each look; of two as frequent the earlier."""
-    seen = [Counter[int]() for _ in range(num_looks)]
-    for row in rows:
-        for phases, look in zip(seen, looks_of(row), strict=False):
-            phases[look.get("phase", 0)] += 1
-    return [min(phases, key=lambda one: (-phases[one], one)) for phases in seen]
-
-
-def _trial(row: TrialRow, metric: str, model: Sequence[Look], phases: Sequence[int]) -> CohortTrial:
+def _trial(row: TrialRow, metric: str, model: Sequence[Look]) -> CohortTrial:
     pairs = takewhile(
-        lambda found: found[0]["samples"] == found[1]["samples"],
-        zip(looks_of(row), model, phases, strict=False),
+        lambda pair: pair[0]["samples"] == pair[1]["samples"],
+        zip(looks_of(row), model, strict=False),
     )
-    window, *later = (_signals(own, other, phase, metric) for own, other, phase in pairs)
+    window, *later = (_signals(own, other, metric) for own, other in pairs)
     objective = objective_of(row, metric)
     return CohortTrial(row.number, row.params, window, objective, looks=tuple(later))
 
 
-def _signals(look: Look, other: Look, phase: int, metric: str) -> WindowSignals:
+def _signals(look: Look, other: Look, metric: str) -> WindowSignals:
     found = signals_of(look, metric)
-    if look["early_eval_num"] != other["early_eval_num"]:
-        found = replace(found, early_eval=None, early_others={}, early_eval_stderr=None)
-    if found.phase != phase:
-        found = replace(found, loss=None, grad_norm=None, grad_norm_noise_free=None, phase=phase)
-    return found
+    is_alike = look["early_eval_num"] == other["early_eval_num"]
+    if is_alike:
+        return found
+    return replace(found, early_eval=None, early_others={}, early_eval_stderr=None)
 
 
 def unbent(gap: float) -> float:

@@ -67,7 +67,7 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
     if sections.run is not None:
         yield from _confirm(sections.run)
     pruning = sections.pruning
-    if pruning is not None and pruning.history and pruning.settings().prior_strength == 0:
+    if pruning is not None and pruning.history and _weighs_nothing(pruning):
         yield "pruning.history", "tells nothing with pruning.prior_strength 0; take one of them out"
     has_budget = document.get("budget") is not None
     has_epochs = lookup(document, "search.space.epochs") is not None
@@ -77,6 +77,11 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
         yield "budget", "must be absent where search.space.epochs is given; take one of them out"
     if sections.data is not None and sections.objective is not None:
         yield from _objective(sections.objective, sections.data)
+
+
+def _weighs_nothing(pruning: Pruning) -> bool:
+    settings = pruning.settings()
+    return settings.prior_strength == 0 and not settings.scouts
 
 
 def _space(search: Search, model: Model | None) -> Iterator[Problem]:

@@ -49,7 +49,8 @@ class Pruning(_Settings):
     """rows or questions that each metric is measured on at a look, the window's first; 0: none;
     auto: as many as cost 3 % of a trial's training compute, all its looks together; at least 16"""
     history: Texts = ()
-    """past studies, exports or recorded sets whose finished trials replace the paper's direction"""
+    """past studies, exports or recorded sets whose finished trials add to what is expected, or with
+    mode stream replace the paper's direction"""
     stop: bool = False
     """start no further trial when it is unlikely to help: P0 is below the risk"""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from predictor.guards import is_not_finite
 from predictor.judge import guard, judge
+from predictor.recorded.history import History
 from predictor.types import Verdict
 from sweep.account.replicates import original_of
 from sweep.driver.cohort import cohort_trial, incumbent
@@ -72,7 +73,7 @@ def _rank(study: StudyState, trial: Trial) -> Verdict:
     """By its window; a prior from past studies stands in the evidence, numbers and digest."""
     own, cohort = cohort_trial(trial, study.metric), study.roster.cohort_of(trial)
     history = study.history
-    if history is None:
+    if not isinstance(history, History):
         return judge(own, cohort, study.settings)
     verdict = judge(own, cohort, study.settings, history.prior)
     learned = {"digest": history.digest, **history.to_json()}

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import exc
 
@@ -14,7 +15,7 @@ from sweep.config.changes import MODE, stored_mode
 from sweep.config.load import LoadedStudy, as_begun
 from sweep.config.study import Study
 from sweep.driver.continue_study import continue_study, prepare_again
-from sweep.driver.history import note_history, read_history
+from sweep.driver.history import Past, note_history, prior_facts, read_history
 from sweep.driver.make_study import make_study, write_study_file
 from sweep.driver.optuna_study import OptunaStudy
 from sweep.driver.premises import Premises, database_is_gone, folder_is_gone
@@ -55,13 +56,13 @@ def opened(
     file, run = sqlite_file(url), loaded.study.run
     patience = Patience(run.wait_s, view.say)
     with contextlib.ExitStack() as held:
-        history = read_history(loaded, paths)
         check_lock, is_begun = None, False
         if file is None:
             check_lock = held.enter_context(only_driver(url, loaded.study.name))
         if again is not None:
             _refuse_gone(paths, file)
         elif patience(lambda: _stored_study(loaded, paths, url)) is None:
+            read_history(loaded, paths)  # what is wrong with it is said before anything is made
             make_study(loaded, paths, url, executor, slot, view)
         else:
             is_begun = True
@@ -78,10 +79,12 @@ def opened(
         if row is None:
             raise OutsideError(Cause.STORAGE_GONE, "the storage holds the study no longer")
         loaded = _as_begun(loaded, row, view)
+        history = read_history(loaded, paths)
         facts = continue_study(loaded, row, ledger, paths, view)
         if is_begun:
             _say_how_far(ledger, loaded.study, view)
-        note_history(history, loaded.study.objective.metric, ledger, view)
+        note_history(loaded, history, ledger, view)
+        facts = _with_prior(loaded, history, facts, ledger)
         write_study_file(loaded, paths)
         if not (paths.data / "prepared.json").is_file():
             facts = prepare_again(loaded, paths, facts, executor, slot, view)
@@ -89,6 +92,18 @@ def opened(
         held.callback(optuna.close)
         specs = TrialSpecs(loaded, facts, paths, threads_per_trial)
         yield StudyState(loaded, facts, paths, ledger, optuna, premises, specs, history)
+
+
+def _with_prior(
+    loaded: LoadedStudy, history: Past | None, facts: dict[str, Any], ledger: Ledger
+) -> dict[str, Any]:
+    """The facts with the prior that the study goes on under, where it scouts; on record."""
+    if not loaded.study.pruning.settings().scouts:
+        return facts
+    found = {**facts, **prior_facts(history)}
+    if found != facts:
+        ledger.keep_facts(found)
+    return found
 
 
 def _as_begun(loaded: LoadedStudy, row: StudyRow, view: View) -> LoadedStudy:

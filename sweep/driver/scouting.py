@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from predictor.audit import is_audited
 from predictor.gap.plan import GapForecast, Plan, plan
@@ -102,7 +103,7 @@ def current_plan(study: StudyState, asked: Trial | None = None) -> Plan:
     left = max(0.0, study.settings.max_expected_misses - spent)
     busy = {one.number for one in found.trials} - free
     settings = replace(study.settings, max_expected_misses=left)
-    return plan(found.trials, found.shares, settings, busy=busy)
+    return plan(found.trials, found.shares, settings, study.gap_prior, busy)
 
 
 def _given_up(study: StudyState, found: Plan, trial: Trial, *, is_drawn: bool) -> Verdict:
@@ -119,7 +120,7 @@ def _verdict(
     """By rank where a probability is stated, with the evidence that it rests on."""
     if own is None or found.leader is None:
         return Verdict(action, "none", reason)
-    evidence = {
+    evidence: dict[str, Any] = {
         "rule": "gap",
         "leader": found.leader,
         "best": objective_of(study.trials[found.leader].row, study.metric),
@@ -131,6 +132,8 @@ def _verdict(
         "expected_misses": found.expected_misses,
         "silent": found.silent,
     }
+    if (history := study.history) is not None:
+        evidence["history"] = {"digest": history.digest, "trials": dict(history.num_trials)}
     return Verdict(action, "rank", reason, own.probability, evidence)
 
 

@@ -37,6 +37,6 @@ def shown_ends(study: StudyState) -> Ends | None:
         for trial in trials
         if trial.state is State.COMPLETED and trial.number not in alike
     ]
-    ends = expected_ends([*found.trials, *finished], found.shares)
+    ends = expected_ends([*found.trials, *finished], found.shares, study.gap_prior)
     worst = 1 + max(ends.values(), default=0.0)
     return {**ends, **dict.fromkeys(ended, worst)}

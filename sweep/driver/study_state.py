@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from predictor.gap.prior import GapPrior
 from predictor.judge import version_of
+from predictor.recorded.gap_history import GapHistory
 from predictor.recorded.history import History
 from predictor.types import Settings, Verdict
 from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
@@ -48,7 +50,7 @@ class StudyState:
     optuna: OptunaStudy
     premises: Premises
     specs: TrialSpecs
-    history: History | None = None
+    history: History | GapHistory | None = None
     base_flops: float = 0.0  # of measuring the base model
     roster: Roster = field(init=False)
     terms: Terms = field(init=False)
@@ -227,6 +229,11 @@ class StudyState:
         """The predictor's."""
         study = self.loaded.study
         return study.pruning.settings(study.run.seed)
+
+    @property
+    def gap_prior(self) -> GapPrior | None:
+        """What past studies say of gaps; None: those that come with the package alone."""
+        return self.history.prior if isinstance(self.history, GapHistory) else None
 
     @property
     def replicates(self) -> Plan:

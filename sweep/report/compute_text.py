@@ -107,9 +107,10 @@ def _audits(audits: AuditReport, of_plan: Callable[[float], str]) -> str:
 
 
 def risk_lines(report: StudyReport) -> list[str]:
-    """What pruning may have missed: as stated, and as audits found."""
+    """What pruning may have missed: as stated, on what that rests, and as audits found."""
     stated, given_up = report.expected_misses, _given_up(report)
-    lines = [_what_was_given_up(given_up, stated.most)] if given_up else []
+    lines = [report.prior.text] if report.prior else []
+    lines += [_what_was_given_up(given_up, stated.most)] if given_up else []
     if stated.num > len(given_up):
         most = "" if stated.most is None else f" of at most {stated.most:g}"
         lines.append(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from predictor.types import Settings
 from sweep.account.scouting import Scouted, looks_of, scouted, share_of
 from sweep.account.terms import Terms
+from sweep.report.prior import PRIOR
 from sweep.storage.ledger import Decision, TrialRow
 from sweep.storage.paths import StudyPaths, checkpoint_bytes
 from sweep.storage.states import State
@@ -43,8 +45,10 @@ def parked_reports(
     decisions: Mapping[int, Sequence[Decision]],
     terms: Terms,
     paths: StudyPaths,
+    facts: Mapping[str, Any],
 ) -> tuple[ParkedReport, ...]:
-    """The parked trials: those most likely to overtake the leader first, then by number."""
+    """The parked trials: those most likely to overtake the leader first, then by number. `facts`:
+    the study's, for what past ones say."""
     parked = [row for row in trials if row.state == State.PARKED]
     if not parked:
         return ()
@@ -53,18 +57,23 @@ def parked_reports(
         for number, own in decisions.items()
         if any((d.verdict.action, d.verdict.kind) == ("prune", "guard") for d in own)
     }
-    found = _forecasts(scouted(trials, terms.metric, guarded), terms.pruning.min_gain)
+    seen = scouted(trials, terms.metric, guarded)
+    found = _forecasts(seen, terms.pruning.min_gain, facts)
     reports = [_report(row, paths, *found.get(row.number, (None, None, None))) for row in parked]
     return tuple(sorted(reports, key=lambda one: (-(one.probability or 0.0), one.number)))
 
 
 def _forecasts(
-    seen: Scouted, min_gain: float
+    seen: Scouted, min_gain: float, facts: Mapping[str, Any]
 ) -> Mapping[int, tuple[int | None, float | None, float | None]]:
     """By trial: the leader, P and the gap expected."""
     from predictor.gap.plan import plan  # numpy: only for studies with parked trials
+    from predictor.gap.prior import from_json
+    from predictor.recorded.gap_history import prior_with
 
-    found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain))
+    past = from_json(facts.get(PRIOR, {}).get("fits", ()))
+    prior = prior_with(past) if past else None
+    found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain), prior)
     return {
         number: (found.leader, one.probability, one.behind)
         for number, one in found.forecasts.items()

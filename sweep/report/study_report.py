@@ -24,6 +24,7 @@ from sweep.report.parts import (
     failure_report,
     trial_summary,
 )
+from sweep.report.prior import prior_report
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import Direction, NoiseScale, TrialReport
 from sweep.storage.ledger import BASE, Ledger, StudyRow
@@ -68,7 +69,8 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
             )
             for trial in trials
         ),
-        parked=parked_reports(trials, decisions, terms, paths),
+        parked=parked_reports(trials, decisions, terms, paths, study.facts),
+        prior=prior_report(study, trials, terms.metric),
         best=best_report(trials, terms.metric, paths, terms.confirm),
         confirm=confirm_report(trials, terms.metric, terms.confirm),
         early_eval=study.facts.get("early_eval"),

@@ -15,6 +15,7 @@ from sweep.account.outlook import StoppingReport
 from sweep.account.replicates import ConfirmReport
 from sweep.documents import Json
 from sweep.report.parked import ParkedReport
+from sweep.report.prior import PriorReport
 from sweep.report.trial_types import BaseReport, Direction, TrialSummary
 from sweep.storage.states import State
 
@@ -80,6 +81,8 @@ class StudyReport:
     """by number, replicates included"""
     parked: tuple[ParkedReport, ...]
     """the trials that wait at a look (pruning.mode scout), the most promising first"""
+    prior: PriorReport | None
+    """what expectations rest on; null without scouting"""
     best: BestReport | None
     """null while no trial is completed"""
     confirm: ConfirmReport

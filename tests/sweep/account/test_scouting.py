@@ -76,22 +76,6 @@ def test_an_early_evaluation_of_other_samples_is_none() -> None:
     assert [one.early_others for one in windows] == [{}, {"eval_loss": 2.0}]
 
 
-def test_loss_and_norm_are_compared_within_the_phase_of_most() -> None:
-    free = {"grad_norm_noise_free": 2.5}
-    rows = [
-        parked(0, look(64, phase=1, **free), look(128, phase=2)),
-        parked(1, look(64, **free), look(128, phase=2)),
-        parked(2, look(64), look(128)),
-    ]
-    phased, *others = (one.window for one in scouted(rows, METRIC, ()).trials)
-    assert phased is not None and phased.early_eval == 1 - 0.4 + 1 / 128
-    assert (phased.loss, phased.grad_norm, phased.grad_norm_noise_free) == (None, None, None)
-    assert [one and one.loss for one in others] == [2.0, 2.0]
-    later = [one.looks[0] for one in scouted(rows, METRIC, ()).trials]
-    assert [one.loss for one in later] == [2.0, 2.0, None]
-    assert {one.phase for one in later} == {2}  # all are compared there, by what can be
-
-
 def test_trials_from_before_scouting_count_where_their_window_was_the_same() -> None:
     before = completed(0, 0.7)
     before.window = {**look(64)}

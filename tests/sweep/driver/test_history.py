@@ -69,6 +69,31 @@ def test_a_study_that_goes_on_under_another_history_says_so(home: Home, past: st
     assert any("pruning.history: was [], is [" in line for line in home.lines)
 
 
+def test_a_study_that_scouts_adds_it_to_the_shipped_prior(
+    home: Home, past: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scout = ("pruning.mode=scout", "run.workers=1", f"pruning.history=[{past}]")
+    assert home.run(*scout, "run.trials=4") == 0
+    (note,) = home.document()["notes"]
+    said = re.fullmatch(
+        r"prior from past studies: fake \(5 trials\), beside (\d+) past studies of SmolLM2-135M "
+        r"and the quickstart's base \(shipped\); digest (\w{8})",
+        note,
+    )
+    assert said is not None
+    ledger, _ = open_study(str(home.out))
+    stated = [d for d in ledger.read_decisions() if d.verdict.probability is not None]
+    assert stated
+    for decision in stated:
+        assert decision.verdict.evidence["history"] == {"digest": said[2], "trials": {"fake": 5}}
+    prior = home.document()["prior"]
+    assert prior["history"] == {"fake": 5} and sum(prior["shipped"].values()) == int(said[1])
+    assert prior["text"] in " ".join(capsys.readouterr().out.split())
+    assert home.run(*scout[:2], "run.trials=5", "pruning.history=[]") == 0
+    assert home.document()["notes"][-1].endswith("none any more, but those with the program")
+    assert home.document()["prior"]["history"] == {}
+
+
 @pytest.mark.parametrize("source", ["./nowhere", "nowhere", "./train.jsonl", "./runs/fake"])
 def test_a_history_that_is_missing_broken_or_the_study_itself_is_one_sentence(
     home: Home, source: str

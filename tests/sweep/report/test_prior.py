@@ -1,0 +1,45 @@
+"""What expectations of a study that scouts rest on, in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweep.report.prior import prior_report
+from sweep.storage.ledger import StudyRow
+from tests.support.sweep_ledgers import completed, trial
+
+PRIOR = {"shipped": {"smollm2-gpu": 6, "quickstart": 2}, "history": {"old": 12, "few": 0}}
+SCOUT = {"mode": "scout", "enabled": True}
+
+
+def report_of(pruning: dict[str, Any], **facts: Any):
+    trials = [completed(0, 0.7), completed(10_000, 0.7), trial(1, "parked"), trial(2, "pruned")]
+    row = StudyRow("demo", {"pruning": pruning}, facts, "gap-1")
+    return prior_report(row, trials, "choice_accuracy")
+
+
+def test_it_names_the_shipped_the_past_and_the_studys_own() -> None:
+    found = report_of(SCOUT, prior=PRIOR)
+    assert found is not None
+    assert found.text == (
+        "expectations rest on 8 past studies of SmolLM2-135M and the quickstart's base (shipped) "
+        "and of old (12 trials); of this study's own finished trials on 1"
+    )
+    assert (found.shipped, found.history, found.finished) == (*PRIOR.values(), 1)
+
+
+@pytest.mark.parametrize(
+    ("pruning", "facts"),
+    [
+        ({"mode": "stream", "enabled": True}, {"prior": PRIOR}),
+        ({"enabled": True}, {"prior": PRIOR}),  # of an earlier version
+        ({**SCOUT, "enabled": False}, {"prior": PRIOR}),
+        (SCOUT, {}),
+    ],
+)
+def test_a_study_that_does_not_scout_says_nothing(
+    pruning: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    assert report_of(pruning, **facts) is None
