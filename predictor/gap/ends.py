@@ -51,7 +51,7 @@ def _by_prior(
 ) -> dict[int, float]:
     windows = [t.window for t in seen if t.window]
     units = Units.of(windows)
-    slopes = prior_slopes(prior, shares[0], units.missing)
+    slopes = prior_slopes(prior, shares[0], units)
     expected = (gaps(windows, min(windows, key=_early_eval), units) @ slopes).tolist()
     return {t.number: gap for t, gap in zip(seen, expected, strict=True)}
 

@@ -136,7 +136,7 @@ class _Cohort(NamedTuple):
         if not firsts:
             return ()
         best = min(firsts, key=lambda w: _or_last(w.early_eval))
-        slopes = prior_slopes(self.prior, self.shares[0], self.units.missing)
+        slopes = prior_slopes(self.prior, self.shares[0], self.units)
         order = np.argsort(gaps(firsts, best, self.units) @ slopes, kind="stable")
         return tuple(self.trials[i].number for i in order)
 
@@ -186,7 +186,7 @@ class _Cohort(NamedTuple):
         there = Rows(gap[len(asked) :], self.config[finished])
         final = bend((objectives - leader.objective) / unit)
         share = self.shares[look]
-        ends = final_gaps(self.prior, share, there, final, own, self.units.missing)
+        ends = final_gaps(self.prior, share, there, final, own, self.units)
         assert ends is not None
         return ends, own.gaps
 

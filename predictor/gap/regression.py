@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.gap.prior import GapPrior, Pooled
-from predictor.gap.units import SIGNALS, Signals, columns_of
+from predictor.gap.units import SIGNALS, Signals, Units, columns_of
 from predictor.stats import student_cdf, student_log_constant
 
 Floats = NDArray[np.float64]
@@ -36,19 +36,23 @@ UNLIKE = 0.05  # of the belief: that the slopes of this study are like no other'
 CONFIG = 0.5  # prior variance that all columns of the configuration share, over s2
 LEAST_WEIGHT = 1e-5  # of a model, over the largest: below it is left out
 
-# What is believed before a study has finished trials: that no early number tells its ends, and,
-# where one does, that each signal is among those that do. studies/LOG.md has what others do.
-SILENT = 0.05
-TELLS: Mapping[str, float] = {"early_eval": 0.97, "others": 0.4, "loss": 0.2, "grad_norm": 0.4}
+# How likely each signal is believed to tell the ends, before a study has finished trials. studies/
+# LOG.md has what others do.
+TELLS: Mapping[str, float] = {"early_eval": 0.9, "others": 0.4, "loss": 0.2, "grad_norm": 0.4}
 
 
-def beliefs(missing: Signals) -> dict[Signals, float]:
-    """How much each set of signals is believed to be what tells, none of the missing in any."""
-    there = [name for name in SIGNALS if name not in missing]
-    sets = [frozenset(own) for num in range(len(there) + 1) for own in combinations(there, num)]
-    odds = {own: math.prod(TELLS[n] if n in own else 1 - TELLS[n] for n in there) for own in sets}
-    telling = math.fsum(odds[own] for own in sets if own)
-    return {own: (1 - SILENT) * odds[own] / telling if own else SILENT for own in sets}
+def beliefs(missing: Signals, chance: float = 0.0) -> dict[Signals, float]:
+    """How much each set of signals is believed to be what tells, none of the missing in any. The
+    empty set is there too: that no early number tells. `chance`: how far it is believed that early
+    evaluations differ by chance alone."""
+    tells = {name: share for name, share in TELLS.items() if name not in missing}
+    if "early_eval" in tells:
+        tells["early_eval"] *= 1 - chance
+    sets = [frozenset(own) for num in range(len(tells) + 1) for own in combinations(tells, num)]
+    return {
+        own: math.prod(share if name in own else 1 - share for name, share in tells.items())
+        for own in sets
+    }
 
 
 class Rows(NamedTuple):
@@ -87,14 +91,14 @@ class Ends(NamedTuple):
 
 
 def final_gaps(
-    prior: GapPrior, share: float, finished: Rows, ends: Floats, asked: Rows, missing: Signals
+    prior: GapPrior, share: float, finished: Rows, ends: Floats, asked: Rows, units: Units
 ) -> Ends | None:
     """The final gaps of the trials `asked`, from those of the `finished`, (num_finished,), 0 the
     leader's; all of one look at that share of the budget.
 
-    Models that use a signal which is `missing` in the study are left out. None where none remains.
+    Models that use a signal which is missing in the study are left out. None where none remains.
     """
-    models = _models(prior, share, missing, finished.config.shape[1])
+    models = _models(prior, share, units.missing, units.chance, finished.config.shape[1])
     if models is None:
         return None
     x, row = _design(finished), _design(asked)
@@ -125,9 +129,9 @@ def final_gaps(
     )
 
 
-def prior_slopes(prior: GapPrior, share: float, missing: Signals) -> Floats:
+def prior_slopes(prior: GapPrior, share: float, units: Units) -> Floats:
     """What a gap of each signal is worth at the end by past studies alone. Shape (4,)."""
-    models = _models(prior, share, missing, 0)
+    models = _models(prior, share, units.missing, units.chance, 0)
     if models is None:
         return np.zeros(len(SIGNALS))
     beliefs = np.exp(models.log_beliefs)
@@ -148,10 +152,12 @@ class _Models(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _models(prior: GapPrior, share: float, missing: Signals, num_config: int) -> _Models | None:
+def _models(
+    prior: GapPrior, share: float, missing: Signals, chance: float, num_config: int
+) -> _Models | None:
     found: list[tuple[float, Floats, Floats, float, bool]] = []
     missing |= {name for name in SIGNALS if prior.at(share, frozenset({name})) is None}
-    for signals, belief in beliefs(missing).items():
+    for signals, belief in beliefs(missing, chance).items():
         pooled = prior.at(share, signals)
         if pooled is None:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.features import NOISE_FREE, RAW, enough_noise_free
+from predictor.gap.chance import chance
 from predictor.target import best_and_spread
 from predictor.types import WindowSignals
 
@@ -28,6 +29,7 @@ class Units(NamedTuple):
     loss: float  # the same
     grad_norm: float  # the same of its logarithm
     norm: str  # the kind that is compared: noise-free where half have it, else raw
+    chance: float = 0.0  # how far it is believed that early evaluations differ by chance alone
 
     @property
     def missing(self) -> Signals:
@@ -49,7 +51,8 @@ class Units(NamedTuple):
             if math.isfinite(deviation := _deviation(_column(first, name, norm)))
         }
         evals, losses, norms = (_column(first, name, norm) for name in _PLAIN)
-        return Units(_spread(evals), others, _deviation(losses), _deviation(norms), norm)
+        units = (_spread(evals), others, _deviation(losses), _deviation(norms))
+        return Units(*units, norm, round(chance(first), 3))
 
 
 def columns_of(signals: Signals) -> list[int]:

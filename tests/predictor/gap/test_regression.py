@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,17 +14,17 @@ from predictor.gap.regression import (
     CONFIG,
     LUCK_SD,
     NU,
-    SILENT,
     UNLIKE,
     Rows,
     beliefs,
     final_gaps,
 )
-from predictor.gap.units import SIGNALS
+from predictor.gap.units import SIGNALS, Units
 
 Floats = NDArray[np.float64]
 SHARE = 0.2
 NO_OTHERS = frozenset({"others"})
+UNITS = Units(1.0, {}, 1.0, 1.0, "grad_norm")
 
 
 def rows(num: int, seed: int) -> Rows:
@@ -74,7 +76,7 @@ def written_out(
 def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
     finished, asked = rows(num, 0), rows(3, 1)
     ends = np.random.default_rng(2).normal(size=num)
-    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, NO_OTHERS)
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, UNITS)
     assert found is not None
     below, mean, silent = written_out(finished, ends, asked, -0.1)
     assert found.below(-0.1)[0] == pytest.approx(below)
@@ -87,7 +89,7 @@ def test_it_is_the_mixture_of_all_its_models(num: int) -> None:
 def test_the_improvement_is_the_integral_of_the_probability() -> None:
     """E(max(0, goal - gap)) is the integral of P(gap < t) up to the goal."""
     finished, asked = rows(4, 0), rows(2, 1)
-    found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, NO_OTHERS)
+    found = final_gaps(shipped_prior(), SHARE, finished, np.zeros(4), asked, UNITS)
     assert found is not None
     grid = np.linspace(-300.0, 0.5, 100_001)
     expected = np.trapezoid([found.below(float(t))[0] for t in grid], grid, axis=0)
@@ -97,7 +99,7 @@ def test_the_improvement_is_the_integral_of_the_probability() -> None:
 def test_without_early_evaluations_the_other_signals_are_used() -> None:
     finished, asked = rows(6, 0), rows(2, 1)
     ends = finished.gaps[:, SIGNALS.index("loss")].copy()  # the training loss tells all
-    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, NO_OTHERS | {"early_eval"})
+    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, UNITS._replace(early_eval=math.nan))
     assert found is not None
     assert found.slopes[0] == pytest.approx(0)
     assert found.slopes[SIGNALS.index("loss")] > 0.3
@@ -117,6 +119,11 @@ def test_many_finished_trials_are_no_trouble() -> None:
 def test_beliefs_add_up_whatever_is_missing() -> None:
     for missing in (frozenset[str](), NO_OTHERS, frozenset(SIGNALS)):
         own = beliefs(missing)
-        assert sum(own.values()) == pytest.approx(1 if len(own) > 1 else SILENT)
-        assert own[frozenset()] == SILENT
+        assert sum(own.values()) == pytest.approx(1)
         assert not any(signals & missing for signals in own)
+
+
+def test_the_more_evaluations_look_like_chance_the_less_is_any_number_believed() -> None:
+    silent = [beliefs(NO_OTHERS, chance)[frozenset()] for chance in (0.0, 0.5, 1.0)]
+    assert silent == sorted(silent)
+    assert silent[-1] == pytest.approx(beliefs(NO_OTHERS | {"early_eval"})[frozenset()])
