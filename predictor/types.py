@@ -52,7 +52,7 @@ class WindowSignals:
     phase: int = 0  # that the window closed in; training losses compare only within one
     # What else was measured on the early samples, by name (a metric, choice_margin), minimized.
     early_others: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
-    early_eval_stderr: float | None = None  # of early_eval, over the early samples
+    early_eval_stderr: float | None = None  # of an early_eval that is a mean over questions
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,11 @@ def phase_of(row: TrialRow) -> int | None:
 
 
 def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
-    """What a look showed, from the storage, what was evaluated minimized."""
+    """What a look showed, from the storage, what was evaluated minimized.
+
+    The standard error of a loss is left out: it is of rows that differ by far more than trials do
+    on the same row, so it says nothing of how far two trials' losses differ by chance.
+    """
     early = look["early_eval"]
     return WindowSignals(
         look["samples"],
@@ -34,7 +38,7 @@ def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
             name: minimized(name, one["value"], one["num"])
             for name, one in look.get("early_others", {}).items()
         },
-        look.get("early_eval_stderr"),
+        look.get("early_eval_stderr") if metric in HIGHER_IS_BETTER else None,
     )
 
 

@@ -23,7 +23,7 @@ from predictor.gap.units import SIGNALS, Units
 
 Floats = NDArray[np.float64]
 SHARE = 0.2
-NO_OTHERS = frozenset({"others"})
+NO_OTHERS = UNITS
 UNITS = Units(1.0, {}, 1.0, 1.0, "grad_norm")
 
 
@@ -99,7 +99,9 @@ def test_the_improvement_is_the_integral_of_the_probability() -> None:
 def test_without_early_evaluations_the_other_signals_are_used() -> None:
     finished, asked = rows(6, 0), rows(2, 1)
     ends = finished.gaps[:, SIGNALS.index("loss")].copy()  # the training loss tells all
-    found = final_gaps(shipped_prior(), SHARE, finished, ends, asked, UNITS._replace(early_eval=math.nan))
+    found = final_gaps(
+        shipped_prior(), SHARE, finished, ends, asked, UNITS._replace(early_eval=math.nan)
+    )
     assert found is not None
     assert found.slopes[0] == pytest.approx(0)
     assert found.slopes[SIGNALS.index("loss")] > 0.3
@@ -107,9 +109,7 @@ def test_without_early_evaluations_the_other_signals_are_used() -> None:
 
 def test_many_finished_trials_are_no_trouble() -> None:
     finished, asked = rows(1000, 0), rows(2, 1)
-    found = final_gaps(
-        shipped_prior(), SHARE, finished, finished.gaps[:, 0], asked, frozenset({"others"})
-    )
+    found = final_gaps(shipped_prior(), SHARE, finished, finished.gaps[:, 0], asked, UNITS)
     assert found is not None
     grid = np.linspace(-30.0, 0.5, 20_001)
     expected = np.trapezoid([found.below(float(t))[0] for t in grid], grid, axis=0)
