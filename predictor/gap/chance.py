@@ -45,7 +45,7 @@ def chance(first: Sequence[WindowSignals]) -> float:
 
 
 def _density(ratio: float, scale: Floats, k: int) -> Floats:
-    """Of the logarithm of `ratio`, where it is scale x chi-square / k, with k degrees of freedom."""
+    """Of the logarithm of `ratio`, scale x chi-square / k with k degrees of freedom."""
     x = k * ratio / scale
     constant = (k / 2) * math.log(2) + math.lgamma(k / 2)
     return np.exp((k / 2) * np.log(x) - x / 2 - constant)

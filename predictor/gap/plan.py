@@ -148,7 +148,7 @@ class _Cohort(NamedTuple):
         if unit is None:
             return None
         found: list[tuple[int, Ends, Floats, list[int]]] = []
-        at = [None if t.is_finished else self._last(t, leader) for t in self.trials]
+        at = self._last(leader)
         for look in range(len(self.shares)):
             asked = [i for i, last in enumerate(at) if last == look]
             if asked:
@@ -190,15 +190,20 @@ class _Cohort(NamedTuple):
         assert ends is not None
         return ends, own.gaps
 
-    def _last(self, trial: CohortTrial, leader: CohortTrial) -> int:
-        """The last look that both have reached, and were evaluated at where any trial was."""
-        own, other = _looks(trial), _looks(leader)
-        last = min(len(own), len(other), len(self.shares)) - 1
-        if self.has_evals:
-            for look in range(last, -1, -1):
+    def _last(self, leader: CohortTrial) -> list[int | None]:
+        """Of each trial the last look that it and the leader have reached, and were evaluated at
+        where any trial was; None of a finished one."""
+        other, has_evals = _looks(leader), self.has_evals
+        found: list[int | None] = []
+        for trial in self.trials:
+            own = _looks(trial)
+            last = look = min(len(own), len(other), len(self.shares)) - 1
+            while has_evals and look >= 0:
                 if own[look].early_eval is not None and other[look].early_eval is not None:
-                    return look
-        return last
+                    break
+                look -= 1
+            found.append(None if trial.is_finished else look if look >= 0 else last)
+        return found
 
     def _unit_of_ends(self) -> float | None:
         if self.has_evals:

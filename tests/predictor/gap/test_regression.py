@@ -23,7 +23,7 @@ from predictor.gap.units import SIGNALS, Units
 
 Floats = NDArray[np.float64]
 SHARE = 0.2
-NO_OTHERS = UNITS
+NO_OTHERS = frozenset({"others"})
 UNITS = Units(1.0, {}, 1.0, 1.0, "grad_norm")
 
 
