@@ -28,18 +28,20 @@ SETTINGS = (
     "pruning.looks=[0.1, 0.2, 0.3, 0.5]",
     "pruning.early_eval=256",
     f"run.trials={NUM_CONFIGURATIONS}",
-    f"run.confirm={{top: {NUM_CONFIGURATIONS}, seeds: 1}}",  # all of them in another order
     "run.seed=0",
     "run.workers=2",
 )
+CONFIRM = f"run.confirm={{top: {NUM_CONFIGURATIONS}, seeds: 1}}"  # all of them, in another order
 
 
 def main(folder: str) -> None:
     out = Path(folder).absolute()
     for mix in MIXES:
         make_mix(out / f"data-{mix}", mix)
-        settings = [f"name=quickstart-looks-{mix}", *SETTINGS]
-        run(out / mix, "quickstart", out / f"data-{mix}", settings)
+    for confirm in ((), (CONFIRM,)):
+        for mix in MIXES:
+            settings = [f"name=quickstart-looks-{mix}", *SETTINGS, *confirm]
+            run(out / mix, "quickstart", out / f"data-{mix}", settings)
 
 
 if __name__ == "__main__":
