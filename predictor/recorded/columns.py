@@ -41,6 +41,7 @@ RUNS: Mapping[str, Column] = {
     "confirms": Column("str"),
     "final_eval_loss": Column("float64", is_needed=True, is_number=True),
     "objective": Column("float64"),
+    "base_objective": Column("float64", is_number=True),
     "metric": Column("str"),
     "direction": Column("str", allowed=("minimize", "maximize")),
     "early_eval": Column("float64"),
@@ -57,12 +58,18 @@ STEPS: Mapping[str, Column] = {
     "loss": Column("float64", is_needed=True),
     "grad_norm": Column("float64", is_needed=True),
     "eval_loss": Column("float64", is_needed=True),
+    "eval_stderr": Column("float64"),
+    "other_eval_loss": Column("float64"),
+    "other_choice_accuracy": Column("float64"),
+    "other_choice_margin": Column("float64"),
     "lr": Column("float64"),
     "grad_sq_noise_free": Column("float64"),
     "grad_sq_noise": Column("float64"),
     "phase": Column("int64"),
     "seconds": Column("float64"),
 }
+
+OTHER = "other_"  # a column of STEPS begins so, and goes on with what is measured in it
 
 
 def needed(columns: Mapping[str, Column]) -> list[str]:

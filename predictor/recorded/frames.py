@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from predictor.recorded.columns import RUNS, STEPS, needed
+from predictor.recorded.columns import OTHER, RUNS, STEPS, needed
 from predictor.recorded.runs import Curve, Floats, RecordedRun, RecordedStudy
 
 Row = Mapping[str, Any]  # of runs; what is missing is None
@@ -109,6 +109,12 @@ def _run(row: Row, steps: _Steps) -> RecordedRun | None:
         curve=_curve(trained),
         evals=np.column_stack([evaluated.position, evaluated.columns["eval_loss"]]),
         objective=objective,
+        eval_stderrs=evaluated.get("eval_stderr", math.nan),
+        others={
+            name.removeprefix(OTHER): values
+            for name, values in evaluated.columns.items()
+            if name.startswith(OTHER) and not np.isnan(values).all()
+        },
         state=state,
         pruned_by=pruned_by,
         audit=row.get("audit"),
@@ -187,7 +193,8 @@ def _require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
 
 def _sorted(frame: pd.DataFrame) -> _Steps:
     columns = {name: _numbers(frame, name, "steps") for name in needed(STEPS)}
-    for name in ("samples", "tokens", "grad_sq_noise_free", "phase"):
+    others = [name for name in STEPS if name.startswith(OTHER)]
+    for name in ("samples", "tokens", "grad_sq_noise_free", "phase", "eval_stderr", *others):
         if name in frame.columns:
             columns[name] = _numbers(frame, name, "steps")
     in_samples = "samples" in columns

@@ -71,7 +71,7 @@ def _fresh(
     latest = max((float(at) for at in evals[:, 0] if at <= max(close, end)), default=0.0)
     if latest >= 2 / 3 * close:
         return window
-    return replace(window, early_eval=None)
+    return replace(window, early_eval=None, early_others={}, early_eval_stderr=None)
 
 
 def _fits(study: RecordedStudy) -> Iterator[tuple[tuple[Signals, float], Fit]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,11 +50,24 @@ class RecordedRun:
     audit_p: float | None = None  # P as it was stated; a guard states none
     audit_miss: bool | None = None  # None: not told, or not known
     cost: float = 1.0  # of the whole run, in one unit for all of the study: its tokens
+    eval_stderrs: Floats | None = None  # (num_evals,), of the objectives; NaN: not known
+    others: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
+    """(num_evals,) each: what else was measured there, minimized, by name; NaN: it was not"""
 
     @property
     def is_finished(self) -> bool:
         """Whether it was trained to its end, with a finite objective."""
         return self.objective is not None and math.isfinite(self.objective)
+
+    def with_others(self, window: WindowSignals, row: int) -> WindowSignals:
+        """The window with what else was measured at the evaluation `row`."""
+        stderr = math.nan if self.eval_stderrs is None else float(self.eval_stderrs[row])
+        others = {name: float(values[row]) for name, values in self.others.items()}
+        return replace(
+            window,
+            early_eval_stderr=None if math.isnan(stderr) else stderr,
+            early_others={name: value for name, value in others.items() if not math.isnan(value)},
+        )
 
     @property
     def stopped_at(self) -> float | None:
@@ -127,11 +140,12 @@ class RecordedStudy:
         if num_steps > len(position):
             return None
         last = float(position[num_steps - 1])
-        seen = run.evals[run.evals[:, 0] <= max(close, last)]
-        early = float(seen[-1, 1]) if len(seen) else None
+        num_evals = int(np.sum(run.evals[:, 0] <= max(close, last)))
+        early = float(run.evals[num_evals - 1, 1]) if num_evals else None
         samples = min(math.ceil(close), int(last))
         signals = window_signals(_observations(run.curve, num_steps), samples, early)
-        return replace(signals, samples=math.ceil(close))
+        signals = replace(signals, samples=math.ceil(close))
+        return run.with_others(signals, num_evals - 1) if num_evals else signals
 
 
 def _observations(curve: Curve, num_steps: int) -> list[Observation]:

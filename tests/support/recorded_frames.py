@@ -56,5 +56,8 @@ def assert_equal(one: RecordedStudy, other: RecordedStudy) -> None:
         np.testing.assert_array_equal(a.evals, b.evals)
         for name in a.curve._fields:
             np.testing.assert_array_equal(getattr(a.curve, name), getattr(b.curve, name))
-        for name in set(a.__dataclass_fields__) - {"curve", "evals"}:
+        np.testing.assert_array_equal(a.eval_stderrs, b.eval_stderrs)
+        np.testing.assert_equal(dict(a.others), dict(b.others))
+        arrays = {"curve", "evals", "eval_stderrs", "others"}
+        for name in set(a.__dataclass_fields__) - arrays:
             assert getattr(a, name) == getattr(b, name), (a.name, name)

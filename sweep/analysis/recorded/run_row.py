@@ -29,7 +29,7 @@ def run_row(
 ) -> Row:
     """The row, but for its key `run`. `usual_window`: stands for the trial's own where that did not
     close."""
-    document = study.row.document
+    document, facts = study.row.document, study.row.facts
     metric, seed = document["objective"]["metric"], document["run"]["seed"]
     seed += seed_index(trial.number)
     window, final = trial.window or {}, objective_of(trial, metric)
@@ -56,6 +56,7 @@ def run_row(
         else None,
         "final_eval_loss": final,
         "objective": None if final is None else trial.objective,
+        "base_objective": (facts.get("base_measurements") or {}).get(metric, {}).get("value"),
         "metric": metric,
         "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
         "early_eval": None if early is None else minimized(metric, early, window["early_eval_num"]),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
-from predictor.recorded.columns import STEPS, types
+from predictor.recorded.columns import OTHER, STEPS, types
 from predictor.types import Observation
+from sweep.analysis.recorded.evaluations import Evaluation
 from sweep.analysis.recorded.run_row import Row
 
 STEPS_A_FRAME = 100_000
@@ -23,6 +23,7 @@ PLACE = {
     "phase": "phase",
 }
 MEASURED = ("loss", "grad_norm", "lr", "grad_sq_noise_free", "grad_sq_noise", "seconds")
+EVALUATED = [name for name in STEPS if name.startswith(("eval_", OTHER))]
 OBSERVED = {**PLACE, **{name: name for name in MEASURED}}
 
 
@@ -33,17 +34,19 @@ class StepTable:
         self.columns: dict[str, list[Any]] = {name: [] for name in STEPS}
         self.frames: list[Any] = []
 
-    def add(self, run: Row, seen: Sequence[Observation]) -> None:
-        """A run's training steps, then its evaluations: the early one and the last."""
+    def add(
+        self, run: Row, seen: Sequence[Observation], evaluated: Iterable[Evaluation] = ()
+    ) -> None:
+        """A run's training steps, then its evaluations: at its looks and at its end."""
         self._add_training(run, seen)
-        if _is_number(run["early_eval"]):
-            samples = run["window_samples"]
-            closing_step = next((one for one in seen if one.samples_seen >= samples), None)
-            if closing_step is not None:
-                self._add_evaluation(run, closing_step, run["early_eval"])
-        if _is_number(run["final_eval_loss"]) and seen:
-            end = {"step": run["horizon_step"], "samples": run["horizon_samples"], "fraction": 1.0}
-            self._add_evaluation(run, seen[-1], run["final_eval_loss"], **end)
+        end = {"step": run["horizon_step"], "samples": run["horizon_samples"], "fraction": 1.0}
+        for one in evaluated:
+            if one.samples is None and seen:
+                self._add_evaluation(run, seen[-1], one, **end)
+            elif one.samples is not None:
+                closing = next((at for at in seen if at.samples_seen >= one.samples), None)
+                if closing is not None:
+                    self._add_evaluation(run, closing, one)
         if len(self.columns["run"]) >= STEPS_A_FRAME:
             self._close_frame()
 
@@ -56,15 +59,18 @@ class StepTable:
         columns, horizon = self.columns, run["horizon_step"]
         columns["run"] += [run["run"]] * len(seen)
         columns["fraction"] += [one.step / horizon for one in seen]
-        columns["eval_loss"] += [None] * len(seen)
+        for name in EVALUATED:
+            columns[name] += [None] * len(seen)
         for name, own in OBSERVED.items():
             columns[name] += map(attrgetter(own), seen)
 
-    def _add_evaluation(self, run: Row, at: Observation, value: float, **changes: float) -> None:
+    def _add_evaluation(self, run: Row, at: Observation, one: Evaluation, **changes: float) -> None:
         place = {name: getattr(at, own) for name, own in PLACE.items()}
         row = {"run": run["run"], "fraction": at.step / run["horizon_step"], **place, **changes}
+        row |= {"eval_loss": one.value, "eval_stderr": one.stderr}
+        row |= {OTHER + name: value for name, value in one.others.items()}
         for name, column in self.columns.items():
-            column.append(value if name == "eval_loss" else row.get(name))
+            column.append(row.get(name))
 
     def _close_frame(self) -> None:
         series = {
@@ -73,7 +79,3 @@ class StepTable:
         }
         self.frames.append(pd.DataFrame(series))
         self.columns = {name: [] for name in STEPS}
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)

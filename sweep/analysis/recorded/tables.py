@@ -11,6 +11,7 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from predictor.recorded.columns import RUNS, types
 from predictor.types import Observation
 from sweep.account.audits import decisions_by_trial
+from sweep.analysis.recorded.evaluations import evaluations
 from sweep.analysis.recorded.run_row import Row, run_row
 from sweep.analysis.recorded.same_question import refuse_other_questions
 from sweep.analysis.recorded.settled import SettledStudy, settled_studies
@@ -46,7 +47,7 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
                 own = decisions.get(trial.number, [])
                 run = {"run": len(runs), **run_row(study, trial, own, seen, usual_window)}
                 runs.append(run)
-                steps.add(run, seen)
+                steps.add(run, seen, evaluations(trial, run["metric"]))
         if not runs:
             raise UserError(f"no trial of {', '.join(texts)} is completed, pruned or failed yet")
         num_unsettled = sum(study.num_unsettled for study in studies)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from predictor.recorded.runs import RecordedStudy
-from sweep.account.objective import minimized
+from sweep.account.objective import minimized, signals_of
 from sweep.analysis.recorded.sources import read_sources
+from sweep.driver.look import look_at
 from sweep.storage.engine import make_engine
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, TrialRow
@@ -28,7 +29,7 @@ from tests.support.exports import (
 )
 from tests.support.recorded_frames import assert_equal
 from tests.support.sweep_ledgers import completed, decision, forecast, trial, written
-from trainer.contract.spec import UserError
+from trainer.contract.spec import Measurement, UserError
 
 
 def trials_of(folder: Path) -> dict[int, TrialRow]:
@@ -67,6 +68,39 @@ def test_every_window_signal_is_the_ledgers(demo: Path, tmp_path: Path) -> None:
     assert [one is None for one in found] == [False, False, False, False, True, False]
     assert found[0] is not None
     assert runs["grad_norm_noise_free"][0] == found[0].grad_norm_noise_free
+
+
+def test_every_look_is_there_with_all_that_was_measured(tmp_path: Path) -> None:
+    row, seen = completed(0, 0.55), steps(0)
+    choices = Measurement(0.4, 64, 9, 0.1, stderr=0.06, margin=-0.3, margin_stderr=0.1)
+    early = {"choice_accuracy": choices, "eval_loss": Measurement(2.5, 900, 9, 0.1)}
+    wrecked = {**early, "choice_accuracy": replace(choices, value=0.1, margin=math.nan)}
+    with written(tmp_path / "demo") as ledger:
+        record(ledger, row, seen)
+        row.window = look_at(seen, WINDOW, early, "choice_accuracy")
+        row.looks = [look_at(seen, 160, wrecked, "choice_accuracy")]
+        row.measurements = {name: asdict(one) for name, one in early.items()}
+        ledger.save_trial(row)
+    exported(tmp_path, tmp_path / "demo")
+    (study,) = read_sources([str(tmp_path / "to" / "x")])
+    assert [list(one) for one in study.runs[0].evals] == [
+        [112, 0.6 + 1 / 128],
+        [160, 0.9 + 1 / 128],
+        [256, minimized("choice_accuracy", 0.55, 64)],
+    ]
+    (first,), (second,) = study.trials(WINDOW), study.trials(160)
+    assert first.window == signals_of(row.window, "choice_accuracy")
+    assert second.window is not None
+    assert second.window.early_others == {"eval_loss": 2.5, "choice_margin": math.inf}
+    assert study.runs[0].others["choice_margin"][-1] == 0.3
+
+
+def test_the_base_model_is_beside_the_runs(tmp_path: Path) -> None:
+    base = {"choice_accuracy": asdict(Measurement(0.25, 64, 9, 0.1))}
+    with written(tmp_path / "demo", base_measurements=base) as ledger:
+        record(ledger, completed(0, 0.55), steps(0))
+    runs, _ = exported(tmp_path, tmp_path / "demo")
+    assert list(runs["base_objective"]) == [0.25]
 
 
 def test_every_settled_trial_has_its_end(demo: Path, tmp_path: Path) -> None:
