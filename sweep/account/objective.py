@@ -38,7 +38,7 @@ def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
             name: minimized(name, one["value"], one["num"])
             for name, one in look.get("early_others", {}).items()
         },
-        look.get("early_eval_stderr") if metric in HIGHER_IS_BETTER else None,
+        look.get("early_eval_stderr") if HIGHER_IS_BETTER[metric] else None,
     )
 
 
