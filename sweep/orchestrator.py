@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from predictor.types import Verdict
 from sweep.account.outcome import Outcome
-from sweep.driver import messages
+from sweep.driver import max_hours, messages
 from sweep.driver.ask_predictor import judge_step, judge_wanted, known_verdict, moment
 from sweep.driver.ending import refresh_card
 from sweep.driver.interrupts import Interrupts
@@ -25,6 +25,7 @@ from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
 from sweep.executors import Executor, Slot
 from sweep.report.view import View
+from sweep.storage.states import PARKED
 from trainer.contract.spec import (
     Alive,
     Checkpointed,
@@ -54,8 +55,9 @@ class Driver:
         slots: Sequence[Slot],
         view: View,
         began_s: float | None = None,
+        used_s: float | None = None,
     ) -> None:
-        """`began_s`: time.monotonic, from where run.max_hours counts."""
+        """`began_s`: time.monotonic, from where run.max_hours counts; `used_s`: as MaxHours."""
         self.study, self.executor, self.view = study, executor, view
         self.interrupts = Interrupts()
         self.has_got_on = False  # a step has been recorded
@@ -63,7 +65,8 @@ class Driver:
         self._num_slots, self._running = len(slots), Running(executor, slots)
         self._heard: deque[tuple[int, Event]] = deque()
         self._ending: Outcome | None = None
-        self._began_s = time.monotonic() if began_s is None else began_s
+        self._began_s = max_hours.now() if began_s is None else began_s
+        self._used_s = used_s
         self._flushed_s = 0.0
         self._kill_s = math.inf  # time.monotonic; when what still runs is waited for no longer
 
@@ -74,9 +77,14 @@ class Driver:
                 self.view.say(line)
             set_limit(self.study)
             self._make_room()
+            num, since_s = self._num_slots, self._began_s
+            self._hours = max_hours.MaxHours(self.study, num, since_s, self._used_s)
+            if self._hours.are_over:
+                self._end(Outcome.OUT_OF_TIME)
             while self._ask_and_launch():
                 self._observe()
                 self._watch()
+            self._hours.note()
             self.study.ledger.flush()
         except Exception as error:
             self.trouble = trouble_of(error, self.study)
@@ -103,11 +111,16 @@ class Driver:
                 break
             self.study.start(trial)
             self._running.launch(trial, slot, self.study.paths.trial_log(trial.number))
+            self._hours.launched(trial)
         return bool(self._running)
 
     def _decide_parked(self) -> bool:
         """Whether anything was decided on parked trials, all of it at once."""
         decided = decide_parked(self.study)
+        is_last = all(moment == PARKED for _, moment, _ in decided)
+        if is_last and not self._running and (said := self._hours.another_round()):
+            self.view.say(said)
+            return True
         if not decided:
             return False
         with self.study.ledger.at_once():
@@ -199,6 +212,8 @@ class Driver:
         self._running.release(trial)
         self.study.put_back(trial)
         self._make_room()
+        if trial.is_parked and (said := self._hours.parked(trial)):
+            self.view.say(said)
 
     def _make_room(self) -> None:
         for line in make_room(self.study):
@@ -234,7 +249,8 @@ class Driver:
         """What no event brings: silence, signals, deadlines, the storage, the display."""
         now, run = time.monotonic(), self.study.loaded.study.run
         self._running.end_silent(run.silence_s)
-        if run.max_hours is not None and now - self._began_s > run.max_hours * 3600:
+        self._hours.tick()
+        if self._hours.are_over:
             self._end(Outcome.OUT_OF_TIME)
         if self.interrupts.count:
             self._end(Outcome.INTERRUPTED)
@@ -246,7 +262,7 @@ class Driver:
             self.has_got_on |= self.study.flush()
             self._flushed_s = now
         if self.view.is_due():
-            elapsed_s = time.monotonic() - self._began_s
+            elapsed_s = max_hours.now() - self._began_s
             self.view.show(study_status(self.study, self._num_slots, elapsed_s))
 
     def _end(self, why: Outcome) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from sweep.account.outcome import EXIT_OUTSIDE, Outcome, Standing, exit_code
 from sweep.config.load import LoadedStudy
+from sweep.driver import max_hours
 from sweep.driver.ending import refresh_card, report, say_outside
 from sweep.driver.leaving import Trouble, detail
 from sweep.driver.open_study import opened
@@ -44,7 +45,8 @@ class Sessions:
     _since_s: float | None = None  # since when nothing gets done; time.monotonic
     _num_idle: int = 0  # sessions since then
     _interrupted_by: int | None = None  # a signal that a session has heard
-    _began_s: float = field(default_factory=time.monotonic)
+    _used_s: float | None = None  # of run.max_hours, by the commands before
+    _began_s: float = field(default_factory=lambda: max_hours.now())
 
     def run(self) -> int:
         """The command's exit code."""
@@ -71,7 +73,11 @@ class Sessions:
         )
         with opening as study:
             self._unwritten = study.ledger.unwritten
-            driver = Driver(study, self.executor, self.slots, self.view, self._began_s)
+            if self._used_s is None:
+                self._used_s = study.hours.used_s
+            driver = Driver(
+                *(study, self.executor, self.slots, self.view, self._began_s, self._used_s)
+            )
             interrupts = driver.interrupts
             study.optuna.patience.is_interrupted = lambda: interrupts.count > 0
             with Signals(interrupts.hear), self.view:

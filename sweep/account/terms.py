@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from sweep.account.hours import Hours
 from sweep.account.replicates import Plan
 from sweep.documents import Json
 
@@ -33,7 +34,7 @@ class Terms:
     """What a study file asks of the study as a whole, read from the resolved document."""
 
     metric: str  # objective.metric
-    num_trials: int | None  # run.trials; None: as many as there are
+    num_trials: int | None  # that there will be, by run.trials; None: as many as there are
     confirm: Plan
     pruning: StoredPruning
     space: Mapping[str, Json]
@@ -41,16 +42,18 @@ class Terms:
     tuning: str  # model.tuning
 
     @staticmethod
-    def of(document: Mapping[str, Json]) -> Terms:
-        """The terms of a resolved study file."""
+    def of(document: Mapping[str, Json], facts: Mapping[str, Json] | None = None) -> Terms:
+        """The terms of a resolved study file; `facts`: the study's, where run.trials auto may have
+        been decided."""
 
         def setting(path: str, default: T) -> T:
             section, _, key = path.rpartition(".")
             return cast("T", at(document, section).get(key, default))
 
+        trials: int | str | None = setting("run.trials", None)
         return Terms(
             metric=setting("objective.metric", ""),
-            num_trials=setting("run.trials", None),
+            num_trials=Hours.of(facts or {}).trials if isinstance(trials, str) else trials,
             confirm=Plan(setting("run.confirm.top", 0), setting("run.confirm.seeds", 2)),
             pruning=StoredPruning(
                 enabled=setting("pruning.enabled", True),

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sweep.config.entries import Space
 from sweep.config.errors import Problem, show
 from sweep.config.kinds import LATER_METRIC
-from sweep.config.limits import LARGEST_SEED, STRIDE
+from sweep.config.limits import LARGEST_SEED
 from sweep.config.pruning import Pruning
 from sweep.config.study import Budget, Data, Model, Objective, Run, Search
 
@@ -64,9 +64,11 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
             yield from _phases(sections.search, sections.data)
     if sections.model is not None and sections.run is not None:
         yield from _processes(sections.model, sections.run, sections.search)
+    pruning = sections.pruning
     if sections.run is not None:
         yield from _confirm(sections.run)
-    pruning = sections.pruning
+        if sections.run.trials == "auto":
+            yield from _auto(sections.run, pruning)
     if pruning is not None and pruning.history and _weighs_nothing(pruning):
         yield "pruning.history", "tells nothing with pruning.prior_strength 0; take one of them out"
     has_budget = document.get("budget") is not None
@@ -146,7 +148,7 @@ def _processes(model: Model, run: Run, search: Search | None) -> Iterator[Proble
 
 
 def _confirm(run: Run) -> Iterator[Problem]:
-    if run.confirm.top > run.trials:
+    if run.trials != "auto" and run.confirm.top > run.trials:
         yield (
             "run.confirm.top",
             f"{run.confirm.top} trials cannot be confirmed where run.trials is {run.trials}; give "
@@ -158,8 +160,20 @@ def _confirm(run: Run) -> Iterator[Problem]:
             f"must be at most {LARGEST_SEED - run.confirm.seeds}, as run.confirm adds up to "
             f"{run.confirm.seeds} to it",
         )
-    if run.trials > STRIDE:
-        yield "run.trials", f"must be at most {STRIDE}"
+
+
+def _auto(run: Run, pruning: Pruning | None) -> Iterator[Problem]:
+    if run.max_hours is None:
+        yield (
+            "run.trials",
+            "auto needs run.max_hours, which it plans for: give both, or how many trials there are",
+        )
+    if pruning is not None and not pruning.settings().scouts:
+        yield (
+            "run.trials",
+            "auto counts the scouts that run.max_hours has room for: it goes only with "
+            "pruning.mode scout and pruning.enabled",
+        )
 
 
 def _nearest(size: int, num: int) -> int:

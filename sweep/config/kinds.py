@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
 from sweep.config.entries import MOST, whole
+from sweep.config.limits import STRIDE
 from trainer.contract.spec import HIGHER_IS_BETTER, is_template_file
 
 METRICS = tuple(HIGHER_IS_BETTER)
 LATER_METRIC = "lm_eval:"
 MOST_LISTED = 1_000  # files, studies, module names
-MOST_AT_A_TIME = 10_000  # trials, or samples in memory
+MOST_AT_A_TIME = STRIDE  # trials, workers, or samples in memory
 MOST_GB = 1_000_000
 
 

@@ -172,8 +172,9 @@ class Confirm(Part):
 class Run(Part):
     """How much, on what, and what is kept."""
 
-    trials: Count = 16
-    """trials in total, over all runs of the study"""
+    trials: AutoOrCount = 16
+    """trials in total, over all runs of the study; auto: as many scouts as max_hours has room for
+    beside finishing the best, decided after the first"""
     workers: AutoOrCount = "auto"
     """trials at a time; auto: as many as have GPUs of their own, else 1"""
     processes_per_trial: Annotated[Count, Field(le=1_024)] = 1
@@ -184,7 +185,8 @@ class Run(Part):
     retries: Annotated[Count0, Field(le=1_000)] = 1
     """further tries of a failed trial"""
     max_hours: Above0 | None = None
-    """hours after which running trials write a checkpoint and the command ends"""
+    """hours after which running trials write a checkpoint and the command ends; with trials auto
+    those of the whole study, over all its runs"""
     confirm: Confirm = Confirm()
     """replicates of the best"""
     keep: Literal["best", "all", "none"] = "best"

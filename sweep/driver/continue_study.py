@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from predictor.judge import version_of
 from sweep.account.early_eval import early_size
+from sweep.account.hours import KEY
 from sweep.config.changes import differences
 from sweep.config.load import LoadedStudy
 from sweep.driver.folder_beside import folder_beside
@@ -114,7 +115,7 @@ def prepare_again(
             raise UserError(f"{', '.join(others)}: other rows than when the study was made")
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
-    kept = ("base_measurements", "model", "versions", "sources", "early_eval")
+    kept = ("base_measurements", "model", "versions", "sources", "early_eval", KEY)
     return {**facts, **{name: known[name] for name in kept if name in known}}
 
 

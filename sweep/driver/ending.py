@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+from sweep import formats as f
 from sweep.account.outcome import Outcome
 from sweep.driver.best_model import finish_promotion
 from sweep.driver.leaving import Trouble
 from sweep.driver.study_state import StudyState
 from sweep.formats import capital
 from sweep.storage.paths import StudyPaths, best_kept
+from sweep.storage.states import State
 from trainer.contract.files import write_text
 from trainer.contract.outside import Cause
 
@@ -44,11 +46,13 @@ def report(study: StudyState, outcome: Outcome) -> None:
     if outcome is Outcome.STOPPED:
         print_lines([_stopped(study)])
     elif outcome is Outcome.EXHAUSTED:
-        tried, total = study.roster.originals, study.loaded.study.run.trials
+        tried, total = study.roster.originals, study.num_trials
         also = (
             "Configurations that would train alike are tried once; a wider space is another study."
         )
         print_lines([f"Ended after {tried} of {total} trials: {outcome}. {also}"])
+    elif outcome is Outcome.OUT_OF_TIME:
+        print_lines([_out_of_time(study)])
     elif outcome is not Outcome.DONE:
         print_lines([f"Stopped: {outcome}. The same command goes on from here."])
 
@@ -62,6 +66,16 @@ def _stopped(study: StudyState) -> str:
         "trials were not started. To go on: --set pruning.stop=false, or pruning.risk of "
         f"{math.floor(1000 * found.before) / 1000:g} or below."
     )
+
+
+def _out_of_time(study: StudyState) -> str:
+    parked, best = study.roster.count(State.PARKED), study.best
+    waits = f" {f.counted(parked, 'trial')} stay parked." if parked else ""
+    so_far = "" if best is None else f" The best so far is trial {best.number}."
+    again = "The same command"
+    if study.loaded.study.run.trials == "auto":  # these hours are the whole study's
+        again += " with a larger run.max_hours"
+    return f"Stopped: {Outcome.OUT_OF_TIME}.{waits}{so_far} {again} goes on from here."
 
 
 def say_outside(trouble: Trouble, paths: StudyPaths, *, has_study: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import exc
 
 from sweep.account.replicates import is_replicate
+from sweep.account.terms import Terms
 from sweep.config.changes import MODE, stored_mode
 from sweep.config.load import LoadedStudy, as_begun
 from sweep.config.study import Study
@@ -82,7 +83,8 @@ def opened(
         history = read_history(loaded, paths)
         facts = continue_study(loaded, row, ledger, paths, view)
         if is_begun:
-            _say_how_far(ledger, loaded.study, view)
+            terms = Terms.of(loaded.study.to_document(), facts)
+            _say_how_far(ledger, terms, loaded.study, view)
         note_history(loaded, history, ledger, view)
         facts = _with_prior(loaded, history, facts, ledger)
         write_study_file(loaded, paths)
@@ -115,11 +117,11 @@ def _as_begun(loaded: LoadedStudy, row: StudyRow, view: View) -> LoadedStudy:
     return found
 
 
-def _say_how_far(ledger: Ledger, study: Study, view: View) -> None:
+def _say_how_far(ledger: Ledger, terms: Terms, study: Study, view: View) -> None:
     """Of the whole study, what is done and what is left, where something is."""
     found = ledger.read_states().items()
     states = [state for number, state in found if not is_replicate(number)]
-    settled, total = sum(state in SETTLED for state in states), study.run.trials
+    settled, total = sum(state in SETTLED for state in states), terms.num_trials or 0
     num_parked = states.count(State.PARKED)
     parked = f" ({num_parked} of them parked)" if num_parked else ""
     if settled < total:

@@ -49,11 +49,15 @@ def study_plan(
     check_rows(study, rows)
     workers = num_workers or _workers(study, facts["machine"])
     points = num_points(study.search.space)
-    trials = study.run.trials
+    trials = 1 if study.run.trials == "auto" else study.run.trials
     if points is not None:  # none is tried twice
         trials = min(trials, points)
-    replicates = min(study.run.confirm.top, trials) * study.run.confirm.seeds
-    runs = trials + replicates
+    confirm = study.run.confirm
+    if study.run.trials == "auto":  # what one trial takes
+        replicates, runs = confirm.top * confirm.seeds, 1
+    else:
+        replicates = min(confirm.top, trials) * confirm.seeds
+        runs = trials + replicates
     smallest, largest = budget_extremes(study, rows)
     window, looks = window_samples(study, rows), look_samples(study, rows)
     early = early_size(study, facts)
@@ -67,6 +71,7 @@ def study_plan(
         ],
         data={name: facts[name] for name in DATA_FACTS},
         trials=trials,
+        hours=study.run.max_hours if study.run.trials == "auto" else None,
         replicates=replicates,
         begun=begun,
         history=history,

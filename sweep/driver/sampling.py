@@ -111,7 +111,8 @@ def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> Ba
     match study.search.sampler:
         case "tpe":
             # random draws for the first third of a small study; Optuna's 10 would be most of it
-            startup = min(10, max(5, study.run.trials // 3))
+            trials = study.run.trials
+            startup = 10 if trials == "auto" else min(10, max(5, trials // 3))
             return QuickTPE(
                 distributions(study),
                 seed=seed,

@@ -35,7 +35,7 @@ def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
 def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     """How far the study is. It reads the trials under way and no others."""
     roster, best, config = study.roster, study.best, study.loaded.study
-    running, settled, total = roster.running, roster.totals, config.run.trials
+    running, settled, total = roster.running, roster.totals, study.num_trials
     under_way = [*running, *roster.of(State.WAITING, State.PARKED)]
     scouts = study.settings.scouts
     num_planned = total + study.replicates.top * study.replicates.seeds
@@ -90,7 +90,8 @@ def _doing(study: StudyState) -> list[str]:
     begun = roster.of(State.RUNNING, State.WAITING)
     num_scouted = roster.originals - sum(trial.row.window is None for trial in begun)
     total = roster.originals + study.num_not_started
-    lines = [f"scouting {num_scouted} of {total}"] if num_scouted < total else []
+    about = "about " if study.loaded.study.run.trials == "auto" else ""
+    lines = [f"scouting {num_scouted} of {about}{total}"] if num_scouted < total else []
     for trial in roster.running:
         if trial.row.window is not None and not trial.is_replicate and not trial.is_parked:
             ahead = trial.spec.looks[trial.last_look :]

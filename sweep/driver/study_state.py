@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -17,6 +17,7 @@ from predictor.judge import version_of
 from predictor.recorded.gap_history import GapHistory
 from predictor.recorded.history import History
 from predictor.types import Settings, Verdict
+from sweep.account.hours import KEY, Hours
 from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
 from sweep.account.outlook import Outlook, num_planned, outlook_of
 from sweep.account.replicates import Plan, best_trial
@@ -54,12 +55,14 @@ class StudyState:
     base_flops: float = 0.0  # of measuring the base model
     roster: Roster = field(init=False)
     terms: Terms = field(init=False)
+    hours: Hours = field(init=False)  # of run.trials auto
     parked: ParkedCheckpoints = field(init=False)
     _models: KeptModels = field(init=False)
     _tried: set[Hashable] = field(default_factory=set[Hashable])
 
     def __post_init__(self) -> None:
-        self.terms = Terms.of(self.loaded.study.to_document())
+        self.terms = Terms.of(self.loaded.study.to_document(), self.facts)
+        self.hours = Hours.of(self.facts)
         self.roster = Roster(self.metric, max(1, self.replicates.top))
         self.parked = ParkedCheckpoints(self.paths)
         keep = self.loaded.study.run.keep
@@ -199,6 +202,11 @@ class StudyState:
         trial.fail(cause)
         return has_tries_left(trial.row, self.loaded.study.run.retries)
 
+    def plan_hours(self, hours: Hours) -> None:
+        """How many trials there will be with run.trials auto, on record from now on."""
+        self.ledger.keep_fact(KEY, hours.to_json())
+        self.hours, self.terms = hours, replace(self.terms, num_trials=hours.trials)
+
     def flush(self) -> bool:
         """Whether steps were among what waited to be written. Raises where what the study stands on
         is gone."""
@@ -251,10 +259,17 @@ class StudyState:
         return outlook_of(self.roster.phases, self.terms.pruning)
 
     @property
+    def num_trials(self) -> int:
+        """How many trials there will be, the space's size apart: run.trials, or with auto what was
+        decided last."""
+        assert self.terms.num_trials is not None
+        return self.terms.num_trials
+
+    @property
     def has_begun_all(self) -> bool:
-        """Whether as many trials as run.trials asks for have settled, run, or are parked."""
+        """Whether as many trials as there will be have settled, run, or are parked."""
         num = self.roster.count(*SETTLED, State.RUNNING, State.PARKED)
-        return num >= self.loaded.study.run.trials
+        return num >= self.num_trials
 
     @property
     def is_stopped(self) -> bool:

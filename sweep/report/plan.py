@@ -111,7 +111,8 @@ class StudyPlan:
     source: str  # where it was read from
     values: Sequence[Setting]
     data: Mapping[str, Json]  # what was prepared: see data_text.py
-    trials: int
+    trials: int  # 1 where `hours` decide how many there are
+    hours: float | None  # that there are as many trials as fit into; None: their number is given
     replicates: int  # of the best, with other seeds
     begun: str | None  # how far it is, where it is made already
     history: str | None  # the prior from past studies, in words

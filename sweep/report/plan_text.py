@@ -48,10 +48,14 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
     samples = _from_to(plan.smallest_samples, plan.largest_samples)
     processes = plan.memory.processes
     each = f" on {processes} processes each" if processes > 1 else ""
+    trials = f"{plan.trials} trials" if plan.hours is None else "trials"
     yield (
-        f"{plan.trials} trials of {samples} samples, {plan.workers} at a time{each}, "
+        f"{trials} of {samples} samples, {plan.workers} at a time{each}, "
         f"over {', '.join(plan.searched)}"
     )
+    if plan.hours is not None:
+        yield f"as many as {plan.hours:g} h have room for beside finishing the best (run.trials"
+        yield "  auto): decided after the first scouts, by the time that they took"
     if plan.replicates:
         yield f"then {plan.replicates} replicates: the best with other seeds, never pruned"
     if plan.points is not None:
@@ -94,18 +98,21 @@ def _from_to(fewest: int, most: int) -> str:
 
 def _cost(plan: StudyPlan) -> Iterator[str]:
     compute, disk, memory = plan.flops, plan.disk_gb, plan.memory
+    of_one = "" if plan.hours is None else " for the base and one trial to its end"
     parked = "" if disk.parked is None else f", parked trials {gigabytes(disk.parked.taken)}"
     needed = memory.needed_gb
     one = "trial" if memory.processes == 1 else "process"
     shared = f" for each of {counted(memory.sharing, one)}" if memory.sharing > 1 else ""
     yield from _wrapped(
         "tokens",
-        f"{plan.tokens_per_trial:,} a trial, {plan.total_tokens:,} in all, "
+        f"{plan.tokens_per_trial:,} a trial"
+        if plan.hours is not None
+        else f"{plan.tokens_per_trial:,} a trial, {plan.total_tokens:,} in all, "
         f"{'replicates included, ' if plan.replicates else ''}if none is pruned",
     )
     yield from _wrapped(
         "compute",
-        f"{flops(compute.total)}: training {flops(compute.training)}, evaluations "
+        f"{flops(compute.total)}{of_one}: training {flops(compute.training)}, evaluations "
         f"{flops(compute.evaluations)}, early evaluations {flops(compute.early_evaluations)}",
     )
     yield from _wrapped(
@@ -130,7 +137,8 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
 
 def _parking(parked: NeededParking) -> str:
     each = f"of a parked trial one checkpoint of {gigabytes(parked.each)} is kept"
-    whole = f"{parked.num} of them take {gigabytes(parked.num * parked.each)}"
+    of_them = "one takes" if parked.num == 1 else f"{parked.num} of them take"
+    whole = f"{of_them} {gigabytes(parked.num * parked.each)}"
     most = f"run.parked_gb allows {gigabytes(parked.most)}"
     if parked.taken == parked.num * parked.each:
         return f"{each}: {whole}, and {most}"

@@ -36,7 +36,7 @@ from trainer.contract.spec import HIGHER_IS_BETTER, UserError
 def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
     """The whole study but its observations."""
     study = _study(ledger)
-    terms = Terms.of(study.document)
+    terms = Terms.of(study.document, study.facts)
     # In this order: a decision or cost may be newer than its trial's row, never missing.
     trials = ledger.read_trials()
     decisions = decisions_by_trial(ledger.read_decisions())

@@ -68,7 +68,7 @@ class StudyReport:
     state: Standing
     """unfinished, done, no completed trial, or some trials failed"""
     total: int | None
-    """run.trials"""
+    """trials that there will be: run.trials; with auto what was decided last"""
     predictor: str
     """version of the predictor that the study was last run with"""
     created_s: float

@@ -68,6 +68,17 @@ class Ledger:
         change = t.studies.update().where(here).values(facts=dict(facts))
         self._write(lambda connection: connection.execute(change))
 
+    def keep_fact(self, name: str, value: Any) -> None:
+        """Put one value in place of a stored fact, or beside the others."""
+        here = t.studies.c.study == self.study
+
+        def write(connection: sa.Connection) -> None:
+            known = connection.execute(sa.select(t.studies.c.facts).where(here)).scalar_one()
+            facts = {**known, name: value}
+            connection.execute(t.studies.update().where(here).values(facts=facts))
+
+        self._write(write)
+
     def note(self, text: str) -> None:
         """A sentence is on record, for `sweep inspect` to show."""
         self._write(self._note(text))

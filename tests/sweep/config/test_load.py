@@ -235,7 +235,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
         ["1024 samples", "25 %", "budget.samples of at least 4096 or"],
     ),
     (["run.workers=many"], "run.workers", ["is many", "auto or a whole number"]),
-    (["run.trials=0"], "run.trials", ["at least 1"]),
+    (["run.trials=0"], "run.trials", ["auto or a whole number from 1"]),
     (["run.trials=true"], "run.trials", ["is true", "whole number"]),
     (["run.max_hours=0"], "run.max_hours", ["greater than 0"]),
     (["run.silence_minutes=0.9"], "run.silence_minutes", ["is 0.9", "must be at least 1"]),
@@ -254,7 +254,13 @@ BAD: list[tuple[list[str], str, list[str]]] = [
         "run.confirm.top",
         ["5 trials cannot be confirmed where run.trials is 3"],
     ),
-    (["run.trials=10001"], "run.trials", ["at most 10000"]),
+    (["run.trials=10001"], "run.trials", ["from 1 to 10,000"]),
+    (["run.trials=auto", "pruning.mode=scout"], "run.trials", ["auto needs run.max_hours"]),
+    (
+        ["run.trials=auto", "run.max_hours=8", "pruning.mode=stream"],
+        "run.trials",
+        ["goes only with pruning.mode scout"],
+    ),
     # --set itself
     (["run.trials"], "--set run.trials", ["key.path=value"]),
     (["run..trials=3"], "--set run..trials=3", ["key.path=value"]),

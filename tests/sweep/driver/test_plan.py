@@ -349,6 +349,17 @@ def test_the_plan_of_a_study_that_scouts_says_where_it_looks(load: Load) -> None
     assert any("(50%) samples, which is only recorded" in line for line in plan_lines(off))
 
 
+def test_the_plan_of_a_night_says_that_the_number_of_trials_is_decided_later(load: Load) -> None:
+    night = ("run.trials=auto", "run.max_hours=8", "pruning.mode=scout")
+    plan = study_plan(load(*night), make_facts())
+    said = " ".join(" ".join(plan_lines(plan)).split())
+    assert "as many as 8 h have room for beside finishing the best (run.trials auto): dec" in said
+    assert "decided after the first scouts" in said
+    assert f"tokens {plan.tokens_per_trial:,} a trial compute" in said
+    one = study_plan(load("run.trials=1", "pruning.mode=scout"), make_facts())
+    assert plan.flops == one.flops and plan.disk_gb == one.disk_gb
+
+
 def test_the_plan_says_what_parking_takes(load: Load) -> None:
     def disk(most_gb: float, *settings: str) -> tuple[float, str]:
         loaded = load("run.trials=10", "pruning.mode=scout", *settings)
