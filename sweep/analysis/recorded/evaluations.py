@@ -10,6 +10,7 @@ from typing import Any
 from sweep.account.objective import MARGIN, minimized, objective_of, signals_of
 from sweep.account.scouting import looks_of
 from sweep.storage.ledger import TrialRow
+from trainer.contract.spec import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Evaluation:
 
     value: float
     samples: int | None = None  # of the look; None: at the end
-    stderr: float | None = None
+    stderr: float | None = None  # of a mean over questions
     others: Mapping[str, float] = field(default_factory=dict[str, float])
     """by metric, or choice_margin; infinite where it was no number"""
 
@@ -34,7 +35,8 @@ def evaluations(trial: TrialRow, metric: str) -> Iterator[Evaluation]:
     if final is not None and not math.isnan(final):
         measured = trial.measurements or {}
         others = _told(_others(measured, metric))
-        yield Evaluation(final, stderr=measured[metric].get("stderr"), others=others)
+        stderr = measured[metric].get("stderr") if HIGHER_IS_BETTER[metric] else None
+        yield Evaluation(final, stderr=stderr, others=others)
 
 
 def _others(measured: Mapping[str, Any], metric: str) -> Iterator[tuple[str, float]]:

@@ -36,22 +36,27 @@ def study_tables(texts: Sequence[str]) -> StudyTables:
     UserError where one cannot be read, is named twice, or asks another question than one of its
     name, and where no trial is settled.
     """
-    runs: list[Row] = []
-    steps = StepTable()
     with readable(", ".join(texts)), settled_studies(texts) as studies:
         refuse_other_questions(studies)
-        for study in studies:
-            decisions = decisions_by_trial(study.ledger.read_decisions())
-            usual_window = study.usual_window
-            for trial, seen in _with_observations(study):
-                own = decisions.get(trial.number, [])
-                run = {"run": len(runs), **run_row(study, trial, own, seen, usual_window)}
-                runs.append(run)
-                steps.add(run, seen, evaluations(trial, run["metric"]))
-        if not runs:
+        if not any(study.trials for study in studies):
             raise UserError(f"no trial of {', '.join(texts)} is completed, pruned or failed yet")
-        num_unsettled = sum(study.num_unsettled for study in studies)
-        return StudyTables(_frame(runs), steps.frame(), num_unsettled)
+        return tables_of(studies)
+
+
+def tables_of(studies: Sequence[SettledStudy]) -> StudyTables:
+    """The trials of the studies, one after the other, while their ledgers are open."""
+    runs: list[Row] = []
+    steps = StepTable()
+    for study in studies:
+        decisions = decisions_by_trial(study.ledger.read_decisions())
+        usual_window = study.usual_window
+        for trial, seen in _with_observations(study):
+            own = decisions.get(trial.number, [])
+            run = {"run": len(runs), **run_row(study, trial, own, seen, usual_window)}
+            runs.append(run)
+            steps.add(run, seen, evaluations(trial, run["metric"]))
+    num_unsettled = sum(study.num_unsettled for study in studies)
+    return StudyTables(_frame(runs), steps.frame(), num_unsettled)
 
 
 def _with_observations(study: SettledStudy) -> Iterator[tuple[TrialRow, Sequence[Observation]]]:
