@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ def _space(search: Search, model: Model | None) -> Iterator[Problem]:
             "search.space",
             "nothing to search; give at least one key a range {low, high} or {choices: [...]}",
         )
+    if search.sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
+        yield "search.sampler", "cmaes needs a package: pip install 'sft-sweep[cmaes]'"
     if search.sampler == "grid":
         for name in names:
             if space.options(name) is None:

@@ -138,8 +138,8 @@ class Budget(Part):
 class Search(Part):
     """What is tried, and who chooses."""
 
-    sampler: Literal["tpe", "random", "grid", "qmc"] = "tpe"
-    """who chooses"""
+    sampler: Literal["tpe", "cmaes", "random", "grid", "qmc"] = "tpe"
+    """who chooses; cmaes (package `cmaes`) draws words, as of schedule, at random"""
     recipes: Annotated[tuple[Literal["lab", "tulu"], ...], Strict(False)] = ("lab", "tulu")
     """published configurations tried first"""
     space: Space

@@ -20,9 +20,10 @@ from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 
 from sweep.config.checks import PARAMS, searched_names
 from sweep.config.study import Study
+from sweep.driver.cma_es import ReplayedCmaEs
 from sweep.driver.optuna_private import QuickTPE
 
-LEARNING = frozenset({"tpe"})  # samplers that draw by how trials ended
+LEARNING = frozenset({"tpe", "cmaes"})  # samplers that draw by how trials ended
 
 
 def searched(study: Study) -> list[str]:
@@ -108,11 +109,13 @@ def make_sampler(study: Study, number: int, parallel: bool, draw: int = 0) -> Ba
     A grid's points come one after the other (untried.py); RandomSampler is never asked.
     """
     seed = draw_seed(study, number, draw)
+    # random draws for the first third of a small study; Optuna's 10 would be most of it
+    trials = study.run.trials
+    startup = 10 if trials == "auto" else min(10, max(5, trials // 3))
     match study.search.sampler:
+        case "cmaes":
+            return ReplayedCmaEs(distributions(study), seed, startup)
         case "tpe":
-            # random draws for the first third of a small study; Optuna's 10 would be most of it
-            trials = study.run.trials
-            startup = 10 if trials == "auto" else min(10, max(5, trials // 3))
             return QuickTPE(
                 distributions(study),
                 seed=seed,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,11 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["budget.samples=2.5"], "budget.samples", ["is 2.5", "must be a whole number"]),
     (["budget={epochs: 0}"], "budget.epochs", ["must be greater than 0"]),
     (["search.space.epochs=2"], "budget", ["must be absent", "search.space.epochs"]),
-    (["search.sampler=cma"], "search.sampler", ["is cma", "allowed: tpe, random, grid, qmc"]),
+    (
+        ["search.sampler=cma"],
+        "search.sampler",
+        ["is cma", "allowed: tpe, cmaes, random, grid, qmc"],
+    ),
     (["search.sampler=grid"], RANGE_RATE, ["a range has no grid", "choices"]),
     (["search.recipes=[lib]"], "search.recipes[0]", ["is lib", "allowed: lab, tulu"]),
     (["search.space=null"], "search.space", ["must be a mapping"]),
@@ -276,6 +281,14 @@ def test_bad_values_are_one_sentence(
     assert line.startswith(f"{path}: ") or line.startswith(f"{path}, line 1: "), line
     for word in words:
         assert word in line, line
+
+
+def test_a_sampler_without_its_package_says_how_to_get_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(UserError, match=r"search.sampler: .*pip install 'sft-sweep\[cmaes\]'"):
+        load_study(str(file), ["search.sampler=cmaes"])
 
 
 def test_all_problems_are_told_at_once(file: Path) -> None:
