@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from predictor.types import Verdict
 from sweep.account.compute import Usage
@@ -41,6 +41,9 @@ class _Measurement(TypedDict):
     input_tokens: int
     seconds: float
     groups: Mapping[str, float]
+    stderr: NotRequired[float | None]  # earlier versions did not measure these
+    margin: NotRequired[float | None]
+    margin_stderr: NotRequired[float | None]
 
 
 def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
@@ -140,6 +143,10 @@ def _window(look: Mapping[str, Any]) -> Window:
         grad_norm=_finite(look.get("grad_norm")),
         grad_norm_noise_free=_finite(look.get("grad_norm_noise_free")),
         early_eval=_finite(look.get("early_eval")),
+        early_eval_stderr=_finite(look.get("early_eval_stderr")),
+        early_others={
+            name: _finite(one["value"]) for name, one in look.get("early_others", {}).items()
+        },
         phase=look.get("phase"),
     )
 
@@ -183,6 +190,9 @@ def _measurements(stored: Mapping[str, _Measurement] | None) -> dict[str, Measur
             input_tokens=one["input_tokens"],
             seconds=one["seconds"],
             groups={name: _finite(value) for name, value in one["groups"].items()},
+            stderr=_finite(one.get("stderr")),
+            margin=_finite(one.get("margin")),
+            margin_stderr=_finite(one.get("margin_stderr")),
         )
         for metric, one in (stored or {}).items()
     }

@@ -78,7 +78,7 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
             f"{plan.early_share:.1%} of training"
         )
         if plan.early_share > MOST_SHARE:
-            yield f"  over {MOST_SHARE:.0%}: auto takes {FEWEST} at least, as fewer tell little"
+            yield f"  over the {MOST_SHARE:.0%} that auto keeps to, but for {FEWEST} at least"
     if plan.history is not None:
         yield f"prior from past studies: {plan.history}"
     if plan.stop:

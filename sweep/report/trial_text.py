@@ -38,7 +38,10 @@ def trial_rows(report: TrialReport) -> list[tuple[str, str]]:
     rows.append((report.metric, f.fixed(trial.objective, 4) + against))
     for metric, one in trial.measurements.items():
         groups = ", ".join(f"{name} {f.fixed(value)}" for name, value in one.groups.items())
-        value = f"{f.fixed(one.value, 4)} over {one.num}" + (f"; {groups}" if groups else "")
+        value = f"{_with_error(one.value, one.stderr)} over {one.num}"
+        if one.margin is not None:
+            value += f", margin {_with_error(one.margin, one.margin_stderr)}"
+        value += f"; {groups}" if groups else ""
         rows.append((f"measured: {metric}", value))
     if trial.window is not None:
         rows.append(("window", _window(trial.window)))
@@ -64,10 +67,15 @@ def _window(window: Window) -> str:
         f"loss {f.fixed(window.loss)}",
         f"grad norm {f.number(window.grad_norm)}",
         f"noise-free {f.number(window.grad_norm_noise_free)}",
-        f"early eval {f.fixed(window.early_eval, 4)}",
+        f"early eval {_with_error(window.early_eval, window.early_eval_stderr)}",
+        *(f"early {name} {f.fixed(one, 4)}" for name, one in window.early_others.items()),
     )
     phase = f", in phase {window.phase}" if window.phase else ""
     return f"at {window.samples} samples{phase}: {', '.join(signals)}"
+
+
+def _with_error(value: float | None, stderr: float | None) -> str:
+    return f.fixed(value, 4) + ("" if stderr is None else f" ± {f.fixed(stderr, 4)}")
 
 
 def _noise_scale(noise: NoiseScale) -> str:

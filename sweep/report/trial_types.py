@@ -32,6 +32,13 @@ class Measured:
     """wall time that it took"""
     groups: Mapping[str, float | None]
     """the value of each group of questions; empty where they have none"""
+    stderr: float | None
+    """standard error of the value, over rows or questions"""
+    margin: float | None
+    """of choices: by how much the right one scores above the best wrong one, in nats per token, on
+    average"""
+    margin_stderr: float | None
+    """its standard error"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,10 @@ class Window:
     """the same without the noise of the batch; null where the noise hides it"""
     early_eval: float | None
     """the objective on the few early samples; null where it was not measured"""
+    early_eval_stderr: float | None
+    """its standard error, over rows or questions"""
+    early_others: Mapping[str, float | None]
+    """what else was measured on them, by metric, or choice_margin"""
     phase: int | None
     """of the data, counted from 1; 0: all together"""
 

@@ -6,12 +6,14 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from sweep.cli import main
 from sweep.documents import to_json
+from sweep.driver.look import look_at
 from sweep.report.study_report import study_report, trial_report
 from sweep.report.study_text import best_lines
 from sweep.report.trial_text import trial_rows
@@ -33,7 +35,7 @@ from tests.support.sweep_ledgers import (
     trial,
     written,
 )
-from trainer.contract.spec import UserError
+from trainer.contract.spec import Measurement, UserError
 
 
 @pytest.fixture
@@ -55,6 +57,7 @@ def test_the_document_has_the_promised_keys(full: tuple[Ledger, StudyPaths]) -> 
         assert {"params", "objective", "attempts", "error"} <= one.keys()
         assert {"input_tokens", "seconds", "flops"} <= one["compute"].keys()
     signals = {"samples", "phase", "loss", "grad_norm", "grad_norm_noise_free", "early_eval"}
+    signals |= {"early_eval_stderr", "early_others"}
     assert found["trials"][3]["window"].keys() == signals
     verdict = {"action", "kind", "probability", "reason", "audited"}
     assert verdict <= found["trials"][3]["verdict"].keys()
@@ -452,3 +455,20 @@ def test_reading_a_study_imports_nothing_heavy() -> None:
     command = [sys.executable, "-c", script]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert not {"torch", "optuna", "pydantic", "numpy", "pandas", "rich"} & set(found)
+
+
+def test_what_a_look_and_the_end_measured_is_told_with_its_error(tmp_path: Path) -> None:
+    choices = Measurement(0.75, 64, 9, 0.1, stderr=0.05, margin=0.4, margin_stderr=0.125)
+    broken = replace(choices, margin=math.nan)
+    seen = [observation(step, 16) for step in range(1, 9)]
+    row = completed(0, 0.75)
+    row.window = look_at(seen, 64, {"choice_accuracy": choices}, "choice_accuracy")
+    row.looks = [look_at(seen, 128, {"choice_accuracy": broken}, "choice_accuracy")]
+    row.measurements = {"choice_accuracy": asdict(choices)}
+    with written(tmp_path / "demo") as ledger:
+        ledger.save_trial(row)
+        report = trial_report(ledger, StudyPaths(tmp_path / "demo"), 0)
+    told = dict(trial_rows(report))
+    assert told["measured: choice_accuracy"] == "0.7500 ± 0.0500 over 64, margin 0.4000 ± 0.1250"
+    assert told["window"].endswith("early eval 0.7500 ± 0.0500, early choice_margin 0.4000")
+    assert report.trial.looks[0].early_others == {"choice_margin": None}
