@@ -12,7 +12,7 @@ from predictor.types import WindowSignals
 
 Floats = NDArray[np.float64]
 
-BELIEVED = 0.2  # before they are seen: that they differ by chance alone
+BELIEVED = 0.1  # before they are seen: that they differ by chance alone
 FEWEST = 4  # trials that say anything of it
 SHARED = (0.25, 0.5, 1.0)  # of a standard error's square: trials answer the same questions
 REAL = np.geomspace(0.3, 1000.0, 30)  # variance of what is real, over a standard error's square

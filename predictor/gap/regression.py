@@ -44,14 +44,13 @@ TELLS: Mapping[str, float] = {"early_eval": 0.9, "others": 0.4, "loss": 0.2, "gr
 def beliefs(missing: Signals, chance: float = 0.0) -> dict[Signals, float]:
     """How much each set of signals is believed to be what tells, none of the missing in any. The
     empty set is there too: that no early number tells. `chance`: how far it is believed that early
-    evaluations differ by chance alone."""
+    evaluations differ by chance alone, so that ends do as well."""
     tells = {name: share for name, share in TELLS.items() if name not in missing}
-    if "early_eval" in tells:
-        tells["early_eval"] *= 1 - chance
     sets = [frozenset(own) for num in range(len(tells) + 1) for own in combinations(tells, num)]
+    odds = [math.prod(p if name in own else 1 - p for name, p in tells.items()) for own in sets]
     return {
-        own: math.prod(share if name in own else 1 - share for name, share in tells.items())
-        for own in sets
+        own: (1 - chance) * share + (0.0 if own else chance)
+        for own, share in zip(sets, odds, strict=True)
     }
 
 
@@ -159,7 +158,7 @@ def _models(
     missing |= {name for name in SIGNALS if prior.at(share, frozenset({name})) is None}
     for signals, belief in beliefs(missing, chance).items():
         pooled = prior.at(share, signals)
-        if pooled is None:
+        if pooled is None or belief == 0:
             continue
         used = [1 + i for i in columns_of(signals)]
         for slopes, weight in _like_and_unlike(pooled):

@@ -145,7 +145,12 @@ class RecordedStudy:
         samples = min(math.ceil(close), int(last))
         signals = window_signals(_observations(run.curve, num_steps), samples, early)
         signals = replace(signals, samples=math.ceil(close))
-        return run.with_others(signals, num_evals - 1) if num_evals else signals
+        if not num_evals:
+            return signals
+        signals = run.with_others(signals, num_evals - 1)
+        # A loss's standard error is of rows, which differ by far more than two trials on one row.
+        is_share = self.direction == "maximize"
+        return signals if is_share else replace(signals, early_eval_stderr=None)
 
 
 def _observations(curve: Curve, num_steps: int) -> list[Observation]:
