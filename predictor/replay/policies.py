@@ -18,15 +18,15 @@ from predictor.recorded.runs import RecordedStudy
 from predictor.regression import Family
 from predictor.replay.replay import GO_ON, Answer, Policy, Session
 from predictor.replay.sessions import FirstRuns, Looks, Rule, Scouts
-from predictor.types import SCOUTING, CohortTrial, Settings
+from predictor.types import CohortTrial, Settings
 
 Floats = NDArray[np.float64]
 
 NO_DIRECTION = Prior(0.0)
-# A replay always prunes, has only the guards of the recorded runs, and audits by its order's seed;
-# scouting is a policy of its own.
-FIXED = ("enabled", "guards", "seed", *SCOUTING)
+# A replay always prunes, has only the guards of the recorded runs, and audits by its order's seed.
+FIXED = ("enabled", "guards", "seed")
 REPLAYED = tuple(one.name for one in fields(Settings) if one.name not in FIXED)
+JUDGED = tuple(name for name in REPLAYED if name not in ("mode", "looks"))  # in mode stream
 
 CONFIG_ONLY = replace(OURS, signal_sets=(frozenset(),), set_weights=(1.0,))
 EARLY_EVAL_ONLY = replace(
@@ -129,8 +129,9 @@ def ours(
     window: WindowSetting = WindowSetting(),
     name: str = "sft-sweep",
 ) -> OneLook:
-    """The product's own policy, `judge` itself. The audits' coins are those of the order's seed."""
-    shown = {name: getattr(settings, name) for name in REPLAYED}
+    """The product's own policy in mode stream, `judge` itself. The audits' coins are those of the
+    order's seed."""
+    shown = {"mode": "stream"} | {name: getattr(settings, name) for name in JUDGED}
     return OneLook(name, Judge(settings), window, shown)
 
 

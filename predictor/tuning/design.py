@@ -9,8 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.policies import OneLook, WindowSetting, ours
-from predictor.types import Settings
+from predictor.replay.policies import WindowSetting
+from predictor.replay.product import product
+from predictor.replay.replay import Policy
+from predictor.types import LOOKS, Settings
 
 MAX_WINDOW = 0.25  # of the smallest horizon: what a study may have
 RECORDED = WindowSetting(0.1, 8)  # what a recorded window stands for, where nothing else is known
@@ -42,9 +44,15 @@ _RANGES = {
     "audit": _Range(0.05, 0.2),
     "prior_strength": _Range(0.0, 2.0, "linear"),
 }
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "mode": ("scout", "stream"),
+    "looks": (LOOKS, (0.05, *LOOKS), (0.2, 0.5), (0.3,), (0.1,)),  # at the window alone: the last
+}
+# What acts in one mode alone keeps its value in the other, where it makes no other setting.
+_OF_MODE = {"scout": ("looks",), "stream": ("startup", "prior_strength")}
 _SEARCHED = tuple(name for name in _RANGES if name != "window")  # of the predictor's settings
 _MIN_STEPS = _Range(2, 16, "whole")
-KEYS = (*_RANGES, "min_steps")
+KEYS = (*_RANGES, "min_steps", *_CHOICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,13 @@ class Candidate:
     def keys(self) -> dict[str, Any]:
         """The values by the study file's keys. A window of None is the recorded one, or 0.1."""
         keys: dict[str, Any] = {"window": self.window.share, "min_steps": self.window.min_steps}
-        return keys | {name: getattr(self.settings, name) for name in (*_SEARCHED, "enabled")}
+        names = (*_SEARCHED, *_CHOICES, "enabled")
+        return keys | {name: getattr(self.settings, name) for name in names}
 
     @property
-    def policy(self) -> OneLook:
+    def policy(self) -> Policy:
         """Our policy under this setting, to be replayed."""
-        return ours(self.settings, self.window)
+        return product(self.settings, self.window)
 
 
 def window_as_recorded(studies: Sequence[RecordedStudy]) -> WindowSetting:
@@ -96,10 +105,10 @@ def design(
     """`base` first, then a scrambled Sobol sequence around it, its pruning on, without repeats.
 
     Each key keeps its value in a third of the points: effects are few, and a setting that changes
-    little is easier to believe. `risk`: the highest that may be stated. `min_steps` is searched
-    where positions are samples, and only as far as its window may reach. `recorded`: both given;
-    the other key where only one of a recorded window is moved. `fixed`: of KEYS what is not
-    searched.
+    little is easier to believe. What acts in one mode alone is moved in that alone. `risk`: the
+    highest that may be stated. `min_steps` is searched where positions are samples, and only as far
+    as its window may reach. `recorded`: both given; the other key where only one of a recorded
+    window is moved. `fixed`: of KEYS what is not searched.
     """
     from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]
 
@@ -127,7 +136,12 @@ def _at(
     changed: dict[str, Any] = {
         name: ranges[name].at(moved[name]) for name in _SEARCHED if name in moved
     }
-    settings = replace(base.settings, **changed)
+    changed |= {
+        name: values[int(len(values) * moved[name])]
+        for name, values in _CHOICES.items()
+        if name in moved
+    }
+    settings = replace(base.settings, **_acting(changed, base.settings.mode))
     share, min_steps = base.window.share, base.window.min_steps
     if "window" in moved:
         share = ranges["window"].at(moved["window"])
@@ -139,6 +153,12 @@ def _at(
     share = recorded.share if share is None else share
     min_steps = recorded.min_steps if min_steps is None else min_steps
     return Candidate(settings, WindowSetting(share, min_steps))
+
+
+def _acting(changed: dict[str, Any], mode: str) -> dict[str, Any]:
+    """Without the keys that act in the other mode alone."""
+    other = "stream" if changed.get("mode", mode) == "scout" else "scout"
+    return {name: value for name, value in changed.items() if name not in _OF_MODE[other]}
 
 
 def _most_steps(studies: Sequence[RecordedStudy]) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -71,13 +71,18 @@ def write_pruning(file: Path, values: Mapping[str, Any]) -> list[Change]:
         text = opened.read()
     new = {change.key.partition(".")[2]: show(change.now) for change in changes}
     expected = deepcopy(document)
-    expected[SECTION] = {**section, **{k: values[k] for k in new}}
+    expected[SECTION] = {**section, **{k: _as_read(values[k]) for k in new}}
     edited = with_pruning(text, new)
     if parse(edited, str(file)) != expected:
         lines = ", ".join(f"{key}: {value}" for key, value in new.items())
         raise UserError(f"{file}: its {SECTION} section cannot be changed alone; put in: {lines}")
     _replace(file, edited)
     return changes
+
+
+def _as_read(value: Any) -> Any:
+    """YAML knows lists alone."""
+    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
 
 
 def with_pruning(text: str, values: Mapping[str, str]) -> str:

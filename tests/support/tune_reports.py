@@ -30,9 +30,9 @@ search:
 {pruning}
 run: {{trials: 14, seed: 0}}   # enough?
 """
-PRUNING = "pruning: {window: 0.1, risk: 0.10, startup: 3}  # to be tuned"
+PRUNING = "pruning: {mode: stream, window: 0.1, risk: 0.10, startup: 3}  # to be tuned"
 RASH = (
-    "pruning: {window: 0.03, risk: 0.3, min_gain: 0.2, audit: 0.0, startup: 2, "
+    "pruning: {mode: stream, window: 0.03, risk: 0.3, min_gain: 0.2, audit: 0.0, startup: 2, "
     "max_expected_misses: 9.0}"
 )
 CLEAR = [tells_at_once(name, 10) for name in "abcde"]

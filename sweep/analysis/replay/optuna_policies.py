@@ -23,7 +23,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from predictor.recorded.runs import RecordedRun, RecordedStudy
+from predictor.replay.looking import closes_of, rows_of
+from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, STOP, Answer, Session
+from predictor.replay.sessions import Same
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -58,6 +61,46 @@ class OptunaPolicy:
         """A session with an Optuna study of its own, in memory."""
         told = create_study(self.make(self.num_points), f"{study.name} {seed}")
         return _Session(study, told, self.signal, self.num_points)
+
+
+@dataclass(frozen=True, slots=True)
+class AtLooks:
+    """A pruner that is told the early evaluations of the looks of a study that scouts.
+
+    Steps are percent of the smallest budget, so that the rungs of a pruner that halves are shares
+    of it.
+    """
+
+    label: str
+    make: Callable[[int], BasePruner]
+    window: WindowSetting
+    looks: tuple[float, ...]
+    shown: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the pruner's settings
+
+    @property
+    def name(self) -> str:
+        """The pruner's name: `MedianPruner (looks)`."""
+        return f"{self.label} (looks)"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The pruner's settings and the looks, as JSON values."""
+        return {**self.shown, **self.window.to_json(), "looks": list(self.looks)}
+
+    def begin(self, study: RecordedStudy, seed: int) -> Session:
+        """A session with an Optuna study of its own, in memory."""
+        told = create_study(self.make(100), f"{study.name} {seed}")
+        return _LooksSession(study, told, closes_of(study, self.window, self.looks))
+
+
+def at_looks(window: WindowSetting, looks: tuple[float, ...]) -> list[AtLooks]:
+    """The pruners that may stop a run at so few points, with the evaluations of the looks."""
+    kept = {"MedianPruner", "PercentilePruner", "SuccessiveHalving 2", "SuccessiveHalving 3"}
+    return [
+        AtLooks(label, make, window, looks, shown)
+        for label, make, shown in _PRUNERS
+        if label in kept
+    ]
 
 
 def optuna_policies(num_points: int) -> list[OptunaPolicy]:
@@ -146,26 +189,15 @@ _PRUNERS: tuple[tuple[str, Callable[[int], BasePruner], Mapping[str, Any]], ...]
 )
 
 
-class _Session:
-    """Through ask, report, should_prune and tell."""
+class _Told:
+    """An Optuna study that is told the ends of the runs."""
 
-    def __init__(
-        self, study: RecordedStudy, told: optuna.Study, signal: Signal, num_points: int
-    ) -> None:
-        self.runs, self.told, self.num_points = study.runs, told, num_points
-        self.signal: Signal = signal
+    def __init__(self, study: RecordedStudy, told: optuna.Study) -> None:
+        self.runs, self.told = study.runs, told
         self.trials: dict[int, optuna.Trial] = {}
-        self.reports: dict[int, list[float | None]] = {}
 
-    def start(self, run: int) -> Sequence[float]:
-        self.trials[run] = self.told.ask()
-        self.reports[run] = reports(self.runs[run], self.signal, self.num_points)
-        horizon = self.runs[run].horizon
-        return [horizon * step / self.num_points for step in range(1, self.num_points)]
-
-    def look(self, run: int, position: float) -> Answer:
-        step = round(position / self.runs[run].horizon * self.num_points)
-        value = self.reports[run][step - 1]
+    def reported(self, run: int, step: int, value: float | None) -> Answer:
+        """Whether the pruner stops the run; nothing is asked where there is no value."""
         if value is None or not report_and_ask(self.trials[run], step, value):
             return GO_ON
         self.told.tell(self.trials[run], state=TrialState.PRUNED)
@@ -186,6 +218,50 @@ class _Session:
 
     def give_up(self, run: int) -> Answer:
         return STOP
+
+
+class _Session(_Told):
+    """Through ask, report, should_prune and tell."""
+
+    def __init__(
+        self, study: RecordedStudy, told: optuna.Study, signal: Signal, num_points: int
+    ) -> None:
+        super().__init__(study, told)
+        self.signal: Signal = signal
+        self.num_points = num_points
+        self.reports: dict[int, list[float | None]] = {}
+
+    def start(self, run: int) -> Sequence[float]:
+        self.trials[run] = self.told.ask()
+        self.reports[run] = reports(self.runs[run], self.signal, self.num_points)
+        horizon = self.runs[run].horizon
+        return [horizon * step / self.num_points for step in range(1, self.num_points)]
+
+    def look(self, run: int, position: float) -> Answer:
+        step = round(position / self.runs[run].horizon * self.num_points)
+        return self.reported(run, step, self.reports[run][step - 1])
+
+
+class _LooksSession(_Told):
+    """The same at the looks."""
+
+    def __init__(self, study: RecordedStudy, told: optuna.Study, closes: tuple[float, ...]) -> None:
+        super().__init__(study, told)
+        horizon = min(run.horizon for run in study.runs)
+        self.steps = [max(1, round(100 * close / horizon)) for close in closes]
+        self.rows = rows_of(Same(study), closes)
+        own = [study.closing_positions(close) for close in closes]
+        self.closes = list(zip(*own, strict=True))
+
+    def start(self, run: int) -> Sequence[float]:
+        self.trials[run] = self.told.ask()
+        return self.closes[run]
+
+    def look(self, run: int, position: float) -> Answer:
+        look = self.closes[run].index(position)
+        window = self.rows[run][1][look]
+        value = None if window is None else window.early_eval
+        return self.reported(run, self.steps[look], value)
 
 
 def report_and_ask(trial: optuna.Trial, step: int, value: float) -> bool:

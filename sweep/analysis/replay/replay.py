@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from predictor.recorded.runs import RecordedStudy
+from predictor.replay.asha import Asha
 from predictor.replay.comparison import (
     Floats,
     Row,
@@ -18,14 +19,15 @@ from predictor.replay.comparison import (
     replay_all,
     summarised,
 )
-from predictor.replay.policies import Fewer, WindowSetting, baselines, ours
+from predictor.replay.policies import Fewer, WindowSetting, baselines
+from predictor.replay.product import product
 from predictor.replay.replay import Policy, Replay, floor, replayable
-from predictor.replay.scouting import Scouting
-from predictor.types import Settings
+from predictor.types import Mode, Settings
 from sweep.analysis.options import BadOption, check_at_least
 from sweep.analysis.recorded.sample import sample
 from sweep.analysis.recorded.sources import named, read_sources
 from sweep.analysis.replay.report import (
+    OTHER_MODE,
     OURS,
     UNAUDITED,
     Group,
@@ -108,17 +110,21 @@ def replay(
 
 def policies_of(settings: Settings, window: WindowSetting, num_points: int | None) -> list[Policy]:
     """The policies to be replayed: ours, ours without audits, and keep all; with `num_points` also
-    scouting, without audits, and every baseline."""
+    ours in the other mode, without audits, and every baseline."""
+    unaudited = replace(settings, audit=0.0)
     own: list[Policy] = [
-        ours(settings, window, OURS),
-        ours(replace(settings, audit=0.0), window, UNAUDITED),
+        product(settings, window, OURS),
+        product(unaudited, window, UNAUDITED),
     ]
     if num_points is None:
         return [*own, Fewer(1.0)]
-    from sweep.analysis.replay.optuna_policies import optuna_policies
+    from sweep.analysis.replay.optuna_policies import at_looks, optuna_policies
 
-    own.append(Scouting(replace(settings, audit=0.0), window))
-    return [*own, *baselines(window), *optuna_policies(num_points)]
+    other: Mode = "stream" if settings.scouts else "scout"
+    own.append(product(replace(unaudited, mode=other), window, OTHER_MODE[other]))
+    halving = [Asha(eta, window, settings.looks) for eta in (2, 3)]
+    looking = at_looks(window, settings.looks)
+    return [*own, *baselines(window), *halving, *optuna_policies(num_points), *looking]
 
 
 def _measures(row: Row) -> dict[str, Any]:
@@ -144,8 +150,13 @@ def _group(study: RecordedStudy, settings: Settings, window: WindowSetting) -> G
         window=close,
         windows=sum(trial.window is not None for trial in kept.trials(close)),
         evaluations=float(np.median([len(run.evals) for run in kept.runs])),
-        floor=floor(len(kept.runs), settings.startup, min(1.0, close / horizon)),
+        floor=floor(len(kept.runs), num_full(settings), min(1.0, close / horizon)),
     )
+
+
+def num_full(settings: Settings) -> int:
+    """How many runs our policy trains to their end at least."""
+    return 1 if settings.scouts else settings.startup
 
 
 def _per_group(studies: Sequence[RecordedStudy], replays: Sequence[Replay]) -> list[GroupResult]:

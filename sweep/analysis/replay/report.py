@@ -14,8 +14,11 @@ from predictor.replay.sample import Sample
 
 OURS = "sft-sweep"
 UNAUDITED = f"{OURS}, audit 0"
+OTHER_MODE = {"stream": f"{OURS}, stream", "scout": f"{OURS}, scout"}  # audits off
 
-Settings = Mapping[str, str | float | None]  # by the study file's keys, or a baseline's own
+Settings = Mapping[
+    str, str | float | list[float] | None
+]  # by the study file's keys, or a baseline's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class Group:
     window: float  # where the one look is, in samples or steps
     windows: int  # runs with steps up to there, which can be judged
     evaluations: float  # of a run, the median
-    floor: float  # least compute of one look: the startup runs in full, of the others the window
+    floor: float  # least compute of one look: one run in full (mode stream: startup), then windows
 
 
 @dataclass(frozen=True, slots=True)

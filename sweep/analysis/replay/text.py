@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from predictor.stats import FEWEST_UNITS
-from sweep.analysis.replay.report import PolicyResult, ReplayReport
+from sweep.analysis.replay.report import OTHER_MODE, UNAUDITED, PolicyResult, ReplayReport
 from sweep.analysis.replay.table import INTERVALS, columns_with_values, print_policies
 from sweep.analysis.replay.verdict import compute_interval, in_orders, regret_interval
 from sweep.formats import counted
@@ -20,7 +20,13 @@ _LEGEND = {  # by column
     "wall": "wall: in full runs.",
 }
 _NAMES = {
-    "sft-sweep, audit 0": "audit 0: no pruned run goes on to its end as a check.",
+    UNAUDITED: "audit 0: no pruned run goes on to its end as a check.",
+    OTHER_MODE["stream"]: "stream: each run judged alone, at its window (pruning.mode), audit 0.",
+    OTHER_MODE[
+        "scout"
+    ]: "scout: all to their window, then the most promising (pruning.mode), audit 0.",
+    "ASHA 2": "ASHA: successive halving that parks and promotes, at our looks.",
+    "MedianPruner (looks)": "(looks): told the evaluations of our looks.",
     "random 75 %": "random 75 %: that share of the runs, drawn at random, to their end.",
 }
 
@@ -56,10 +62,12 @@ def _narrow(columns: Sequence[str], policies: Sequence[PolicyResult]) -> list[st
 
 
 def _floor(report: ReplayReport) -> str:
+    num = report.settings.get("startup", 1)
+    assert isinstance(num, int)
     return (
-        f"floor: {report.floor:.3f} of the compute, with {report.settings['startup']} runs trained "
-        "to their end plus one look at each of the others. It is the floor of one look: a policy "
-        "that starts fewer runs can be below it."
+        f"floor: {report.floor:.3f} of the compute, with {counted(num, 'run')} trained to "
+        f"{'its' if num == 1 else 'their'} end plus one look at each of the others. It is the "
+        "floor of one look: a policy that starts fewer runs can be below it."
     )
 
 
@@ -86,8 +94,8 @@ def _limits(report: ReplayReport) -> list[str]:
     if left_out:
         runs = "1 run is" if left_out == 1 else f"{left_out} runs are"
         found.append(
-            f"{runs} left out, failed or pruned by rank when recorded: how they would have ended "
-            "is not known. What a pruner left over flatters every policy."
+            f"{runs} left out, failed, given up or pruned by rank when recorded: how they would "
+            "have ended is not known. What a pruner left over flatters every policy."
         )
     guarded = sum(group.guarded for group in report.groups)
     if guarded:

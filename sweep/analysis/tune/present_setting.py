@@ -13,6 +13,7 @@ from predictor.replay.policies import WindowSetting
 from predictor.tuning.design import Candidate, window_as_recorded
 from predictor.types import Settings
 from sweep.analysis.recorded.sources import names_study
+from sweep.config.changes import stored_mode
 from sweep.config.edit import SECTION
 from sweep.config.load import load_study
 from sweep.config.pruning import Pruning
@@ -62,6 +63,7 @@ def _section(source: str) -> Pruning:
     assert row is not None, source
     section: Mapping[str, Any] = row.document.get(SECTION, {})
     known = {key: value for key, value in section.items() if key in Pruning.model_fields}
+    known["mode"] = stored_mode(row.document)
     with readable(source):
         return Pruning.model_validate(known)
 

@@ -17,7 +17,7 @@ from predictor.tuning.report import Interval, Loss, SettingResult
 from predictor.tuning.steps import FoldsOver
 from sweep.config.edit import Change
 
-Setting = bool | float | None
+Setting = bool | float | str | tuple[float, ...] | None
 Settings = Mapping[str, Setting]  # a window or min_steps of None: as recorded
 
 

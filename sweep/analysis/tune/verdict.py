@@ -86,8 +86,8 @@ def limits(found: Tuning, studies: Sequence[RecordedStudy], present: Present) ->
     )
     if present.has_history:
         sentences.append(
-            "Replays know no pruning.history: they had the paper's prior in its place, and "
-            "prior_strength stays as it is."
+            "Replays know no pruning.history: they had the shipped prior alone (mode stream: the "
+            "paper's in its place), and prior_strength stays as it is."
         )
     return sentences
 

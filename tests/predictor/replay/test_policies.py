@@ -73,6 +73,7 @@ class TestOurs:
     def test_shows_the_settings_that_act(self) -> None:
         shown = ours(Settings(risk=0.2), WindowSetting(0.2, 4)).settings
         assert shown == {
+            "mode": "stream",
             "window": 0.2,
             "min_steps": 4,
             "risk": 0.2,

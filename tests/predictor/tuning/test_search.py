@@ -24,7 +24,13 @@ from predictor.tuning.steps import LIMITS, REGRET_LIMIT, NothingToHoldOut, Searc
 from predictor.types import Settings
 from tests.support.tuning_studies import noise, study, tells_at_once
 
-PRESENT = Candidate(Settings(), RECORDED)
+
+def stream(**settings: Any) -> Settings:
+    """Of the mode that judges each run alone: cheap to replay."""
+    return Settings(mode="stream", **settings)
+
+
+PRESENT = Candidate(stream(), RECORDED)
 pytestmark = pytest.mark.slow
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -33,7 +39,7 @@ NAMES = ("a", "b", "c", "d", "e")
 CHOICES = (
     replace(PRESENT, window=WindowSetting(0.03, 8)),
     replace(PRESENT, window=WindowSetting(0.2, 8)),
-    Candidate(Settings(risk=0.3, startup=2), WindowSetting(0.03, 8)),
+    Candidate(stream(risk=0.3, startup=2), WindowSetting(0.03, 8)),
 )
 
 
@@ -76,6 +82,15 @@ class TestWhatIsRecommended:
         assert found.is_better
         assert found.recommended.window.share == 0.2
 
+    def test_scouting_where_early_evaluations_tell_all(self) -> None:
+        found = tuned(
+            [tells_at_once(name, 12) for name in NAMES],
+            choices=(replace(PRESENT, settings=Settings()),),
+        )
+        assert found.is_better
+        assert found.recommended.keys["mode"] == "scout"
+        assert found.recommended.keys["looks"] == Settings().looks
+
     def test_nothing_where_nothing_can_be_told(self) -> None:
         found = tuned([noise(name, 12) for name in NAMES])
         assert not found.is_better
@@ -83,8 +98,8 @@ class TestWhatIsRecommended:
         assert found.recommended_held_out == found.present_measured
 
     def test_pruning_where_it_was_off(self) -> None:
-        present = replace(PRESENT, settings=Settings(enabled=False))
-        choices = (replace(present, settings=Settings()),)
+        present = replace(PRESENT, settings=stream(enabled=False))
+        choices = (replace(present, settings=stream()),)
         found = tuned([tells_at_once(name, 12) for name in NAMES], present, choices)
         assert found.present_measured.compute.mean == 1
         assert found.is_better and found.recommended.settings.enabled
@@ -104,8 +119,8 @@ class TestWhichLineIsRecommended:
     """Of each of the rash settings it shows only on one study that its regret is not allowed, which
     the choice without that study cannot know."""
 
-    RASH = tuple(replace(PRESENT, settings=Settings(risk=0.2 + i / 100)) for i in range(5))
-    CAREFUL = replace(PRESENT, settings=Settings(risk=0.15))
+    RASH = tuple(replace(PRESENT, settings=stream(risk=0.2 + i / 100)) for i in range(5))
+    CAREFUL = replace(PRESENT, settings=stream(risk=0.15))
 
     def tuned(self, choices: tuple[Candidate, ...]) -> Tuning:
         place = {name: i for i, name in enumerate(NAMES)}
@@ -193,7 +208,7 @@ class TestIntervals:
         assert gained.low is not None and gained.low < 0
 
     def test_there_is_none_where_all_are_equal(self) -> None:
-        off = replace(PRESENT, settings=Settings(enabled=False))
+        off = replace(PRESENT, settings=stream(enabled=False))
         found = tuned([noise(name, 8) for name in NAMES], off, ())
         assert found.num_resampled == 5
         for one in (found.present_measured.regret, found.present_measured.compute):
@@ -221,7 +236,7 @@ class TestIntervals:
 
 class TestWhatIsLost:
     def test_the_run_and_what_was_stated_of_it(self) -> None:
-        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        rash = stream(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         present = Candidate(rash, WindowSetting(0.03, 8))
         found = tuned([noise(name) for name in NAMES], present, ())
         assert found.present_losses
@@ -233,7 +248,7 @@ class TestWhatIsLost:
             assert loss.before is not None and loss.probability < loss.before
 
     def test_the_reason_names_the_run_that_it_could_not_beat(self) -> None:
-        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        rash = stream(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         studies = [named(noise(name), f"{name}/") for name in NAMES]
         found = tuned(studies, Candidate(rash, WindowSetting(0.03, 8)), ())
         for loss in found.present_losses:
@@ -243,7 +258,7 @@ class TestWhatIsLost:
             assert "early evaluation" in loss.reason
 
     def test_the_configuration_as_far_as_it_differs(self) -> None:
-        rash = Settings(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
+        rash = stream(risk=0.3, min_gain=0.2, audit=0.0, startup=2, max_expected_misses=9.0)
         one = noise("a")
         runs = tuple(replace(run, config={**run.config, "epochs": 3}) for run in one.runs)
         found = tuned([replace(one, runs=runs)], Candidate(rash, WindowSetting(0.03, 8)), ())
@@ -253,7 +268,7 @@ class TestWhatIsLost:
             assert loss.config == {"learning_rate": own["learning_rate"]}
 
     def test_nothing_where_nothing_is_pruned(self) -> None:
-        off = replace(PRESENT, settings=Settings(enabled=False))
+        off = replace(PRESENT, settings=stream(enabled=False))
         found = tuned([noise(name, 8) for name in NAMES[:2]], off, ())
         assert found.present_losses == ()
         assert found.present_measured.lost_best == 0
@@ -337,8 +352,18 @@ class TestTheDesign:
         assert len(tried) > 3
         assert max(tried) * 2.0 <= 0.25 * 100
 
+    def test_tries_both_modes_and_in_each_what_acts_there(self) -> None:
+        found = design(PRESENT, [noise("a")], None, 0)
+        scout = [one.settings for one in found if one.settings.scouts]
+        others = [one.settings for one in found if not one.settings.scouts]
+        assert min(len(scout), len(others)) > 5
+        assert {(one.startup, one.prior_strength) for one in scout} == {(3, 1.0)}
+        assert len({one.looks for one in scout}) > 2
+        assert {one.looks for one in others} == {Settings().looks}
+        assert len({one.risk for one in scout}) > 3
+
     def test_what_is_fixed_keeps_its_value(self) -> None:
-        base = replace(PRESENT, settings=Settings(prior_strength=1.5))
+        base = replace(PRESENT, settings=stream(prior_strength=1.5))
 
         def strengths(*fixed: str) -> set[float]:
             found = design(base, [noise("a")], None, 0, fixed=fixed)
@@ -383,7 +408,7 @@ def test_nothing_is_replayed_twice() -> None:
 
 def test_screening_replays_less_and_keeps_the_present() -> None:
     studies = [tells_at_once(name, 8) for name in "abc"]
-    many = tuple(replace(PRESENT, settings=Settings(risk=i / 100)) for i in range(1, 10))
+    many = tuple(replace(PRESENT, settings=stream(risk=i / 100)) for i in range(1, 10))
     with (
         patch("predictor.tuning.steps.MOST_AT_ONCE", 0),
         patch("predictor.tuning.steps.SCREENED", ((1, 1),)),

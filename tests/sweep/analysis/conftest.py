@@ -34,9 +34,8 @@ def against_all() -> ReplayReport:
 @pytest.fixture
 def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """One setting to choose from, and one process to replay in."""
-    offer(
-        monkeypatch, lambda base: Candidate(Settings(risk=0.2, startup=2), WindowSetting(0.03, 2))
-    )
+    settings = Settings(mode="stream", risk=0.2, startup=2)
+    offer(monkeypatch, lambda base: Candidate(settings, WindowSetting(0.03, 2)))
 
 
 @pytest.fixture

@@ -26,7 +26,11 @@ BETTER = {"window": 0.05, "risk": 0.2, "audit": 0.05}
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (PRUNING, "pruning: {window: 0.05, risk: 0.2, startup: 3, audit: 0.05}  # to be tuned"),
+        (
+            PRUNING,
+            "pruning: {mode: stream, window: 0.05, risk: 0.2, startup: 3, audit: 0.05}"
+            "  # to be tuned",
+        ),
         (
             BLOCK,
             BLOCK.replace("window: 0.1", "window: 0.05")
@@ -49,6 +53,19 @@ def test_nothing_changes_but_the_values(tmp_path: Path, before: str, after: str)
     settings = pruning.settings()
     assert (pruning.window, settings.risk, settings.audit) == (0.05, 0.2, 0.05)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_mode_and_its_looks_are_written_as_they_are_read(tmp_path: Path) -> None:
+    file = study_file(tmp_path)
+    changes = write_pruning(file, {"mode": "scout", "looks": (0.2, 0.5)})
+    assert [(one.key, one.now) for one in changes] == [
+        ("pruning.mode", "scout"),
+        ("pruning.looks", (0.2, 0.5)),
+    ]
+    assert "{mode: scout, " in file.read_text() and "looks: [0.2, 0.5]}" in file.read_text()
+    settings = load_study(file).study.pruning.settings()
+    assert (settings.scouts, settings.looks) == (True, (0.2, 0.5))
+    assert write_pruning(file, {"mode": "scout", "looks": (0.2, 0.5)}) == []
 
 
 def test_a_section_that_is_not_there_comes_last(tmp_path: Path) -> None:

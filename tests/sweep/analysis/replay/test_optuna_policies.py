@@ -10,15 +10,19 @@ import optuna
 import pytest
 
 from predictor.recorded.runs import RecordedRun, RecordedStudy
+from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import replay
+from predictor.types import LOOKS
 from sweep.analysis.replay.optuna_policies import (
     OptunaPolicy,
+    at_looks,
     create_study,
     optuna_policies,
     report_and_ask,
     reports,
 )
 from tests.support.evidence_studies import run_of
+from tests.support.tuning_studies import tells_at_once
 
 POINTS = 10
 HORIZON = 100.0
@@ -120,3 +124,13 @@ def test_a_run_that_a_guard_ended_ends_there_and_is_told_as_pruned() -> None:
     found = replay(study, median, seed=0)
     assert broken.name not in {*found.kept, *(p.run for p in found.prunes)}
     assert found.compute == pytest.approx((5 + 0.4) / 6)
+
+
+def test_at_the_looks_a_pruner_is_told_their_evaluations() -> None:
+    told = tells_at_once("a", 16)
+    policies = at_looks(WindowSetting(0.1, 1), LOOKS)
+    assert {policy.name for policy in policies} >= {"MedianPruner (looks)"}
+    for policy in policies:
+        found = replay(told, policy, seed=0)
+        assert {prune.share for prune in found.prunes} <= set(LOOKS)
+        assert found.prunes and found.regret == 0

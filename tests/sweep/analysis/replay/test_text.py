@@ -83,7 +83,7 @@ class TestCautions:
 class TestWhatItRestsOn:
     def test_says_what_was_left_out_or_not_told(self, against_all: ReplayReport) -> None:
         text = " ".join(shown(against_all, 100).split())
-        assert "2 runs are left out, failed or pruned by rank when recorded" in text
+        assert "2 runs are left out, failed, given up or pruned by rank when recorded" in text
         assert "2 runs were ended by a guard" in text
         assert "A run was evaluated 2 times when recorded" in text
 
@@ -97,7 +97,7 @@ class TestWhatItRestsOn:
 
     def test_says_what_the_floor_is_and_what_is_not_used(self, alone: ReplayReport) -> None:
         text = " ".join(shown(alone, 80).split())
-        looks = "3 runs trained to their end plus one look at each of the others"
+        looks = "1 run trained to its end plus one look at each of the others"
         assert f"floor: {alone.floor:.3f} of the compute, with {looks}." in text
         assert "pruning.history is not used" in text
 

@@ -94,12 +94,12 @@ class TestTheFileThatIsWrittenTo:
     def test_keeps_what_was_edited_since_the_run(
         self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        edited = "pruning: {window: 0.1, risk: 0.20, min_gain: 0.04, startup: 3}"
+        edited = "pruning: {mode: stream, risk: 0.20, min_gain: 0.04, startup: 3}"
         file = study_file(tmp_path, edited)
         earlier = WindowSetting(0.03, 2)
         offer(monkeypatch, lambda base: Candidate(replace(base.settings, startup=2), earlier))
         command([made], CLEAR, write=True)
-        now = "pruning: {window: 0.03, risk: 0.20, min_gain: 0.04, startup: 2, min_steps: 2}"
+        now = edited.replace("startup: 3}", "startup: 2, window: 0.03, min_steps: 2}")
         assert file.read_text() == STUDY.format(pruning=now)
 
     @pytest.mark.slow
@@ -115,7 +115,7 @@ class TestTheFileThatIsWrittenTo:
     def test_that_cannot_be_written_is_told_after_the_report(
         self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        file = study_file(tmp_path, "pruning: {window: &w 0.1, risk: *w}")
+        file = study_file(tmp_path, "pruning: {mode: stream, window: &w 0.1, risk: *w}")
         with pytest.raises(UserError) as caught:
             command([made], CLEAR, write=True, as_json=True)
         found = json.loads(capsys.readouterr().out)
