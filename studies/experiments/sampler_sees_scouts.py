@@ -121,8 +121,16 @@ def _show(title: str, rows: np.ndarray) -> None:
 class _Scouts:
     """A scouting study with one worker."""
 
-    def __init__(self, surface: Surface, space: dict[str, Any], seed: int, prior: GapPrior) -> None:
-        self.surface, self.prior = surface, prior
+    def __init__(
+        self,
+        surface: Surface,
+        space: dict[str, Any],
+        seed: int,
+        prior: GapPrior,
+        *,
+        knows_ends: bool,
+    ) -> None:
+        self.surface, self.prior, self.knows_ends = surface, prior, knows_ends
         self.study = Study.model_validate(
             {
                 "name": "try",

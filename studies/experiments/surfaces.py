@@ -102,12 +102,14 @@ def _numbers(looks: Sequence[WindowSignals]) -> list[float]:
 def _fit(x: Floats, z: Floats) -> tuple[GaussianProcessRegressor, Floats]:
     """The fit, and what each run, left out, differs from it (Rasmussen and Williams, 5.12), scaled
     to the standard deviation of the fitted noise."""
-    kernel = ConstantKernel(1.0, (0.3, 10.0)) * RBF(np.ones(x.shape[1]), (0.5, 30.0))
+    lengths: Any = np.ones(x.shape[1])
+    kernel = ConstantKernel(1.0, (0.3, 10.0)) * RBF(lengths, (0.5, 30.0))
     kernel += WhiteKernel(0.05, (0.02, 0.7))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a bound is reached: so be it
         fit = GaussianProcessRegressor(kernel, n_restarts_optimizer=2, random_state=0).fit(x, z)
-    inverse = np.linalg.inv(fit.kernel_(x))
+    fitted: Any = fit.kernel_
+    inverse = np.linalg.inv(fitted(x))
     left = (inverse @ z) / np.diag(inverse)
     left -= left.mean()
-    return fit, left / left.std() * math.sqrt(fit.kernel_.k2.noise_level)
+    return fit, left / left.std() * math.sqrt(fitted.k2.noise_level)
