@@ -4,7 +4,8 @@
 checkout: whole scouting studies of 24 trials on fitted surfaces of the recorded sets, the gap
 model's prior always of other families. All in median - best of the surface, by expected ends: the
 24th scout's configuration, the mean of the last 8, the best of the 24, and the one that the study
-delivers; and its compute as a share of all trials trained to their end. Intervals are over seeds.
+delivers; and its compute as a share of all trials trained to their end. Intervals are over seeds; differences to the first sampler, of
+equal seeds.
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ def main() -> None:
                 _show(f"{surface.name}: {name}", found[name][-1])
     for name in names:
         _show(f"all: {name}", np.mean(found[name], axis=0))
+    for name in names[1:]:
+        _show(
+            f"{name} - {names[0]}", np.mean(found[name], axis=0) - np.mean(found[names[0]], axis=0)
+        )
 
 
 def _show(title: str, rows: np.ndarray) -> None:
