@@ -4,8 +4,8 @@
 checkout: whole scouting studies of 24 trials on fitted surfaces of the recorded sets, the gap
 model's prior always of other families. All in median - best of the surface, by expected ends: the
 24th scout's configuration, the mean of the last 8, the best of the 24, and the one that the study
-delivers; and its compute as a share of all trials trained to their end. Intervals are over seeds; differences to the first sampler, of
-equal seeds.
+delivers; and its compute as a share of all trials trained to their end. Intervals are over seeds;
+differences to the first sampler are of equal seeds.
 """
 
 from __future__ import annotations
