@@ -53,8 +53,11 @@ class Hours:
     @staticmethod
     def of(facts: Mapping[str, Any]) -> Hours:
         """As a study's facts have them, or as they are before anything was decided."""
-        values = facts.get(KEY)
-        return Hours() if values is None else Hours(**{**values, "pace": Pace(**values["pace"])})
+        values: dict[str, Any] | None = facts.get(KEY)
+        if values is None:
+            return Hours()
+        pace = Pace(**values["pace"])
+        return Hours(**{name: value for name, value in values.items() if name != "pace"}, pace=pace)
 
 
 def kept_s(pace: Pace, workers: int, num_ended: int, replicates: int = 0) -> float:

@@ -50,7 +50,7 @@ class Terms:
             section, _, key = path.rpartition(".")
             return cast("T", at(document, section).get(key, default))
 
-        trials: int | str | None = setting("run.trials", None)
+        trials = setting("run.trials", cast("int | str | None", None))
         return Terms(
             metric=setting("objective.metric", ""),
             num_trials=Hours.of(facts or {}).trials if isinstance(trials, str) else trials,

@@ -142,7 +142,7 @@ class MaxHours:
         steps_s = 0.0 if cost is None else min(took_s, cost.seconds / spec.processes)
         to_come = (spec.num_steps - spec.window_steps) / spec.window_steps
         stays = len(spec.look_steps)
-        base = self.study.facts.get("base_measurements") or {}
+        base: dict[str, dict[str, float]] = self.study.facts.get("base_measurements") or {}
         end_s = sum(one["seconds"] for one in base.values())
         return steps_s * to_come + (took_s - steps_s) * stays + end_s
 

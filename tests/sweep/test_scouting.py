@@ -216,14 +216,14 @@ def test_workers_share_the_parked_trials_and_none_idles(
         goes_on = ask(driver)
         numbers = [trial.number for trial in driver.study.roster.running]
         running.append(numbers)
-        if len(numbers) < 2:  # a worker is free: no parked trial is worth going on
+        if len(numbers) < 3:  # a worker is free: no parked trial is worth going on
             assert not [one for *_, one in decide_parked(driver.study) if one.action == "continue"]
         return goes_on
 
     monkeypatch.setattr(Driver, "_ask_and_launch", watched)
-    assert home.run(*SCOUT, "run.workers=2", "run.trials=8", "pruning.risk=0.01") == 0
-    assert all(len(set(numbers)) == len(numbers) <= 2 for numbers in running)
-    assert max(map(len, running)) == 2
+    assert home.run(*SCOUT, "run.workers=3", "run.trials=8", "pruning.risk=0.01") == 0
+    assert all(len(set(numbers)) == len(numbers) <= 3 for numbers in running)
+    assert max(map(len, running)) == 3
     starts = Counter(said(home, "learning_rate"))
     assert all(starts[row.number] == row.attempts for row in rows(home))
 
