@@ -6,7 +6,7 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -34,7 +34,7 @@ def run(
     study: StudyFile,
     /,
     *,
-    trials: int | None = None,
+    trials: int | Literal["auto"] | None = None,
     workers: int | None = None,
     storage: str | None = None,
     out: Path | None = None,
@@ -52,7 +52,7 @@ def run(
     Parameters
     ----------
     trials
-        How many trials the study has in all (run.trials).
+        How many trials the study has in all (run.trials); auto: as many as run.max_hours holds.
     workers
         How many trials run side by side (run.workers): one per GPU, else one, if not given.
     storage

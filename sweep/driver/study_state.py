@@ -107,6 +107,7 @@ class StudyState:
         """The trial waits to go on: parked, interrupted, or to be tried again."""
         trial.move(State.PARKED if trial.is_parked else State.WAITING)
         self.ledger.save_trial(trial.row)
+        self.parked.remove(trial.number)  # what is parked no more keeps all it has
         if trial.is_parked:
             trial.observations.clear()  # read again when it goes on
             self.parked.add(trial.number)

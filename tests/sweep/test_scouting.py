@@ -286,6 +286,7 @@ def test_a_study_that_goes_on_without_scouting_takes_its_parked_trials_to_their_
     home.on_line = lambda _: None
     assert home.run("run.workers=1", "run.trials=3") == 0
     assert home.states() == ["completed"] * 3
+    assert not [line for line in home.lines if "checkpoint is dropped" in line]
 
 
 def test_what_is_parked_is_shown_with_the_look_it_reached_and_its_chance(
