@@ -29,9 +29,11 @@ def run_row(
 ) -> Row:
     """The row, but for its key `run`. `usual_window`: stands for the trial's own where that did not
     close."""
-    document, facts = study.row.document, study.row.facts
+    document = study.row.document
     metric, seed = document["objective"]["metric"], document["run"]["seed"]
     seed += seed_index(trial.number)
+    measured: Row = study.row.facts.get("base_measurements") or {}
+    base: Row = measured.get(metric) or {}
     window, final = trial.window or {}, objective_of(trial, metric)
     early = window.get("early_eval")
     pruned = trial.state == State.PRUNED
@@ -56,7 +58,7 @@ def run_row(
         else None,
         "final_eval_loss": final,
         "objective": None if final is None else trial.objective,
-        "base_objective": (facts.get("base_measurements") or {}).get(metric, {}).get("value"),
+        "base_objective": base.get("value"),
         "metric": metric,
         "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
         "early_eval": None if early is None else minimized(metric, early, window["early_eval_num"]),

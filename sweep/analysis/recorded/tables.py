@@ -52,7 +52,7 @@ def tables_of(studies: Sequence[SettledStudy]) -> StudyTables:
         usual_window = study.usual_window
         for trial, seen in _with_observations(study):
             own = decisions.get(trial.number, [])
-            run = {"run": len(runs), **run_row(study, trial, own, seen, usual_window)}
+            run: Row = {"run": len(runs), **run_row(study, trial, own, seen, usual_window)}
             runs.append(run)
             steps.add(run, seen, evaluations(trial, run["metric"]))
     num_unsettled = sum(study.num_unsettled for study in studies)

@@ -88,7 +88,7 @@ def test_any_number_of_processes_gives_the_same_trial(
             else:
                 assert other.grad_sq_noise_free is None
         (early, own), (ended, end) = (
-            (of(VerdictWanted, runs[k])[0].early.value for k in (1, count)),
+            (of(VerdictWanted, runs[k])[0].early["eval_loss"].value for k in (1, count)),
             (of(Finished, runs[k])[0].measurements["eval_loss"].value for k in (1, count)),
         )
         assert own == pytest.approx(early, rel=1e-5) and end == pytest.approx(ended, rel=1e-4)
