@@ -25,7 +25,10 @@ def known_verdict(trial: Trial, wanted: VerdictWanted) -> Verdict | None:
     stands also after a restart. None: the trial is to be judged."""
     if wanted.why == "not finite":
         return None
-    return trial.pruned_by or trial.verdicts.get(moment_of(wanted.look))
+    found = trial.pruned_by or trial.verdicts.get(moment_of(wanted.look))
+    if found is not None and found.action == "park" and not trial.is_parked:
+        return Verdict("continue", "none", "was told to go on after it had been parked here")
+    return found
 
 
 def moment(wanted: VerdictWanted) -> str:

@@ -79,7 +79,8 @@ class MaxHours:
         more = self._room(replace(study.hours, pace=pace))
         trials = max(study.roster.originals, scouted + more)
         self._decide(replace(study.hours, pace=pace, trials=trials))
-        if pace.num < FIRST_MEASURED or abs(trials - self._said) <= CHANGED * self._said:
+        is_early = pace.num < FIRST_MEASURED and more > 0
+        if is_early or abs(trials - self._said) <= CHANGED * self._said:
             return None
         self._said = trials
         text = (
@@ -114,11 +115,12 @@ class MaxHours:
         return text
 
     def _begin(self) -> None:
-        """A study that goes on with more hours may have more scouts."""
-        study, hours = self.study, self.study.hours
+        """The first scouts, beside the trials that there were before hours were planned; a study
+        that goes on with more hours may have more."""
+        study, hours, begun = self.study, self.study.hours, self.study.roster.originals
         most = study.loaded.study.run.max_hours or 0.0
-        first = max(FEWEST_SCOUTS, 2 * self._workers) if not hours.pace.num else 0
-        trials = max(hours.trials, first, study.roster.originals)
+        first = max(FEWEST_SCOUTS, 2 * self._workers)
+        trials = max(hours.trials, begun) if hours.max_hours else begun + first
         ended = "" if most > hours.max_hours else hours.ended
         self._decide(replace(hours, trials=trials, max_hours=most, ended=ended))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -22,7 +23,11 @@ def snapshots(out: Path, into: Path) -> Iterator[list[Path]]:
         if (out / "study.db").exists() and (now := _digest(out)) != last[0]:
             last[0] = now
             found.append(into / f"{len(found):03d}")
-            shutil.copytree(out, found[-1], ignore=shutil.ignore_patterns("*-shm"))
+            for path in _files(out):
+                to = found[-1] / path.relative_to(out)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # its trial is at work
+                    shutil.copy2(path, to)
 
     def copying(ledger: Ledger) -> None:
         copy()
@@ -36,7 +41,12 @@ def snapshots(out: Path, into: Path) -> Iterator[list[Path]]:
 
 def _digest(folder: Path) -> str:
     found = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.endswith("-shm"):
+    for path in _files(folder):
+        with contextlib.suppress(FileNotFoundError):
             found.update(str(path).encode() + path.read_bytes())
     return found.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    each = (path for path in sorted(folder.rglob("*")) if not path.name.endswith("-shm"))
+    return [path for path in each if path.is_file()]

@@ -118,6 +118,17 @@ def test_in_too_little_time_one_is_scouted_and_finished(home: Night) -> None:
     home.completed_s = 10.0
     assert home.run(*NIGHT, "run.max_hours=0.06") == 0  # 216 s
     assert home.states() == ["completed"]
+    (room,) = home.saying("room for")
+    assert room.startswith("room for about 1 scout in 0.06 h; ")
+
+
+def test_a_study_with_a_number_of_trials_goes_on_with_hours(home: Night) -> None:
+    home.run(*NIGHT, "run.trials=2")
+    home.lines.clear()
+    assert home.run(*NIGHT, "run.max_hours=0.15") == 0
+    (room,) = home.saying("room for")
+    assert room.startswith("room for about 6 scouts in 0.15 h; ")  # the two of before among them
+    assert len(home.states()) == 6
 
 
 def test_a_grid_has_no_more_than_its_points(home: Night) -> None:

@@ -399,15 +399,18 @@ def test_the_sampler_is_shown_where_scouts_are_expected_to_end_also_after_a_rest
     assert {row.number: row.params for row in rows(home)} == first
 
 
-def test_a_driver_killed_anywhere_decides_the_same(home: Home) -> None:
-    small = ("run.trials=3", "pruning.looks=[0.5]", "pruning.audit=0.3", "pruning.risk=0.2")
+@pytest.mark.parametrize(("kept", "every"), [("auto", 1), ("0", 5)], ids=["kept", "none kept"])
+def test_a_driver_killed_anywhere_decides_the_same(home: Home, kept: str, every: int) -> None:
+    """Also where no checkpoint of a parked trial is."""
+    few = ("run.trials=3", "pruning.looks=[0.5]", "pruning.audit=0.3", "pruning.risk=0.2")
+    study = (*SCOUT, *few, f"run.parked_gb={kept}")
     with snapshots(home.out, home.folder / "killed") as killed:
-        home.run(*SCOUT, *small)
+        home.run(*study)
     undisturbed = what_was_decided(home)
     assert {d.verdict.action for d in decisions(home)} == {"continue", "park", "prune", "audit"}
     assert len(killed) > 30
-    for folder in killed:
+    for folder in killed[::every]:
         shutil.rmtree(home.out)
         folder.rename(home.out)
-        assert home.run(*SCOUT, *small) == 0
+        assert home.run(*study) == 0
         assert what_was_decided(home) == undisturbed, folder.name

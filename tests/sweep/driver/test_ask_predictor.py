@@ -37,6 +37,17 @@ def test_a_verdict_stands(verdicts: dict[str, Verdict], why: Any, known: Verdict
     assert known_verdict(trial, VerdictWanted(4, why)) is known
 
 
+def test_an_audited_trial_is_not_parked_again_where_it_was() -> None:
+    """It asks there again where its checkpoint is gone."""
+    spec: Any = None
+    park = Verdict("park", "rank", "a test", 0.04)
+    trial = Trial(TrialRow(3, State.RUNNING.value, {}, 10, 1.0), spec, verdicts={"window": park})
+    assert known_verdict(trial, VerdictWanted(4, "window")) is park
+    trial.verdicts["parked"] = AUDIT
+    known = known_verdict(trial, VerdictWanted(4, "window"))
+    assert known is not None and known.action == "continue"
+
+
 def test_each_look_has_a_verdict_of_its_own() -> None:
     spec: Any = None
     verdicts = {"window": GO_ON, "look 2": AUDIT}
