@@ -99,6 +99,7 @@ def main(folder: str, smollm2: str | None = None, gsm8k: str | None = None) -> N
             settings = [
                 f"name=quickstart-{mix}",
                 "search.sampler=grid",
+                "pruning.mode=stream",  # one look, at the window
                 f"search.space.learning_rate={{choices: {list(LEARNING_RATES)}}}",
                 f"search.space.batch_size={{choices: {list(BATCH_SIZES)}}}",
                 "budget.samples=3072",
@@ -116,6 +117,7 @@ def main(folder: str, smollm2: str | None = None, gsm8k: str | None = None) -> N
     settings = [
         "name=smollm2-gsm8k-cpu",
         "search.sampler=grid",
+        "pruning.mode=stream",
         f"model.base={Path(smollm2).absolute()}",
         "model.dtype=float32",
         "data.max_length=128",
