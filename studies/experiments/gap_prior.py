@@ -23,7 +23,7 @@ from sweep.analysis.recorded.sources import read_sources
 
 SETS = {  # by family
     "smollm2-gpu": ["../shared/recorded/smollm2_gpu"],
-    "quickstart": ["studies/recorded/quickstart"],
+    "quickstart": ["studies/recorded/quickstart", "studies/recorded/quickstart_looks"],
     "algoperf": ["../shared/recorded/algoperf_dev"],
 }
 SHIPPED = ("smollm2-gpu", "quickstart")
