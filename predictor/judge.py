@@ -17,7 +17,7 @@ from predictor.rank import rank_rule
 from predictor.types import CohortTrial, Observation, Settings, Verdict
 
 PREDICTOR_VERSION = "learned-6"  # of `judge`
-GAP_VERSION = "gap-1"  # of the verdicts by predictor.gap, where trials are scouted
+GAP_VERSION = "gap-1"  # of the verdicts by predictor.gap: where trials are scouted, and adapters'
 
 
 def version_of(settings: Settings) -> str:
@@ -40,7 +40,7 @@ def judge(
     if not settings.enabled:
         return Verdict(action="continue", kind="none", reason="pruning is off in this study")
     others = [t for t in cohort if t.number != trial.number]
-    return _audited(rank_rule(trial, others, settings, prior), trial.number, settings)
+    return audited(rank_rule(trial, others, settings, prior), trial.number, settings)
 
 
 def guard(
@@ -55,10 +55,10 @@ def guard(
     if hit is None:
         return None
     verdict = Verdict(action="prune", kind="guard", reason=hit.reason, evidence=hit.evidence)
-    return verdict if hit.name == "not finite" else _audited(verdict, number, settings)
+    return verdict if hit.name == "not finite" else audited(verdict, number, settings)
 
 
-def _audited(verdict: Verdict, number: int, settings: Settings) -> Verdict:
+def audited(verdict: Verdict, number: int, settings: Settings) -> Verdict:
     """The verdict, with a prune turned into an audit where the trial's coin says so."""
     if verdict.action != "prune" or not is_audited(settings.seed, number, settings.audit):
         return verdict

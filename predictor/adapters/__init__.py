@@ -4,8 +4,8 @@
     trainer = SFTTrainer(..., callbacks=[EarlyDynamicsCallback(trial)])
 
 The callback reads the Trainer's log, stores the window's signals with the trial and asks Optuna
-whether to go on; the pruner asks `predictor.judge.judge`. All they know lies in the study's storage
-as user attributes, so any storage and any number of processes will do.
+whether to go on; the pruner asks the gap model (`predictor.gap`). All they know lies in the study's
+storage as user attributes, so any storage and any number of processes will do.
 
 Importing this package imports neither Optuna nor transformers, which are slow to import: the two
 classes come when they are first asked for (PEP 562).

@@ -15,7 +15,7 @@ from predictor.adapters.pruner import (
     objective_sign,
     refuse_several_objectives,
 )
-from predictor.adapters.stored import GUARD, VERDICT, WINDOW, verdict_json, window_json
+from predictor.adapters.stored import GUARD, SHARE, VERDICT, WINDOW, verdict_json, window_json
 from predictor.adapters.trainer_logs import LoggedWindow, Pace, read_observations, read_window
 from predictor.judge import guard
 from predictor.types import Observation, Settings
@@ -28,6 +28,7 @@ class Plan(NamedTuple):
 
     number: int  # of the trial
     samples: int  # where its window ends
+    share: float  # of the samples that it is to be trained on, where that is
     settings: Settings
     metric: str | None  # of the early evaluation
     lower_is_better: bool
@@ -147,7 +148,9 @@ class EarlyDynamicsCallback(TrainerCallback):
         metric = self._metric or ("eval_loss" if lower_is_better else None)
         samples = pruner.window_samples(trial.study, planned_samples)
         pruner.remember(trial.study)
-        return Plan(trial.number, samples, pruner.settings(trial.study), metric, lower_is_better)
+        share = min(1.0, samples / max(1, planned_samples))
+        settings = pruner.settings(trial.study)
+        return Plan(trial.number, samples, share, settings, metric, lower_is_better)
 
     def _read(self, args: TrainingArguments, history: list[dict[str, Any]]) -> list[Observation]:
         return read_observations(
@@ -184,6 +187,7 @@ class EarlyDynamicsCallback(TrainerCallback):
         if logged.signals is None:
             return ""
         trial, _ = self._own()
+        trial.set_user_attr(SHARE, self._plan.share)
         trial.set_user_attr(WINDOW, window_json(logged.signals))
         if logged.evaluated is not None:
             trial.report(*logged.evaluated)

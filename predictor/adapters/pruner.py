@@ -1,4 +1,4 @@
-"""An Optuna pruner that asks `predictor.judge.judge`; all that it knows lies in the storage."""
+"""An Optuna pruner that asks the gap model; all that it knows lies in the storage."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from predictor.adapters.stored import GUARD, VERDICT, WINDOW, cohort_trial, verdict_json
-from predictor.judge import PREDICTOR_VERSION, judge
+from predictor.adapters.overtake import judge_by_gaps
+from predictor.adapters.stored import GUARD, SHARE, VERDICT, WINDOW, cohort_trial, verdict_json
+from predictor.judge import GAP_VERSION
 from predictor.types import SCOUTING, CohortTrial, Settings
 
 # The study's user attributes: where the window ends, and the settings that it was begun with.
 STUDY_WINDOW = "early_dynamics:study_window"
 STUDY_SETTINGS = "early_dynamics:study_settings"
 
+FIRST_SHARE = 0.1  # of a trial whose callback did not say: one of an earlier version
+
 
 class EarlyDynamicsPruner(BasePruner):
-    """Prunes a trial at its early window if it is unlikely to beat the best; see predictor.judge.
+    """Prunes a trial at its early window if it is unlikely to beat the best; see adapters.overtake.
 
     `window`: a share of the training samples of the study's first trial, or, better where budgets
     or batch sizes differ, a number of samples (an int; at least 8 steps of the largest batch). All
@@ -52,6 +55,11 @@ class EarlyDynamicsPruner(BasePruner):
                 f"{', '.join(scouting)}: no settings of a pruner, which judges trials one by one; "
                 "`sweep run` alone can park trials"
             )
+        if "prior_strength" in settings:
+            raise ValueError(
+                "prior_strength: no setting of a pruner any more: the gap model judges, by what "
+                "past studies showed; take it out"
+            )
         self._settings = replace(Settings.checked(settings), mode="stream")
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -71,7 +79,8 @@ class EarlyDynamicsPruner(BasePruner):
         sign = objective_sign(study)
         settings = self.settings(study)
         cohort = [in_cohort(t, sign) for t in trials]
-        verdict = judge(in_cohort(own, sign), cohort, settings)
+        share = own.user_attrs.get(SHARE, FIRST_SHARE)
+        verdict = judge_by_gaps(in_cohort(own, sign), cohort, settings, share)
         # As Optuna's SuccessiveHalvingPruner does: a pruner has no public way to write.
         study._storage.set_trial_user_attr(  # pyright: ignore[reportPrivateUsage]
             trial._trial_id,  # pyright: ignore[reportPrivateUsage]
@@ -88,7 +97,7 @@ class EarlyDynamicsPruner(BasePruner):
     def remember(self, study: Study) -> None:
         """The settings are stored with the study; warns, once, if it was begun with others."""
         now = {
-            "predictor": PREDICTOR_VERSION,
+            "predictor": GAP_VERSION,
             "window": self.window,
             "settings": self.settings(study).to_json(),
         }

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from predictor.judge import PREDICTOR_VERSION
+from predictor.judge import GAP_VERSION
 from predictor.types import CohortTrial, Settings, Verdict, WindowSignals
 
 WINDOW = "early_dynamics:window"
 VERDICT = "early_dynamics:verdict"
 GUARD = "early_dynamics:guard"
+SHARE = "early_dynamics:share"  # of the training, where the window ends
 
 
 def window_json(window: WindowSignals) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def window_from(stored: Mapping[str, Any]) -> WindowSignals:
 def verdict_json(verdict: Verdict, settings: Settings) -> dict[str, Any]:
     """The verdict as JSON values, with the settings and the version of the predictor that made
     it."""
-    return {**asdict(verdict), "predictor": PREDICTOR_VERSION, "settings": settings.to_json()}
+    return {**asdict(verdict), "predictor": GAP_VERSION, "settings": settings.to_json()}
 
 
 def cohort_trial(

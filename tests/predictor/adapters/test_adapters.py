@@ -31,9 +31,10 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from predictor import adapters
 from predictor.adapters import EarlyDynamicsCallback, EarlyDynamicsPruner
+from predictor.adapters.overtake import judge_by_gaps
 from predictor.adapters.pruner import STUDY_SETTINGS
 from predictor.adapters.stored import GUARD, VERDICT, WINDOW, cohort_trial, window_from, window_json
-from predictor.judge import PREDICTOR_VERSION, judge
+from predictor.judge import GAP_VERSION
 from predictor.types import Settings, WindowSignals
 from tests.support.fake_trainer import FakeTrainer, journal, made_up, study_of, work
 
@@ -72,15 +73,15 @@ def test_trials_that_cannot_win_are_pruned_at_their_window(
         assert trial.intermediate_values == {32: 1.0 + trial.params["x"]}
         verdict = trial.user_attrs[VERDICT]
         assert (verdict["action"] == "prune") == (trial.state == TrialState.PRUNED)
-        assert verdict["predictor"] == PREDICTOR_VERSION
+        assert verdict["predictor"] == GAP_VERSION
         assert verdict["settings"]["audit"] == 0.0
         assert json.loads(json.dumps(verdict)) == verdict
     pruned = [t.user_attrs[VERDICT] for t in trials if t.state == TrialState.PRUNED]
     assert 0 < sum(verdict["probability"] for verdict in pruned) <= 1.0  # max_expected_misses
-    assert all(verdict["reason"].startswith("P(beats trial") for verdict in pruned)
+    assert all(verdict["reason"].startswith("P(overtakes trial") for verdict in pruned)
 
 
-def test_the_verdict_is_that_of_judge_on_the_same_cohort() -> None:
+def test_the_verdict_is_the_gap_models_on_the_same_cohort() -> None:
     study = study_of(audit=0.5, risk=0.3)
     study.optimize(made_up, n_trials=10)
     trials = study.get_trials()
@@ -98,7 +99,7 @@ def test_the_verdict_is_that_of_judge_on_the_same_cohort() -> None:
             for t in trials[: trial.number]
         ]
         own = cohort_trial(trial.number, trial.params, {WINDOW: trial.user_attrs[WINDOW]}, None)
-        verdict = judge(own, before, settings)
+        verdict = judge_by_gaps(own, before, settings, 0.1)
         stored = trial.user_attrs[VERDICT]
         assert (verdict.action, verdict.reason) == (stored["action"], stored["reason"])
         assert verdict.probability == stored["probability"]
@@ -142,7 +143,7 @@ def test_a_pruned_training_stops_at_its_window_and_raises_only_at_its_end() -> N
         evaluate=lambda step: 2.0,
         eval_steps=2,
     )
-    with pytest.raises(optuna.TrialPruned, match=r"P\(beats trial"):
+    with pytest.raises(optuna.TrialPruned, match=r"P\(overtakes trial"):
         trainer.train()
     assert trainer.state.global_step == 4
     assert trainer.num_evaluations == 2  # none but its own
@@ -296,7 +297,7 @@ def test_the_predictor_and_its_settings_are_stored_with_the_study(
     study_of(storage(tmp_path), risk=0.2, window=32).optimize(made_up, n_trials=4)
     study = study_of(storage(tmp_path))
     stored = study.user_attrs[STUDY_SETTINGS]
-    assert (stored["predictor"], stored["window"]) == (PREDICTOR_VERSION, 32)
+    assert (stored["predictor"], stored["window"]) == (GAP_VERSION, 32)
     assert stored["settings"] == study.get_trials()[-1].user_attrs[VERDICT]["settings"]
     assert stored["settings"]["risk"] == 0.2
 
@@ -310,14 +311,14 @@ def test_a_study_that_goes_on_under_other_settings_says_so_once(
         warnings.filterwarnings("error", message="the study")
         for _ in range(2):  # the same settings, in another process as it were
             study_of(storage(tmp_path), window=32).optimize(made_up, n_trials=2)
-    monkeypatch.setattr("predictor.adapters.pruner.PREDICTOR_VERSION", "newer")
+    monkeypatch.setattr("predictor.adapters.pruner.GAP_VERSION", "newer")
     again = study_of(storage(tmp_path), window=40, risk=0.2)
     with pytest.warns(UserWarning, match="the study") as warned:
         again.optimize(made_up, n_trials=3)
     (said,) = [str(one.message) for one in warned if "the study" in str(one.message)]
     assert said.startswith(
         "the study 'a study' goes on under other settings than it was begun with: predictor was "
-        f"'{PREDICTOR_VERSION}', is 'newer', window was 32, is 40, risk was 0.1, is 0.2; "
+        f"'{GAP_VERSION}', is 'newer', window was 32, is 40, risk was 0.1, is 0.2; "
     )
     assert again.user_attrs[STUDY_SETTINGS]["settings"]["risk"] == 0.1  # as it was begun
     assert again.get_trials()[-1].user_attrs[VERDICT]["settings"]["risk"] == 0.2

@@ -84,3 +84,8 @@ def test_what_is_out_of_bounds_is_refused_in_a_sentence(
     assert str(refused.value).startswith(sentence)
     with pytest.raises(ValueError, match=next(iter(values))):
         EarlyDynamicsPruner(**values)
+
+
+def test_a_pruner_has_no_prior_to_be_weighed() -> None:
+    with pytest.raises(ValueError, match="prior_strength: no setting of a pruner any more"):
+        EarlyDynamicsPruner(prior_strength=2.0)
