@@ -60,7 +60,8 @@ class Kept:
     num_finished: int  # with a score and a comparable window
     num_configs: int  # different ones among the finished
     num_weighted: int  # audited runs that also stand for runs pruned
-    pruned_by_rank: tuple[str, ...]  # names
+    pruned_by_rank: tuple[str, ...]  # names; at their window, or given up at a later look
+    num_pruned_ahead: int | None  # of these: early evaluation below the median of the finished
     pruned_by_guard: tuple[str, ...]  # names, as all below
     not_finite: tuple[str, ...]  # trained to the end
     unfinished: tuple[str, ...]  # failed, or not recorded to the end
@@ -140,6 +141,21 @@ def num_fits(study: RecordedStudy) -> int:
     return (2 if repeats else 1) * len(SETS) * len(configs)
 
 
+def _num_ahead(
+    pruned: Sequence[WindowSignals | None], finished: Sequence[WindowSignals | None]
+) -> int | None:
+    """How many have a better early evaluation than the median of the finished; None where either
+    side has none."""
+    own, kept = (
+        [w.early_eval for w in windows if w is not None and w.early_eval is not None]
+        for windows in (pruned, finished)
+    )
+    if not own or not kept:
+        return None
+    middle = float(np.median(kept))
+    return sum(value < middle for value in own)
+
+
 def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
     trials = study.trials(close)
     phases = Counter(t.window.phase for t in trials if t.window is not None)
@@ -168,6 +184,10 @@ def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
         num_configs=len(np.unique(clusters)),
         num_weighted=int((each > 1).sum()),
         pruned_by_rank=names(lambda i: pruned_by("rank", i)),
+        num_pruned_ahead=_num_ahead(
+            [t.window for i, t in enumerate(trials) if pruned_by("rank", i)],
+            [t.window for t in used],
+        ),
         pruned_by_guard=names(lambda i: pruned_by("guard", i)),
         not_finite=names(is_astray),
         unfinished=names(

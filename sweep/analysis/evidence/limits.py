@@ -18,10 +18,18 @@ def limits(evidence: StudyEvidence) -> list[str]:
     """What the numbers are not over, and what replicates can and cannot tell."""
     kept, said = evidence.kept, list[str]()
     if kept.pruned_by_rank:
-        num = len(kept.pruned_by_rank)
+        num, ahead = len(kept.pruned_by_rank), kept.num_pruned_ahead
+        chosen = (
+            ""
+            if ahead is None
+            else (
+                f" ({ahead} of the {num} had an early evaluation better than the median of these)"
+            )
+        )
         said.append(
-            f"{num} of {kept.num_runs} runs were pruned by rank and have no score: correlations "
-            "are over what was kept, a narrower range, in which they are mostly weaker."
+            f"{num} of {kept.num_runs} runs were pruned by rank or given up and have no score: "
+            f"correlations are over the {kept.num_finished} that ended, which were chosen by these "
+            f"very signals{chosen}: a narrower range, in which they are mostly weaker."
         )
     for signal in evidence.signals:
         num = kept.num_finished - signal.num_missing
