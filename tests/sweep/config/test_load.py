@@ -250,7 +250,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["objective.metric=lm_eval:arc_easy"], "objective.metric", ["not yet"]),
     (["objective.also=[lm_eval:arc_easy]"], "objective.also", ["not yet"]),
     (
-        ["pruning.history=[old]", "pruning.prior_strength=0"],
+        ["pruning.history=[old]", "pruning.prior_strength=0", "pruning.mode=stream"],
         "pruning.history",
         ["tells nothing with pruning.prior_strength 0"],
     ),
