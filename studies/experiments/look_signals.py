@@ -1,7 +1,7 @@
-"""How well each early number orders the ends: `python -m studies.experiments.look_signals DIR/X`.
+"""How each early number orders the ends: `python -m studies.experiments.look_signals DIR/X [SEED]`.
 
 Spearman's rho with the final objective, all as minimized, at each share of the budget; of every
-group of a recorded set, over its finished runs.
+group of a recorded set, over its finished runs with that seed (0).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ def rhos(study: RecordedStudy, share: float) -> Mapping[str, float]:
     return {name: float(one.statistic) for name, one in found.items()}
 
 
-def main(prefix: str) -> None:
-    for study in studies_from_frames(*read_frames(Path(prefix))):
+def main(prefix: str, seed: str = "0") -> None:
+    for whole in studies_from_frames(*read_frames(Path(prefix))):
+        study = replace(whole, runs=tuple(run for run in whole.runs if run.seed == seed))
         num = sum(run.is_finished for run in study.runs)
         tables = {share: rhos(study, share) for share in SHARES}
         names = list(next(iter(tables.values())))
