@@ -141,19 +141,13 @@ def num_fits(study: RecordedStudy) -> int:
     return (2 if repeats else 1) * len(SETS) * len(configs)
 
 
-def _num_ahead(
-    pruned: Sequence[WindowSignals | None], finished: Sequence[WindowSignals | None]
-) -> int | None:
-    """How many have a better early evaluation than the median of the finished; None where either
-    side has none."""
+def _num_ahead(pruned: Sequence[CohortTrial], finished: Sequence[CohortTrial]) -> int | None:
+    """How many have a better early evaluation than the median of the finished; None: none known."""
     own, kept = (
-        [w.early_eval for w in windows if w is not None and w.early_eval is not None]
-        for windows in (pruned, finished)
+        [t.window.early_eval for t in trials if t.window and t.window.early_eval is not None]
+        for trials in (pruned, finished)
     )
-    if not own or not kept:
-        return None
-    middle = float(np.median(kept))
-    return sum(value < middle for value in own)
+    return sum(value < np.median(kept) for value in own) if own and kept else None
 
 
 def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
@@ -185,8 +179,7 @@ def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
         num_weighted=int((each > 1).sum()),
         pruned_by_rank=names(lambda i: pruned_by("rank", i)),
         num_pruned_ahead=_num_ahead(
-            [t.window for i, t in enumerate(trials) if pruned_by("rank", i)],
-            [t.window for t in used],
+            [trial for i, trial in enumerate(trials) if pruned_by("rank", i)], used
         ),
         pruned_by_guard=names(lambda i: pruned_by("guard", i)),
         not_finite=names(is_astray),
