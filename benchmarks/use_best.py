@@ -1,9 +1,9 @@
-"""A saved chat model in the hands of whoever has transformers alone: `python -m benchmarks.use_best
-MODEL ROWS QUESTIONS.jsonl [--dtype bfloat16] [--questions 8] [--new-tokens 400]`.
+"""A saved model in the hands of whoever has transformers alone: `python -m benchmarks.use_best
+MODEL ROWS [QUESTIONS.jsonl] [--dtype bfloat16] [--questions 8] [--new-tokens 400]`.
 
 ROWS is a folder of prepared rows (OUT/data/eval). Prints JSON: `loss`, nats per loss-bearing token
-of the rows, computed in `--dtype` as the study did; `ended`, how many greedy replies stopped by
-themselves within `--new-tokens`; and the replies.
+of the rows, computed in `--dtype` as the study did; and where there are questions, as chats,
+`ended`, how many greedy replies stopped by themselves within `--new-tokens`, and the replies.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("rows", type=Path)
-    parser.add_argument("questions", type=Path)
+    parser.add_argument("questions", type=Path, nargs="?")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--questions", dest="num", type=int, default=8)
     parser.add_argument("--new-tokens", type=int, default=400)
@@ -60,7 +60,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     model = cast(Any, AutoModelForCausalLM.from_pretrained(given.model)).to(device).eval()
     loss = loss_of(model, datasets.load_from_disk(str(given.rows)), getattr(torch, given.dtype))
-    lines = given.questions.read_text().splitlines()[: given.num]
+    lines = given.questions.read_text().splitlines()[: given.num] if given.questions else []
     chats = [json.loads(line)["messages"][:-1] for line in lines]
     replies = [reply_to(model, tokenizer, chat, given.new_tokens) for chat in chats]
     ended = sum(ended for _, ended in replies)
