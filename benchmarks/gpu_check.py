@@ -1,270 +1,127 @@
-"""A study of a real chat model, interrupted half way: `python -m benchmarks.gpu_check MODEL
-TRAIN.jsonl EVAL.jsonl [--out FOLDER] [--samples 1024] [--eval-rows 256] [--dtype bfloat16]`.
+"""What the product does on this machine's GPU, in one table: `python -m benchmarks.gpu_check MODEL
+ROWS.jsonl [--out FOLDER] [--dtype bfloat16] [--max-length 512] [--only NAME ...] [--patience 1]`.
 
-MODEL is a local folder, rows have `question` and `answer` (GSM8K). Eight fixed trials go through
-`sweep run`; SIGTERM comes in the middle of the fifth, and the same command goes on. Then the best
-model is used by plain transformers in a fresh process, and one step is taken at several learning
-rates with weights in bfloat16 and in float32: what share of them moves, and what share the plan's
-warning says would (those smaller than 512 times the rate). The last line is the summary as JSON;
-the exit code is 1 where one of its `checks` is false.
+MODEL is a local folder; the last 128 of ROWS are held out. Each part has a limit, all together take
+8 minutes at most; a part that fails or has no time is a line of the table. On a CPU, what needs a
+GPU says so and the rest takes a minute with the quickstart's base and rows. Tokens per second of
+two that are compared are of the same samples, step by step in turns, a first step left out; in
+brackets the 95 % interval of their ratio. Exit code 1: something does not hold that must, as the
+weights that a step moves or the resumed study.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
-import shutil
-import signal
-import subprocess
+import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from trainer.contract.spec import ModelSpec, TrialSpec
+from benchmarks.gpu import speed, study
+from benchmarks.gpu.setting import Part, Row, Setting, Skipped, write_rows
+from benchmarks.jobs import JobFailed, Jobs
+from sweep.driver.slots import gpu_ids, listed_gpus
+from trainer.contract.spec import ModelSpec
 
-LEARNING_RATES = (1e-5, 1e-4, 3e-4, 1e-3)
-BATCH_SIZES = (16, 32)
-STEP_RATES = (1e-6, 1e-5, 1e-4, 1e-3)
-STUDY = """
-name: gpu-check
-model: {{base: {model}, dtype: {dtype}, weights: float32}}
-data: {{train: {train}, eval: {eval}, max_length: 512}}
-budget: {{samples: {samples}}}
-search:
-  sampler: grid
-  recipes: []
-  space:
-    learning_rate: {{choices: [{rates}]}}
-    batch_size: {{choices: [{batches}]}}
-pruning: {{enabled: false}}
-run: {{trials: {trials}, workers: 1}}
-"""
-NUM_TRIALS = len(LEARNING_RATES) * len(BATCH_SIZES)
-STOPPED = re.compile(r"trial (\d+): stopped at step (\d+), to be continued")
+LIMIT_S = 480.0
+PREPARE_S = 60.0
+LEAST_S = 5.0  # with less left a part is not begun
 
 
-def write_study(given: argparse.Namespace, folder: Path) -> Path:
-    """The study file, and its rows as chats beside it."""
-    for name, source in (("train", given.train), ("eval", given.eval)):
-        lines = source.read_text().splitlines()[: given.eval_rows if name == "eval" else None]
-        (folder / f"{name}.jsonl").write_text("\n".join(map(as_chat, lines)))
-    text = STUDY.format(
-        model=given.model.resolve(),
-        dtype=given.dtype,
-        train=folder / "train.jsonl",
-        eval=folder / "eval.jsonl",
-        samples=given.samples,
-        rates=", ".join(f"{rate:.0e}" for rate in LEARNING_RATES),
-        batches=", ".join(map(str, BATCH_SIZES)),
-        trials=NUM_TRIALS,
-    )
-    path = folder / "gpu-check.yaml"
-    path.write_text(text)
-    return path
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A part and the most seconds it may take."""
+
+    name: str
+    part: Part
+    limit_s: float
 
 
-def as_chat(line: str) -> str:
-    row = json.loads(line)
-    turns = [("user", row["question"]), ("assistant", row["answer"])]
-    return json.dumps({"messages": [{"role": who, "content": text} for who, text in turns]})
+PARTS = (  # what matters most comes first
+    Limited("micro-batch search", speed.micro_batch_search, 60),
+    Limited("against TRL", speed.against_trl, 60),
+    Limited("peak memory", speed.peak_memory, 30),
+    Limited("trials at a time", speed.workers, 90),
+    Limited("scouting study", study.scouting_study, 200),
+    Limited("best model", study.best_used, 60),
+    Limited("against TRL, largest micro-batch", speed.against_trl_largest, 60),
+    Limited("padding-free", speed.padding_free, 40),
+    Limited("weights that move", speed.weights_that_move, 60),
+    Limited("compile", speed.compiled, 60),
+    Limited("Liger", speed.liger, 40),
+)
 
 
-def sweep(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "sweep.cli", *map(str, arguments)]
-
-
-def inspect(out: Path, *more: object) -> dict[str, Any] | None:
-    """None before the study is there."""
-    told = subprocess.run(
-        sweep("inspect", out, "--json", *more), capture_output=True, text=True, check=False
-    )
-    return json.loads(told.stdout) if told.returncode == 0 else None
-
-
-def interrupt(study: Path, out: Path) -> dict[str, Any]:
-    """Start the study, end it by SIGTERM within its middle trial."""
-    log = study.with_suffix(".log")
-    with log.open("w") as said:
-        driver = subprocess.Popen(sweep("run", study, "--out", out), stdout=said, stderr=said)
-        began = time.monotonic()
-        while not is_half_way(out):
-            if driver.poll() is not None:
-                sys.exit(f"it ended before it was told to:\n{log.read_text()}")
-            time.sleep(0.2)
-        told = time.monotonic()
-        driver.send_signal(signal.SIGTERM)
-        code = driver.wait()
-        ended = time.monotonic()
-    found = STOPPED.search(log.read_text())
-    if found is None:
-        sys.exit(f"no trial was stopped:\n{log.read_text()}")
-    number, step = map(int, found.groups())
-    folder = out / "trials" / f"{number:04d}" / "checkpoints" / f"checkpoint-{step}"
-    trial = inspect(out, "--trial", number) or {}
-    return {
-        "seconds_before": told - began,
-        "exit_code": code,
-        "sigterm_to_exit_s": ended - told,
-        "trial": number,
-        "step": step,
-        "is_checkpointed": (folder / "complete.json").is_file(),
-        "lost_steps": max(seen["step"] for seen in trial["observations"]) - step,
-    }
-
-
-def is_half_way(out: Path) -> bool:
-    """Whether a trial of the second half has taken a quarter of its steps."""
-    document = inspect(out) if (out / "study.db").is_file() else None
-    for trial in (document or {}).get("trials", []):
-        if trial["state"] == "running" and trial["number"] >= NUM_TRIALS // 2:
-            own = inspect(out, "--trial", trial["number"])
-            return own is not None and len(own["observations"]) >= trial["num_steps"] // 4
-    return False
-
-
-def speed(out: Path, number: int) -> dict[str, Any]:
-    """Of one trial: seconds in all, and input tokens per second of its steps."""
-    trial = inspect(out, "--trial", number)
-    assert trial is not None
-    steps = trial["observations"]
-    settled = steps[len(steps) // 2 :]  # the first steps find out what fits, and are taken apart
-    tokens = settled[-1]["input_tokens_seen"] - steps[len(steps) // 2 - 1]["input_tokens_seen"]
-    return {
-        **{key: trial["params"][key] for key in ("learning_rate", "batch_size")},
-        "objective": trial["objective"],
-        "seconds": trial["compute"]["seconds"],
-        "tokens_per_s": tokens / sum(seen["seconds"] for seen in settled),
-        "steps": [seen["step"] for seen in steps] == list(range(1, trial["num_steps"] + 1)),
-    }
-
-
-def moved(model: Path, data_dir: Path, weights: Any, rate: float, dtype: Any) -> dict[str, float]:
-    """Share of the weights that one step of 16 samples moves, of those that are not zero; for
-    bfloat16 also the share that the plan's warning says can move."""
-    import torch
-    from safetensors.torch import load_file
-
-    from benchmarks.trials import run
-    from trainer.worker import run_trial
-
-    with tempfile.TemporaryDirectory() as folder:
-        spec = TrialSpec(
-            number=0,
-            seed=0,
-            model=ModelSpec(str(model), dtype=dtype, weights=weights),
-            data_dir=str(data_dir),
-            trial_dir=str(Path(folder) / "trial"),
-            batch_size=16,
-            budget_samples=16,
-            window_samples=0,
-            metrics=(),
-            early_eval=0,
-            learning_rate=rate,
-            checkpoint_every_s=1e9,
-        )
-        run(run_trial, spec)
-        after = load_file(Path(spec.trial_dir) / "model" / "model.safetensors")
-    before = load_file(model / "model.safetensors")
-    total = num_moved = below = 0
-    for name, new in after.items():
-        old = before[name].to(getattr(torch, weights))
-        total += int((old != 0).sum())
-        num_moved += int(((new != old) & (old != 0)).sum())
-        below += int(((old.float().abs() < 512 * rate) & (old != 0)).sum())
-    foretold = {"foretold": below / total} if weights == "bfloat16" else {}
-    return {"moved": num_moved / total, **foretold}
-
-
-@contextmanager
-def peak_memory() -> Iterator[dict[str, float]]:
-    """`gb` becomes the most that nvidia-smi has shown; nothing where there is none."""
-    peak: dict[str, float] = {}
-    over = threading.Event()
-    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-
-    def watch() -> None:
-        while not over.wait(0.5):
-            shown = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-            used = [float(line) for line in shown.split() if line.isdigit()]
-            peak["gb"] = max([peak.get("gb", 0.0), *(mib / 953.674 for mib in used)])
-
-    watching = threading.Thread(target=watch, daemon=True)
-    if shutil.which(query[0]):
-        watching.start()
+def rows_of(one: Limited, setting: Setting, patience: float, left_s: float) -> Iterator[Row]:
+    """The part's lines of the table; one that says why, where it came to nothing."""
+    if left_s < LEAST_S:
+        yield Row(one.name, "no time left")
+        return
     try:
-        yield peak
-    finally:
-        over.set()
+        yield from one.part(setting, min(one.limit_s * patience, left_s))
+    except Skipped as why:
+        yield Row(one.name, str(why))
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        yield Row(one.name, f"FAILED: {type(error).__name__}: {text}", ok=False)
 
 
 def main() -> None:
+    began = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("train", type=Path)
-    parser.add_argument("eval", type=Path)
-    parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--samples", type=int, default=1024)
-    parser.add_argument("--eval-rows", type=int, default=256)
-    parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--new-tokens", type=int, default=400)
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("--out", type=Path, help="what is made stays here")
+    parser.add_argument("--dtype", help="bfloat16; on a CPU float32")
+    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--only", nargs="*", metavar="NAME", choices=[one.name for one in PARTS])
+    parser.add_argument("--patience", type=float, default=1.0, help="times all limits")
     given = parser.parse_args()
-    folder = given.out or Path(tempfile.mkdtemp(prefix="gpu-check-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    study, out = write_study(given, folder), folder / "study"
-    with peak_memory() as peak:
-        interrupted = interrupt(study, out)
-        print(json.dumps(interrupted), flush=True)
-        began = time.monotonic()
-        code = subprocess.run(sweep("run", study, "--out", out), check=False).returncode
-        continued_s = time.monotonic() - began
-    document = inspect(out)
-    assert document is not None
-    (folder / "inspect.json").write_text(json.dumps(document, indent=1))
-    trials = [speed(out, trial["number"]) for trial in document["trials"]]
-    print(json.dumps(trials), flush=True)
-    best = document["best"]
-    command = [
-        *(sys.executable, "-m", "benchmarks.use_best", best["model_dir"], out / "data" / "eval"),
-        *(folder / "eval.jsonl", "--dtype", given.dtype, "--new-tokens", str(given.new_tokens)),
-    ]
-    used = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
-    differs = abs(used["loss"] - best["objective"]) / best["objective"]
-    rounding = {
-        weights: {
-            f"{rate:g}": moved(given.model, out / "data", weights, rate, given.dtype)
-            for rate in STEP_RATES
-        }
-        for weights in ("bfloat16", "float32")
-    }
-    checks = {
-        "SIGTERM: exit code 143": interrupted["exit_code"] == 143,
-        "a complete checkpoint within the grace": interrupted["is_checkpointed"],
-        "no step lost": interrupted["lost_steps"] == 0 and all(t["steps"] for t in trials),
-        "continued to its end": code == 0 and document["state"] == "done",
-        "every trial tried once, none failed": not any(t["failures"] for t in document["trials"]),
-        "the best is better than its base": best["objective"] < document["base"]["objective"],
-        "the objective is the recorded one": differs < 2e-3,
-        "replies end by themselves": used["ended"] > 0,
-    }
-    summary = {
-        "checks": checks,
-        "interrupted": interrupted,
-        "continued_s": continued_s,
-        "trials": trials,
-        "base": document["base"]["objective"],
-        "best": {**used, "recorded": best["objective"], "relative_difference": differs},
-        "share_of_weights_a_step_moves": rounding,
-        "peak_memory_gb": peak.get("gb"),
-    }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1))
-    print(json.dumps(summary))
-    sys.exit(0 if all(checks.values()) else 1)
+    patience: float = given.patience
+    gpus = listed_gpus() if gpu_ids() else []
+    dtype = given.dtype or ("bfloat16" if gpus else "float32")
+    model = ModelSpec(str(given.model.resolve()), dtype=dtype)
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as temporary:
+        folder = given.out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        train, held_out, is_chat = write_rows(given.model, given.rows, folder)
+        jobs = Jobs(folder)
+        try:
+            data_dir, facts = jobs.prepare(model, train, given.max_length, PREPARE_S * patience)
+        except JobFailed as error:
+            sys.exit(f"the rows could not be prepared: {error}")
+        setting = Setting(
+            model=model,
+            train=train.resolve(),
+            eval=held_out.resolve(),
+            folder=folder,
+            gpu=gpus[0].split(" (")[0] if gpus else None,
+            jobs=jobs,
+            data_dir=data_dir,
+            facts=facts,
+            is_chat=is_chat,
+        )
+        size = f"{facts['num_params'] / 1e6:,.1f} M parameters"
+        where = setting.gpu or f"CPU, {len(os.sched_getaffinity(0))} cores"
+        print(f"{given.model}, {size}, {dtype}; {where}; load {os.getloadavg()[0]:.1f}\n")
+        print("| what | found | s |\n| --- | --- | ---: |", flush=True)
+        all_ok = True
+        for one in PARTS:
+            if given.only and one.name not in given.only:
+                continue
+            part_began = time.monotonic()
+            left_s = LIMIT_S * patience - (part_began - began)
+            for number, row in enumerate(rows_of(one, setting, patience, left_s)):
+                took = "" if number else f"{time.monotonic() - part_began:.1f}"
+                wrong = "" if row.ok else " (WRONG)"
+                print(f"| {row.name} | {row.found}{wrong} | {took} |", flush=True)
+                all_ok &= row.ok
+        jobs.close()
+    print(f"\n{time.monotonic() - began:.0f} s in all")
+    sys.exit(0 if all_ok else 1)
 
 
 if __name__ == "__main__":

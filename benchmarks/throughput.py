@@ -46,6 +46,7 @@ class Turns:
         self._began = (0.0, 0.0)
         self._both_ready = threading.Barrier(2)  # making a trainer resets what another works with
         self.seconds: tuple[list[tuple[float, float]], ...] = ([], [])  # wall, CPU
+        self.errors: list[BaseException] = []
 
     def begin(self, who: int) -> None:
         self._both_ready.wait()
@@ -63,9 +64,15 @@ class Turns:
             self._turn = 1 - who
             self._changed.notify_all()
 
+    def fail(self, who: int, error: BaseException) -> None:
+        """The other side waits for nobody any more."""
+        self.errors.append(error)
+        self._both_ready.abort()
+        self.leave(who)
+
     def _wait(self, who: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._turn == who)
+            self._changed.wait_for(lambda: self._turn == who or bool(self.errors))
         self._began = (time.perf_counter(), time.process_time())
 
 
@@ -124,7 +131,7 @@ def train_trl(spec: TrialSpec, rows: Rows, turns: Turns, who: int) -> None:
         [{"input_ids": ids.tolist(), "labels": labels.tolist()} for ids, labels in drawn]
     )
     device = best_device()
-    micro_batch = min(MICRO_BATCH, spec.batch_size)
+    micro_batch = min(spec.micro_batch or spec.batch_size, spec.batch_size)
 
     class Turn(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
@@ -245,13 +252,22 @@ def main() -> None:
 
 
 def together(*sides: Callable[[Turns], None]) -> np.ndarray:
-    """Seconds per step, wall and CPU, (2, num_steps, 2)."""
+    """Seconds per step, wall and CPU, (2, num_steps, 2). Raises what a side fails with."""
     turns = Turns()
-    threads = [threading.Thread(target=side, args=(turns,), daemon=True) for side in sides]
+
+    def work(who: int, side: Callable[[Turns], None]) -> None:
+        try:
+            side(turns)
+        except BaseException as error:
+            turns.fail(who, error)
+
+    threads = [threading.Thread(target=work, args=one, daemon=True) for one in enumerate(sides)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if turns.errors:
+        raise turns.errors[0]
     return np.array(turns.seconds)
 
 
