@@ -137,7 +137,8 @@ class _Cohort(NamedTuple):
             return ()
         best = min(firsts, key=lambda w: _or_last(w.early_eval))
         slopes = prior_slopes(self.prior, self.shares[0], self.units)
-        order = np.argsort(gaps(firsts, best, self.units) @ slopes, kind="stable")
+        behind: list[float] = (gaps(firsts, best, self.units) @ slopes).tolist()
+        order = sorted(range(len(behind)), key=lambda i: behind[i])
         return tuple(self.trials[i].number for i in order)
 
     def forecasts(
@@ -158,12 +159,15 @@ class _Cohort(NamedTuple):
         goal = -min_gain * spread
         forecasts: dict[int, GapForecast] = {}
         for look, ends, gap, asked in found:
-            stated = [one.tolist() for one in (*ends.below(goal), ends.mean, ends.slopes * gap)]
-            for i, probability, improvement, mean, effects in zip(asked, *stated, strict=True):
-                number, by_signal = self.trials[i].number, dict(zip(SIGNALS, effects, strict=True))
-                forecasts[number] = GapForecast(
-                    number, self.shares[look], probability, improvement, mean, by_signal
+            below, improvement = ends.below(goal)
+            effects: list[list[float]] = (ends.slopes * gap).tolist()
+            stated = zip(below.tolist(), improvement.tolist(), ends.mean.tolist(), strict=True)
+            for i, own, by_signal in zip(asked, stated, effects, strict=True):
+                trial, named = (
+                    self.trials[i],
+                    dict[str, float](zip(SIGNALS, by_signal, strict=True)),
                 )
+                forecasts[trial.number] = GapForecast(trial.number, self.shares[look], *own, named)
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
         return forecasts, silent, spread * unit
 

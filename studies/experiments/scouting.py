@@ -29,6 +29,9 @@ RISKS = (0.05, 0.1, 0.15, 0.2)
 SUBSAMPLE = 0.8
 BINS = (0.0, 0.02, 0.06, 1.01)  # of P
 
+# A title, its studies, the families that its prior is of, and the looks.
+_Set = tuple[str, Sequence[RecordedStudy], Sequence[str], tuple[float, ...]]
+
 
 def main() -> None:
     """Print a table for each set."""
@@ -41,8 +44,7 @@ def main() -> None:
     told = [study for study in gpu if "mmlu" not in study.name]
     one_look = [study for study in quickstart if "looks" not in study.name]
     others = {name: [one for one in SETS if one != name] for name in SETS}
-    Set = tuple[str, Sequence[RecordedStudy], Sequence[str], tuple[float, ...]]
-    sets: dict[str, list[Set]] = {
+    sets: dict[str, list[_Set]] = {
         "gpu": [
             ("GPU, 4 groups", told, others["smollm2-gpu"], LOOKS),
             ("GPU, 80 %", _subsampled(told, arguments.draws), others["smollm2-gpu"], LOOKS),

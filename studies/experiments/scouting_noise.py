@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 
-from predictor.recorded.runs import Curve, Floats, RecordedRun, RecordedStudy
+from predictor.recorded.runs import Curve, RecordedRun, RecordedStudy
 from predictor.replay.comparison import replay_all
 from predictor.replay.scouting import Scouting
 from predictor.types import LOOKS, Settings
@@ -29,7 +30,9 @@ def study(seed: int, num_runs: int, kind: str) -> RecordedStudy:
     return RecordedStudy(name, "noise", runs, in_samples=True, direction="maximize")
 
 
-def _run(rng: np.random.Generator, number: int, kind: str, shared: Floats) -> RecordedRun:
+def _run(
+    rng: np.random.Generator, number: int, kind: str, shared: NDArray[np.bool_]
+) -> RecordedRun:
     skill = CHANCE if kind == "noise" else float(rng.uniform(0.1, 0.6))
     rows: list[tuple[float, float, float]] = []
     for look in LOOKS:

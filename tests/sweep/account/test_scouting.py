@@ -69,8 +69,9 @@ def test_looks_elsewhere_end_what_is_compared_of_a_trial() -> None:
 
 
 def test_an_early_evaluation_of_other_samples_is_none() -> None:
-    others = {"early_others": {"eval_loss": {"value": 2.0, "num": 9, "stderr": 0.1}}}
-    rows = [parked(0, look(64, early_eval_num=32, **others)), parked(1, look(64, **others))]
+    others = {"eval_loss": {"value": 2.0, "num": 9, "stderr": 0.1}}
+    few = look(64, early_eval_num=32, early_others=others)
+    rows = [parked(0, few), parked(1, look(64, early_others=others))]
     windows = [one.window for one in scouted(rows, METRIC, ()).trials if one.window]
     assert [one.early_eval for one in windows] == [None, 1 - 0.4 + 1 / 128]
     assert [one.early_others for one in windows] == [{}, {"eval_loss": 2.0}]
