@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictor.types import UNSAID_MODE
+from sweep import formats as f
 from sweep.account.objective import ended_with
 from sweep.account.replicates import is_replicate
 from sweep.account.terms import at
 from sweep.documents import Json
-from sweep.formats import counted
-from sweep.storage.ledger import StudyRow, TrialRow
+from sweep.storage.ledger import Decision, StudyRow, TrialRow
+from sweep.storage.states import State
 
+WORTH_SAYING = 0.2  # a belief that no early number tells
 PRIOR = "prior"  # the key among a study's facts
 
 _FAMILIES = {"smollm2-gpu": "SmolLM2-135M", "quickstart": "the quickstart's base"}
@@ -29,11 +31,19 @@ class PriorReport:
     """the past studies of pruning.history, and how many finished trials each has; 0: of no use"""
     finished: int
     """the study's own finished trials, which correct what the past ones say"""
+    silent: float | None
+    """how far it was believed that no early number tells the ends, when trials were last given up;
+    null before"""
     text: str
     """the same as a sentence"""
 
 
-def prior_report(study: StudyRow, trials: Sequence[TrialRow], metric: str) -> PriorReport | None:
+def prior_report(
+    study: StudyRow,
+    trials: Sequence[TrialRow],
+    decisions: Mapping[int, Sequence[Decision]],
+    metric: str,
+) -> PriorReport | None:
     """What the study's expectations rest on; None where it does not scout, or has not since it was
     noted."""
     known: Mapping[str, Any] | None = study.facts.get(PRIOR)
@@ -47,12 +57,26 @@ def prior_report(study: StudyRow, trials: Sequence[TrialRow], metric: str) -> Pr
     own = [t for t in trials if not is_replicate(t.number) and ended_with(t, metric) is not None]
     shipped, history = known["shipped"], known["history"]
     parts = [shipped_words(shipped)] if shipped else []
-    parts += [f"of {name} ({counted(num, 'trial')})" for name, num in history.items() if num]
+    parts += [f"of {name} ({f.counted(num, 'trial')})" for name, num in history.items() if num]
     text = (
         f"expectations rest on {' and '.join(parts)}; of this study's own finished trials on "
         f"{len(own)}"
     )
-    return PriorReport(shipped, history, len(own), text)
+    silent = _silent(decisions)
+    if silent is not None and silent >= WORTH_SAYING:
+        text += f"; that no early number tells how trials end is believed with {f.chance(silent)}"
+    return PriorReport(shipped, history, len(own), silent, text)
+
+
+def _silent(decisions: Mapping[int, Sequence[Decision]]) -> float | None:
+    """Of the last that were given up, together, or audited."""
+    stated = [
+        decision.verdict.evidence.get("silent")
+        for own in decisions.values()
+        for decision in own
+        if decision.moment == State.PARKED
+    ]
+    return next((value for value in reversed(stated) if value is not None), None)
 
 
 def shipped_words(families: Mapping[str, int]) -> str:

@@ -70,7 +70,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
             for trial in trials
         ),
         parked=parked_reports(trials, decisions, terms, paths, study.facts),
-        prior=prior_report(study, trials, terms.metric),
+        prior=prior_report(study, trials, decisions, terms.metric),
         best=best_report(trials, terms.metric, paths, terms.confirm),
         confirm=confirm_report(trials, terms.metric, terms.confirm),
         early_eval=study.facts.get("early_eval"),

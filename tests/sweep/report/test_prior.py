@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
+from predictor.types import Settings, Verdict
 from sweep.report.prior import prior_report
-from sweep.storage.ledger import StudyRow
+from sweep.storage.ledger import Decision, StudyRow
 from tests.support.sweep_ledgers import completed, trial
 
 PRIOR = {"shipped": {"smollm2-gpu": 6, "quickstart": 2}, "history": {"old": 12, "few": 0}}
 SCOUT = {"mode": "scout", "enabled": True}
 
 
-def report_of(pruning: dict[str, Any], **facts: Any):
+def report_of(pruning: dict[str, Any], silent: float | None = None, **facts: Any):
     trials = [completed(0, 0.7), completed(10_000, 0.7), trial(1, "parked"), trial(2, "pruned")]
     row = StudyRow("demo", {"pruning": pruning}, facts, "gap-1")
-    return prior_report(row, trials, "choice_accuracy")
+    verdict = Verdict("prune", "rank", "behind", 0.1, {} if silent is None else {"silent": silent})
+    given_up = Decision(2, "parked", 9, verdict, "gap-1", Settings())
+    return prior_report(row, trials, {2: [given_up]}, "choice_accuracy")
 
 
 def test_it_names_the_shipped_the_past_and_the_studys_own() -> None:
@@ -28,6 +31,14 @@ def test_it_names_the_shipped_the_past_and_the_studys_own() -> None:
         "and of old (12 trials); of this study's own finished trials on 1"
     )
     assert (found.shipped, found.history, found.finished) == (*PRIOR.values(), 1)
+
+
+def test_it_says_where_no_early_number_seems_to_tell() -> None:
+    little, much = (report_of(SCOUT, silent, prior=PRIOR) for silent in (0.05, 0.45))
+    assert little is not None and much is not None
+    assert (little.silent, much.silent) == (0.05, 0.45)
+    assert "no early number" not in little.text
+    assert much.text.endswith("that no early number tells how trials end is believed with 0.45")
 
 
 @pytest.mark.parametrize(
