@@ -19,6 +19,7 @@ from predictor.types import CohortTrial, Settings, WindowSignals
 
 Floats = NDArray[np.float64]
 
+_LEAST_LEFT = 0.01  # of a trial's training
 FEWEST_ENDS = 3  # finished trials that give the unit of the ends where there is no early evaluation
 
 
@@ -95,7 +96,12 @@ def _chosen(
         worth = own
     if not worth:
         return None
-    return max(worth, key=lambda one: (one.improvement / (1 - one.share), -one.number)).number
+    return max(worth, key=lambda one: (one.improvement / _left(one), -one.number)).number
+
+
+def _left(one: GapForecast) -> float:
+    """Of its training, as a share; a look may be at its very end."""
+    return max(_LEAST_LEFT, 1 - one.share)
 
 
 class _Cohort(NamedTuple):

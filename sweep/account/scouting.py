@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -78,9 +77,3 @@ def _signals(look: Look, other: Look, metric: str) -> WindowSignals:
     if is_alike:
         return found
     return replace(found, early_eval=None, early_others={}, early_eval_stderr=None)
-
-
-def unbent(gap: float) -> float:
-    """A gap in spreads: inverse of `predictor.gap.units.bend`."""
-    size = abs(gap)
-    return gap if size <= 1 else math.copysign(math.exp(size - 1), gap)

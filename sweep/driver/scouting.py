@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from predictor.audit import is_audited
+from predictor.gap.bent import unbent
 from predictor.gap.plan import GapForecast, Plan, plan
 from predictor.types import Action, Verdict
 from sweep import formats as f
 from sweep.account.audits import expected_miss
 from sweep.account.objective import objective_of
-from sweep.account.scouting import scouted, unbent
+from sweep.account.scouting import scouted
 from sweep.account.standing import EXHAUSTED
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from predictor.gap.bent import unbent
 from sweep import formats as f
 from sweep.account.compute import Usage
-from sweep.account.scouting import unbent
 from sweep.formats import duration
 from sweep.report import study_text
 from sweep.report.compute_text import compute_rows, risk_lines

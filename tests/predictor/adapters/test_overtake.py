@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from predictor.adapters.overtake import gap_rule, judge_by_gaps
+from predictor.gap.bent import unbent
 from predictor.types import CohortTrial, Settings, WindowSignals
 
 SETTINGS = Settings(mode="stream", audit=0.0)
@@ -60,6 +61,17 @@ def test_nothing_is_pruned_without_grounds(
     verdict = judge_by_gaps(asked, others, replace(SETTINGS, **changes), 0.1)
     assert verdict.action == "continue"
     assert says in verdict.reason
+
+
+def test_a_window_may_be_the_whole_training() -> None:
+    assert gap_rule(AHEAD, FINISHED, SETTINGS, 1.0).action == "continue"
+    assert gap_rule(BEHIND, FINISHED, SETTINGS, 1.0).action == "prune"
+
+
+def test_the_gap_is_told_in_spreads() -> None:
+    verdict = gap_rule(BEHIND, FINISHED, SETTINGS, 0.1)
+    assert f"{unbent(verdict.evidence['behind']):.1f} spreads behind it expected" in verdict.reason
+    assert verdict.evidence["behind"] > 1.5
 
 
 def test_an_audited_prune_goes_on() -> None:

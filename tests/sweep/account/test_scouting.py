@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from predictor.gap.bent import unbent
 from predictor.gap.units import bend
-from sweep.account.scouting import scouted, unbent
+from sweep.account.scouting import scouted
 from sweep.storage.ledger import TrialRow
 from tests.support.sweep_ledgers import completed, trial
 
