@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from predictor.types import UNSAID_MODE
 from sweep.config.budget import window_samples
 from sweep.config.changes import MODE, stored_mode
 from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
@@ -84,10 +85,15 @@ def load_study(
 
 def as_begun(loaded: LoadedStudy, stored: Mapping[str, Any]) -> LoadedStudy:
     """The study in the mode that it was begun in, by its `stored` document, where neither its file
-    nor --set names one."""
+    nor --set names one. UserError where that does not go with run.trials auto."""
     mode, pruning = stored_mode(stored), loaded.study.pruning
     if loaded.origins[MODE] != "default" or mode == pruning.settings().mode:
         return loaded
+    if mode == UNSAID_MODE and loaded.study.run.trials == "auto":
+        raise UserError(
+            f"run.trials: auto counts scouts, and this study was begun with {MODE} {mode}: give "
+            f"how many trials there are, or {MODE} scout"
+        )
     study = loaded.study.model_copy(update={"pruning": pruning.model_copy(update={"mode": mode})})
     return replace(loaded, study=study, origins={**loaded.origins, MODE: "as begun"})
 

@@ -101,6 +101,11 @@ class MaxHours:
             text = ended = "no further scout: every configuration of the space has been tried"
         elif outlook is not None and outlook.is_unlikely:
             text = ended = f"no further scout: {outlook.sentence()}"
+        elif not study.hours.pace.num:
+            text = ended = (
+                "no further scout: none was parked at its window, so how long one takes is not "
+                "known; run.trials as a number goes on"
+            )
         elif more < 1:
             left, takes = self.left_s or 0.0, study.hours.pace.scout_s + self._kept_s(study.hours)
             text = ended = (

@@ -131,6 +131,15 @@ def test_a_study_with_a_number_of_trials_goes_on_with_hours(home: Night) -> None
     assert len(home.states()) == 6
 
 
+def test_where_no_scout_was_parked_it_says_that_their_time_is_not_known(
+    home: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.driver.max_hours.MaxHours.parked", lambda *_: None)
+    assert home.run(*NIGHT, "run.max_hours=0.2") == 0
+    (why,) = home.saying("no further scout")
+    assert "so how long one takes is not known" in why
+
+
 def test_a_grid_has_no_more_than_its_points(home: Night) -> None:
     grid = ("search.sampler=grid", "search.space.learning_rate={choices: [1e-4, 1e-3]}")
     assert home.run(*NIGHT, *grid, "run.max_hours=1") == 0

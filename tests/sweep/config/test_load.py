@@ -49,6 +49,9 @@ def test_a_study_goes_on_in_the_mode_it_was_begun_in_unless_another_is_named(fil
     assert begun(stream) == begun(older) == ("stream", "as begun")
     assert begun(scout) == ("scout", "default")
     assert begun(stream, "pruning.mode=stream") == ("stream", "--set")
+    night = ("run.trials=auto", "run.max_hours=8")
+    with pytest.raises(UserError, match=r"auto counts scouts.*begun with pruning\.mode stream"):
+        as_begun(load_study(file, night), older)
     changed = ["pruning.mode"]
     assert begun(stream, "pruning.mode=scout") == begun(older, "pruning.mode=scout")
     assert begun(scout, "pruning.mode=stream") == ("stream", "--set")
