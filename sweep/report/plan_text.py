@@ -99,7 +99,11 @@ def _from_to(fewest: int, most: int) -> str:
 def _cost(plan: StudyPlan) -> Iterator[str]:
     compute, disk, memory = plan.flops, plan.disk_gb, plan.memory
     of_one = "" if plan.hours is None else " for the base and one trial to its end"
-    parked = "" if disk.parked is None else f", parked trials {gigabytes(disk.parked.taken)}"
+    parked, most = "", " at most"
+    if disk.parked is not None and plan.hours is None:
+        parked = f", parked trials {gigabytes(disk.parked.taken)}"
+    elif disk.parked is not None:
+        parked, most = f", a parked trial {gigabytes(disk.parked.taken)}", " with one trial parked"
     needed = memory.needed_gb
     one = "trial" if memory.processes == 1 else "process"
     shared = f" for each of {counted(memory.sharing, one)}" if memory.sharing > 1 else ""
@@ -128,18 +132,23 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
         yield from _wrapped("caution", caution)
     yield from _wrapped(
         "disk",
-        f"{gigabytes(disk.total)} at most: checkpoints {gigabytes(disk.checkpoints)}, models "
+        f"{gigabytes(disk.total)}{most}: checkpoints {gigabytes(disk.checkpoints)}, models "
         f"{gigabytes(disk.models)}{parked} (GB: 10^9 bytes)",
     )
     if disk.parked is not None:
-        yield from _wrapped("", _parking(disk.parked))
+        yield from _wrapped("", _parking(disk.parked, is_any_number=plan.hours is not None))
 
 
-def _parking(parked: NeededParking) -> str:
+def _parking(parked: NeededParking, *, is_any_number: bool) -> str:
     each = f"of a parked trial one checkpoint of {gigabytes(parked.each)} is kept"
     of_them = "one takes" if parked.num == 1 else f"{parked.num} of them take"
     whole = f"{of_them} {gigabytes(parked.num * parked.each)}"
     most = f"run.parked_gb allows {gigabytes(parked.most)}"
+    if is_any_number and parked.most >= parked.each:
+        return (
+            f"{each}, of all together {gigabytes(parked.most)} at most (run.parked_gb): beyond it "
+            "the least promising keep none, and are trained again if they go on"
+        )
     if parked.taken == parked.num * parked.each:
         return f"{each}: {whole}, and {most}"
     if not parked.most:

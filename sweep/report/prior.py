@@ -69,14 +69,14 @@ def prior_report(
 
 
 def _silent(decisions: Mapping[int, Sequence[Decision]]) -> float | None:
-    """Of the last that were given up, together, or audited."""
-    stated = [
-        decision.verdict.evidence.get("silent")
-        for own in decisions.values()
-        for decision in own
-        if decision.moment == State.PARKED
-    ]
-    return next((value for value in reversed(stated) if value is not None), None)
+    """Of the last that were given up, together; where none is yet, of the last that were
+    audited."""
+    told = [one.verdict for own in decisions.values() for one in own if one.moment == State.PARKED]
+    for action in ("prune", "audit"):
+        for verdict in reversed(told):
+            if verdict.action == action and verdict.evidence.get("silent") is not None:
+                return verdict.evidence["silent"]
+    return None
 
 
 def shipped_words(families: Mapping[str, int]) -> str:

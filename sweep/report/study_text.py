@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from sweep import formats as f
@@ -60,15 +61,29 @@ def standing(report: StudyReport) -> str:
 def parked_lines(report: StudyReport) -> list[str]:
     """What the columns of the parked trials mean."""
     leader = next((one.leader for one in report.parked if one.leader is not None), None)
+    why = _why_parked(report)
     kept = "kept: its checkpoint, without one it is trained again if it goes on"
     if leader is None:
         told = "no trial has ended to be compared with yet"
-        return [f"reached: share of the smallest budget; {kept}; {told}"]
+        return [f"reached: share of the smallest budget; {kept}; {told}", *why]
     return [
         f"reached: share of the smallest budget; P: that it overtakes trial {leader}; behind: how "
         "far it is expected to end behind it, in early spreads (median - best of the first looks); "
-        f"{kept}"
+        f"{kept}",
+        *why,
     ]
+
+
+def _why_parked(report: StudyReport) -> list[str]:
+    """Why each was parked, as said then, those of one reason together."""
+    found: dict[str, list[str]] = {}
+    for one in report.parked:
+        verdict = report.trial(one.number).verdict
+        if verdict is not None and verdict.action == "park":
+            reason = re.sub(r"^trial \d+ ", "another ", verdict.reason.partition(";")[0])
+            found.setdefault(reason, []).append(str(one.number))
+    told = [f"{reason} ({', '.join(numbers)})" for reason, numbers in found.items()]
+    return [f"why they wait, as of when they were parked: {'; '.join(told)}"] if told else []
 
 
 def fixed_parameters(report: StudyReport) -> str:

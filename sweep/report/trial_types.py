@@ -65,8 +65,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """The decision that counts for a trial: what pruned it, else its audit, else its look at the
-    window."""
+    """The decision that counts for a trial: what pruned it, else its audit, else its last
+    look."""
 
     action: Action
     """continue, prune, park (it waits at a look), or audit: to be pruned, but taken to the end as a

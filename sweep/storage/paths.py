@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +76,10 @@ class StudyPaths:
 def checkpoint_bytes(folder: Path) -> int | None:
     """What the checkpoints in a trial's folder for them take; None where there is none."""
     sizes: list[int] = []
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # its driver may be at work
-            if path.is_file():
-                sizes.append(path.stat().st_size)
+    for parent, _, names in os.walk(folder):  # which passes over folders that are gone by then
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # its driver may be at work
+                sizes.append(Path(parent, name).stat().st_size)
     return sum(sizes) if sizes else None
 
 

@@ -310,6 +310,7 @@ def test_what_is_parked_is_shown_with_the_look_it_reached_and_its_chance(
     assert "Parked, the most promising first" in said
     assert f"P: that it overtakes trial {best.number}" in " ".join(said.split())
     assert f"{len(report.parked)} parked" in " ".join(said.split())
+    assert "why they wait, as of when they were parked: " in " ".join(said.split())
     used = report.compute
     assert used.unsettled_flops > 0  # in neither used nor planned
     tables = study_tables([str(home.out)])

@@ -358,6 +358,12 @@ def test_the_plan_of_a_night_says_that_the_number_of_trials_is_decided_later(loa
     assert f"tokens {plan.tokens_per_trial:,} a trial compute" in said
     one = study_plan(load("run.trials=1", "pruning.mode=scout"), make_facts())
     assert plan.flops == one.flops and plan.disk_gb == one.disk_gb
+    assert "GB with one trial parked: checkpoints" in said and "GB at most: " not in said
+    little = study_plan(load(*night), make_facts(1_000_000_000), most_parked_gb=50)
+    said = " ".join(" ".join(plan_lines(little)).split())
+    assert "of 12.0 GB is kept, of all together 50.0 GB at most (run.parked_gb)" in said
+    none = " ".join(plan_lines(study_plan(load(*night), make_facts(), most_parked_gb=0)))
+    assert "nothing is kept (run.parked_gb 0)" in " ".join(none.split())
 
 
 def test_the_plan_says_what_parking_takes(load: Load) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from predictor.types import Settings, Verdict
+from predictor.types import Action, Settings, Verdict
 from sweep.report.prior import prior_report
 from sweep.storage.ledger import Decision, StudyRow
 from tests.support.sweep_ledgers import completed, trial
@@ -39,6 +39,19 @@ def test_it_says_where_no_early_number_seems_to_tell() -> None:
     assert (little.silent, much.silent) == (0.05, 0.45)
     assert "no early number" not in little.text
     assert much.text.endswith("that no early number tells how trials end is believed with 0.45")
+
+
+def test_what_was_given_up_last_counts_not_what_was_audited_before() -> None:
+    def decided(number: int, action: Action, silent: float) -> Decision:
+        verdict = Verdict(action, "rank", "behind", 0.1, {"silent": silent})
+        return Decision(number, "parked", 9, verdict, "gap-1", Settings())
+
+    row = StudyRow("demo", {"pruning": SCOUT}, {"prior": PRIOR}, "gap-1")
+    decisions = {2: [decided(2, "prune", 0.3)], 3: [decided(3, "audit", 0.1)]}
+    found = prior_report(row, [], decisions, "choice_accuracy")
+    assert found is not None and found.silent == 0.3
+    found = prior_report(row, [], {3: decisions[3]}, "choice_accuracy")
+    assert found is not None and found.silent == 0.1
 
 
 @pytest.mark.parametrize(
