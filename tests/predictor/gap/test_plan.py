@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from predictor.gap.plan import Plan, plan
@@ -171,6 +172,22 @@ def test_of_equal_promise_the_one_with_less_to_go_is_first() -> None:
     found = plan(trials, (0.1, 0.9), SETTINGS)
     assert found.forecasts[1].improvement > found.forecasts[2].improvement
     assert found.next == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_five_finished_trials_overrule_a_prior_of_the_wrong_sign(seed: int) -> None:
+    """The lower the early evaluation, the worse the end: against all past studies."""
+    rng = np.random.default_rng(seed)
+    early, finished = np.linspace(1.0, 3.0, 12), set(rng.permutation(11)[:5].tolist())
+    ends = 4 - early + rng.normal(scale=0.1, size=12)
+    trials = [
+        scouted(i, early[i], early[i], objective=ends[i] if i in finished else None)
+        for i in range(12)
+    ]
+    found = plan(trials, SHARES, SETTINGS)
+    assert found.next == 11 == found.ranking[0]
+    behind = [found.forecasts[i].behind for i in sorted(found.forecasts)]
+    assert behind[-1] < behind[0]
 
 
 def test_losses_of_two_phases_are_not_compared() -> None:
