@@ -80,7 +80,7 @@ class ComputeReport:
     base_flops: float
     """FLOPs of measuring the base model; part of used and planned"""
     unsettled_flops: float
-    """FLOPs so far of trials that wait or run; in neither used nor planned"""
+    """FLOPs so far of trials that wait, run or are parked; in neither used nor planned"""
     seconds: float
     """device-seconds of everything, all trials together"""
 

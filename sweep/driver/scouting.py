@@ -50,7 +50,7 @@ def answer(study: StudyState, trial: Trial) -> Verdict:
     found = current_plan(study, asked=trial)
     own = found.forecasts.get(trial.number)
     if found.next == trial.number:
-        return _verdict(study, "continue", found, own, _promise(found, own))
+        return _verdict(study, "continue", found, own, _promise(study, found, own))
     reason = "none promises enough" if found.next is None else f"trial {found.next} promises more"
     if own is not None:
         reason += f"; {_chance(found, own)}"
@@ -71,7 +71,7 @@ def decide_parked(study: StudyState) -> list[tuple[Trial, str, Verdict]]:
     compared = found.forecasts.keys() | {found.next}
     if found.next is not None:
         trial, own = study.trials[found.next], found.forecasts.get(found.next)
-        verdict = _verdict(study, "continue", found, own, _promise(found, own))
+        verdict = _verdict(study, "continue", found, own, _promise(study, found, own))
         return [(trial, trial.last_moment, verdict)]
     if study.roster.running:
         return []
@@ -138,9 +138,15 @@ def _verdict(
     return Verdict(action, "rank", reason, own.probability, evidence)
 
 
-def _promise(found: Plan, own: GapForecast | None) -> str:
+def _promise(study: StudyState, found: Plan, own: GapForecast | None) -> str:
     if own is not None:
-        return f"promises most: {_chance(found, own)}"
+        reason = f"promises most: {_chance(found, own)}"
+        if own.probability < study.settings.risk:
+            reason += (
+                "; below the risk, but to give up all that wait would exceed "
+                f"max_expected_misses {study.settings.max_expected_misses:g}"
+            )
+        return reason
     if found.leader is None:
         return "by past studies it promises most; none has ended yet"
     return f"too few have ended to tell how far it is behind trial {found.leader}"

@@ -88,6 +88,8 @@ def test_no_further_scout_begins_where_it_is_unlikely_to_win(home: Night) -> Non
     assert home.run(*NIGHT, *careful, "run.max_hours=0.2") == 0
     (why,) = home.saying("no further scout")
     assert "Further trials are unlikely to help: one not yet looked at beats trial" in why
+    below = home.saying("below the risk, but to give up all that wait would exceed max_expected_m")
+    assert below and all("goes on at" in line or "continue at" in line for line in below)
     assert home.states() == ["completed"] * 5
 
 
