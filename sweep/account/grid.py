@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EXPECTED_ENDS = 3.0
-"""Full runs' worth of compute that scouting takes beyond the first looks, on average over the
-recorded sets: the winner, one or two more, and parts of others that are given up on the way."""
+"""Full runs' worth of compute that is reckoned with beyond the first looks: the winner, one or two
+more, and parts of others that are given up on the way. Recorded sets took more: 5 of 17 runs on the
+GPU groups (studies/LOG.md, "scouting, replayed again")."""
 
 
 @dataclass(frozen=True, slots=True)
