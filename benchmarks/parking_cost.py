@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.jobs import Jobs
+from benchmarks.specs import bare_trial
 from sweep.driver.memory import checkpoint_gb
 from sweep.storage.paths import StudyPaths, checkpoint_bytes
 from trainer.contract.spec import (
@@ -146,20 +147,9 @@ def main() -> None:
         folder = Path(name)
         jobs = Jobs(folder)
         data_dir, facts = jobs.prepare(model, given.rows, given.max_length)
-        spec = TrialSpec(
-            number=0,
-            seed=0,
-            model=model,
-            data_dir=str(data_dir),
-            trial_dir=str(folder / "trial"),
-            batch_size=given.batch,
-            budget_samples=STEPS * given.batch,
+        spec = bare_trial(
+            *(model, data_dir, folder / "trial", STEPS, given.batch),
             window_samples=WINDOW_STEPS * given.batch,
-            metrics=(),
-            early_eval=0,
-            learning_rate=1e-5,
-            save_model=False,
-            checkpoint_every_s=1e9,
         )
         rounds = [one_round(jobs, spec) for _ in range(given.rounds + 1)][1:]  # the first imports
         jobs.close()

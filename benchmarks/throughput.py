@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.specs import MICRO_BATCH, bare_trial
 from benchmarks.trials import prepare_rows
 from predictor.types import Verdict
 from trainer.contract.spec import Event, ModelSpec, Started, Stepped, TrialSpec, VerdictWanted
@@ -34,7 +35,6 @@ from trainer.data.batches import Rows, Stacked
 from trainer.model.load import best_device, load_model
 from trainer.training.link import Link
 
-MICRO_BATCH = 8
 LOADING = threading.Lock()  # the library loads one model at a time
 
 
@@ -204,21 +204,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = ModelSpec(given.model, dtype=given.dtype, attention=given.attention)
         data_dir = prepare_rows(model, given.rows, Path(folder), given.max_length)
-        num_samples = given.steps * given.batch
-        spec = TrialSpec(
-            number=0,
-            seed=0,
-            model=model,
-            data_dir=str(data_dir),
-            trial_dir=str(Path(folder) / "trial"),
-            batch_size=given.batch,
-            budget_samples=num_samples,
-            window_samples=max(given.batch, num_samples // 10),
-            metrics=(),
-            early_eval=0,
-            learning_rate=1e-5,
-            save_model=False,
-            checkpoint_every_s=1e9,
+        window = max(given.batch, given.steps * given.batch // 10)
+        spec = bare_trial(
+            *(model, data_dir, Path(folder) / "trial", given.steps, given.batch),
+            window_samples=window,
             micro_batch=MICRO_BATCH,
         )
         rows = Rows(data_dir / "train")

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.specs import bare_trial
 from trainer.contract.spec import ModelSpec, Prepared, TrialSpec
 
 MEMORY = "memory.json"  # in the trial's folder
@@ -91,19 +92,10 @@ def moved(asked: OneStep, channel: Connection) -> None:
     from trainer.worker import run_trial
 
     with tempfile.TemporaryDirectory() as folder:
-        spec = TrialSpec(
-            number=0,
-            seed=0,
-            model=asked.model,
-            data_dir=asked.data_dir,
-            trial_dir=str(Path(folder) / "trial"),
-            batch_size=16,
-            budget_samples=16,
-            window_samples=0,
-            metrics=(),
-            early_eval=0,
+        spec = bare_trial(
+            *(asked.model, asked.data_dir, Path(folder) / "trial", 1, 16),
             learning_rate=asked.rate,
-            checkpoint_every_s=1e9,
+            save_model=True,
         )
         run(run_trial, spec)
         after = load_file(Path(spec.trial_dir) / "model" / "model.safetensors")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.jobs import Jobs
+from benchmarks.specs import MICRO_BATCH, bare_trial
 from trainer.contract.spec import ModelSpec, TrialSpec
 
 NUM_EVAL_ROWS = 128
-MICRO_BATCH = 8
 
 
 class Skipped(Exception):
@@ -45,21 +45,8 @@ class Setting:
 
     def spec(self, num_steps: int, batch_size: int = MICRO_BATCH, **others: Any) -> TrialSpec:
         """A trial without window, evaluation and saving, in micro-batches of MICRO_BATCH."""
-        own = TrialSpec(
-            number=0,
-            seed=0,
-            model=self.model,
-            data_dir=str(self.data_dir),
-            trial_dir="",
-            batch_size=batch_size,
-            budget_samples=num_steps * batch_size,
-            window_samples=0,
-            metrics=(),
-            early_eval=0,
-            learning_rate=1e-5,
-            save_model=False,
-            checkpoint_every_s=1e9,
-            micro_batch=MICRO_BATCH,
+        own = bare_trial(
+            self.model, self.data_dir, "", num_steps, batch_size, micro_batch=MICRO_BATCH
         )
         spec = replace(own, **others)
         return spec if spec.trial_dir else replace(spec, trial_dir=str(self.new_folder() / "trial"))

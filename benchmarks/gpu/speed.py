@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.gpu import entries
-from benchmarks.gpu.setting import MICRO_BATCH, Row, Setting, Skipped
+from benchmarks.gpu.setting import Row, Setting, Skipped
 from benchmarks.jobs import Heard, JobFailed, in_one_job
+from benchmarks.specs import MICRO_BATCH
 from sweep.driver.memory import memory_gb
 from trainer.contract.spec import ModelSpec, TrialSpec
 

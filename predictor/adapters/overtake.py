@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from predictor.gap.bent import unbent
+from predictor.gap.bent import parts_in_words, unbent
 from predictor.gap.plan import GapForecast, Plan, plan
 from predictor.gap.prior import GapPrior
 from predictor.judge import audited
 from predictor.rank import SHARE_OF_REST
 from predictor.types import CohortTrial, Settings, Verdict
-
-WORDS: Mapping[str, str] = {
-    "early_eval": "early evaluation",
-    "others": "other evaluations",
-    "loss": "training loss",
-    "grad_norm": "gradient norm",
-}
 
 
 def judge_by_gaps(
@@ -105,20 +98,12 @@ def _reason(found: Plan, own: GapForecast, hindrance: str, settings: Settings) -
     """As in: P(overtakes trial 4) = 0.031 < risk 0.10: 0.9 spreads behind it expected, after 10% of
     the budget (early evaluation 0.8, training loss 0.1 of it)."""
     sign = "<" if own.probability < settings.risk else ">="
-    behind = unbent(own.behind)
-    scale = behind / own.behind if own.behind else 1.0  # of the signals' parts, in proportion
-    parts = [
-        f"{WORDS[name]} {effect * scale:.1f}"
-        for name, effect in own.effects.items()
-        if abs(effect * scale) >= 0.05
-    ]
-    of_it = f" ({', '.join(parts)} of it)" if parts else ""
     where = "behind" if own.behind >= 0 else "ahead of"
     goes_on = f"; goes on: {hindrance}" if hindrance and own.probability < settings.risk else ""
     return (
         f"P(overtakes trial {found.leader}) = {own.probability:.2g} {sign} risk "
-        f"{settings.risk:.2f}: {abs(behind):.1f} spreads {where} it expected, after "
-        f"{own.share:.0%} of the budget{of_it}{goes_on}"
+        f"{settings.risk:.2f}: {abs(unbent(own.behind)):.1f} spreads {where} it expected, after "
+        f"{own.share:.0%} of the budget{parts_in_words(own.behind, own.effects)}{goes_on}"
     )
 
 

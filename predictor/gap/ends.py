@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from predictor.gap.plan import plan
+from predictor.gap.plan import behind_by_prior, plan
 from predictor.gap.prior import GapPrior, shipped_prior
-from predictor.gap.regression import prior_slopes
-from predictor.gap.units import Units, bend, gaps
+from predictor.gap.units import Units, bend
 from predictor.target import best_and_spread
-from predictor.types import CohortTrial, Settings, WindowSignals
+from predictor.types import CohortTrial, Settings
 
 
 def expected_ends(
@@ -30,32 +29,18 @@ def expected_ends(
     seen = [t for t in trials if t.window is not None]
     if not seen:
         return {}
+    units = Units.of([t.window for t in seen if t.window])
     found = plan(seen, shares, Settings(), prior)
     leader = next((t for t in seen if t.number == found.leader), None)
     is_told = bool(found.forecasts) or all(t.is_finished for t in seen)
     if leader is None or not is_told:
-        return _by_prior(seen, shares, prior)
+        return behind_by_prior(seen, shares[0], prior, units)
     assert leader.objective is not None
     finished = [t for t in trials if t.is_finished]
     ends = np.array([t.objective for t in finished], dtype=np.float64)
-    unit = Units.of([t.window for t in seen if t.window]).early_eval
+    unit = units.early_eval
     if not math.isfinite(unit):
         unit = best_and_spread(ends)[1] or 1.0
     behind = bend((ends - leader.objective) / unit).tolist()
     known = {t.number: gap for t, gap in zip(finished, behind, strict=True)}
     return {number: one.behind for number, one in found.forecasts.items()} | known
-
-
-def _by_prior(
-    seen: Sequence[CohortTrial], shares: Sequence[float], prior: GapPrior
-) -> dict[int, float]:
-    windows = [t.window for t in seen if t.window]
-    units = Units.of(windows)
-    slopes = prior_slopes(prior, shares[0], units)
-    expected = (gaps(windows, min(windows, key=_early_eval), units) @ slopes).tolist()
-    return {t.number: gap for t, gap in zip(seen, expected, strict=True)}
-
-
-def _early_eval(window: WindowSignals) -> float:
-    value = window.early_eval
-    return math.inf if value is None or not math.isfinite(value) else value

@@ -87,6 +87,18 @@ def plan(
     return Plan(chosen, leader.number, forecasts, silent, spread, ranking)
 
 
+def behind_by_prior(
+    trials: Sequence[CohortTrial], share: float, prior: GapPrior, units: Units
+) -> dict[int, float]:
+    """By number, in the trials' order: how far each is expected to end behind the best early
+    evaluation, by past studies and its first look alone, `share` of the budget; in early spreads,
+    bent. Each trial has a window, and there is one at least."""
+    firsts = [_looks(t)[0] for t in trials]
+    best = min(firsts, key=lambda w: _or_last(w.early_eval))
+    behind: list[float] = (gaps(firsts, best, units) @ prior_slopes(prior, share, units)).tolist()
+    return {t.number: gap for t, gap in zip(trials, behind, strict=True)}
+
+
 def _chosen(
     waiting: Sequence[CohortTrial], forecasts: Mapping[int, GapForecast], settings: Settings
 ) -> int | None:
@@ -138,14 +150,10 @@ class _Cohort(NamedTuple):
     def by_preference(self) -> tuple[int, ...]:
         """All, the one that the prior alone prefers first, against the best at the first look; ties
         by number."""
-        firsts = [_looks(t)[0] for t in self.trials]
-        if not firsts:
+        if not self.trials:
             return ()
-        best = min(firsts, key=lambda w: _or_last(w.early_eval))
-        slopes = prior_slopes(self.prior, self.shares[0], self.units)
-        behind: list[float] = (gaps(firsts, best, self.units) @ slopes).tolist()
-        order = sorted(range(len(behind)), key=lambda i: behind[i])
-        return tuple(self.trials[i].number for i in order)
+        behind = behind_by_prior(self.trials, self.shares[0], self.prior, self.units)
+        return tuple(sorted(behind, key=behind.__getitem__))
 
     def forecasts(
         self, leader: CohortTrial, min_gain: float
@@ -169,11 +177,9 @@ class _Cohort(NamedTuple):
             effects: list[list[float]] = (ends.slopes * gap).tolist()
             stated = zip(below.tolist(), improvement.tolist(), ends.mean.tolist(), strict=True)
             for i, own, by_signal in zip(asked, stated, effects, strict=True):
-                trial, named = (
-                    self.trials[i],
-                    dict[str, float](zip(SIGNALS, by_signal, strict=True)),
-                )
-                forecasts[trial.number] = GapForecast(trial.number, self.shares[look], *own, named)
+                number = self.trials[i].number
+                named: dict[str, float] = dict(zip(SIGNALS, by_signal, strict=True))
+                forecasts[number] = GapForecast(number, self.shares[look], *own, named)
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
         return forecasts, silent, spread * unit
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from predictor.recorded.runs import RecordedStudy
-from predictor.replay.looking import closes_of, rows_of
+from predictor.replay.looking import closes_of
 from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, STOP, WAIT, Answer, Session
-from predictor.replay.sessions import Same
+from predictor.replay.sessions import Same, rows_of
 from predictor.types import LOOKS
 
 

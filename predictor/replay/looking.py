@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from predictor.recorded.gap_pool import looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.policies import WindowSetting
 from predictor.replay.scouting import APART
-from predictor.replay.sessions import Same
-from predictor.types import CohortTrial, WindowSignals
-
-Rows = list[tuple[CohortTrial, list[WindowSignals | None]]]
+from predictor.replay.sessions import Rows, Same, rows_of
 
 
 def closes_of(
@@ -28,12 +22,6 @@ def closes_of(
     if not _is_evaluated(rows, 0):
         return (first, *later)
     return (first, *(close for at, close in enumerate(later, 1) if _is_evaluated(rows, at)))
-
-
-@lru_cache(maxsize=16)
-def rows_of(same: Same, closes: tuple[float, ...]) -> Rows:
-    """The runs at these looks, found once for all policies that look there."""
-    return looks_of(same.study, closes)
 
 
 def _is_evaluated(rows: Rows, look: int) -> bool:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from predictor.audit import is_audited
 from predictor.gap.plan import GapForecast, plan
 from predictor.gap.prior import GapPrior, prior_for
-from predictor.recorded.gap_pool import looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, WAIT, Answer, Session
-from predictor.replay.sessions import Same
-from predictor.types import CohortTrial, Settings, WindowSignals
+from predictor.replay.sessions import Same, rows_of
+from predictor.types import CohortTrial, Settings
 
 APART = 1.25  # a look before so many windows would be a second one at the window
 
@@ -56,7 +54,7 @@ class _Scouting:
         self.coins = replace(policy.pruning, seed=seed)
         closes, horizon = policy.closes(study), min(run.horizon for run in study.runs)
         self.shares = [close / horizon for close in closes]
-        self.rows = _rows(Same(study), closes)
+        self.rows = rows_of(Same(study), closes)
         own = [study.closing_positions(close) for close in closes]
         self.closes = list(zip(*own, strict=True))
         self.seen: dict[int, CohortTrial] = {}
@@ -107,11 +105,3 @@ class _Scouting:
 
     def _finished(self) -> set[int]:
         return {run for run, trial in self.seen.items() if trial.is_finished}
-
-
-@lru_cache(maxsize=16)
-def _rows(
-    same: Same, closes: tuple[float, ...]
-) -> list[tuple[CohortTrial, list[WindowSignals | None]]]:
-    """Found once for all policies of these looks."""
-    return looks_of(same.study, closes)

@@ -8,9 +8,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
+from predictor.recorded.gap_pool import looks_of
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.replay import GO_ON, STOP, WAIT, Answer
-from predictor.types import CohortTrial
+from predictor.types import CohortTrial, WindowSignals
+
+Rows = list[tuple[CohortTrial, list[WindowSignals | None]]]  # a run, and its windows at the looks
 
 
 class Rule(Protocol):
@@ -152,3 +155,9 @@ class Same:
 def _trials_of(same: Same, close: float) -> tuple[CohortTrial, ...]:
     """As the study's `trials`, found once for all policies that look at this window."""
     return tuple(same.study.trials(close))
+
+
+@lru_cache(maxsize=16)
+def rows_of(same: Same, closes: tuple[float, ...]) -> Rows:
+    """The runs at the looks that close there, found once for all policies that look there."""
+    return looks_of(same.study, closes)

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from predictor.gap.plan import plan
+from predictor.adapters.overtake import gap_rule
 from predictor.gap.prior import GapPrior
-from predictor.rank import SHARE_OF_REST
 from predictor.recorded.runs import RecordedStudy
 from predictor.replay.comparison import replay_all, summarised
 from predictor.replay.policies import WindowSetting, ours
-from predictor.replay.replay import GO_ON, Answer, Policy, Session
+from predictor.replay.replay import Answer, Policy, Session
 from predictor.replay.sessions import Looks
 from predictor.types import CohortTrial, Settings
 from studies.experiments.gap_prior import SETS, prior_of, recorded
@@ -33,24 +32,16 @@ RISKS = (0.05, 0.1, 0.15)
 
 @dataclass(frozen=True, slots=True)
 class GapRule:
-    """At the window: prune by the gap model's P of overtaking the leader, as `rank_rule` by its."""
+    """The rule of `EarlyDynamicsPruner`, under a prior."""
 
     settings: Settings
     prior: GapPrior
     share: float  # of the smallest budget, where the window is
 
     def __call__(self, trial: CohortTrial, seen: Sequence[CohortTrial], seed: int) -> Answer:
-        """Go on until `startup` others have finished."""
-        if sum(t.is_finished for t in seen) < self.settings.startup:
-            return GO_ON
-        found = plan([*seen, trial], (self.share,), self.settings, self.prior)
-        own = found.forecasts.get(trial.number)
-        if own is None:
-            return GO_ON
-        left = self.settings.max_expected_misses - math.fsum(t.expected_miss for t in seen)
-        p = own.probability
-        stops = p < self.settings.risk and p <= SHARE_OF_REST * left
-        return Answer("stop" if stops else "go on", p)
+        """Stop where its verdict is to prune."""
+        verdict = gap_rule(trial, seen, self.settings, self.share, self.prior)
+        return Answer("stop" if verdict.action == "prune" else "go on", verdict.probability)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from predictor.audit import is_audited
-from predictor.gap.bent import unbent
+from predictor.gap.bent import parts_in_words, unbent
 from predictor.gap.plan import GapForecast, Plan, plan
 from predictor.types import Action, Verdict
 from sweep import formats as f
@@ -23,13 +23,6 @@ from sweep.account.standing import EXHAUSTED
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
 from sweep.storage.states import PARKED
-
-SIGNALS = {
-    "early_eval": "early evaluation",
-    "others": "other evaluations",
-    "loss": "training loss",
-    "grad_norm": "gradient norm",
-}
 
 
 def is_over(study: StudyState) -> bool:
@@ -157,17 +150,8 @@ def _chance(found: Plan, own: GapForecast) -> str:
 
 
 def _behind(found: Plan, own: GapForecast) -> str:
-    """In early spreads: the gap's bend is taken out, of the signals' parts in proportion."""
-    behind = unbent(own.behind)
-    scale = behind / own.behind if own.behind else 1.0
-    parts = [
-        f"{SIGNALS[name]} {effect * scale:.1f}"
-        for name, effect in own.effects.items()
-        if abs(effect * scale) >= 0.05
-    ]
-    of_it = f" ({', '.join(parts)} of it)" if parts else ""
-    where = "behind" if behind >= 0 else "ahead of"
+    where = "behind" if own.behind >= 0 else "ahead of"
     return (
-        f"{abs(behind):.1f} early spreads {where} trial {found.leader} expected, after "
-        f"{own.share:.0%} of the budget{of_it}"
+        f"{abs(unbent(own.behind)):.1f} early spreads {where} trial {found.leader} expected, after "
+        f"{own.share:.0%} of the budget{parts_in_words(own.behind, own.effects)}"
     )

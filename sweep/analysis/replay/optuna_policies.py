@@ -23,10 +23,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from predictor.recorded.runs import RecordedRun, RecordedStudy
-from predictor.replay.looking import closes_of, rows_of
+from predictor.replay.looking import closes_of
 from predictor.replay.policies import WindowSetting
 from predictor.replay.replay import GO_ON, STOP, Answer, Session
-from predictor.replay.sessions import Same
+from predictor.replay.sessions import Same, rows_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
