@@ -30,7 +30,7 @@ from predictor.types import CohortTrial, Observation, Settings, Verdict, WindowS
 from sweep.storage.engine import make_engine
 from sweep.storage.ledger import BASE, Cost, Decision, Ledger, StudyRow, TrialRow
 from sweep.storage.paths import StudyPaths
-from trainer.contract.spec import Measurement
+from trainer.contract.measurement import Measurement
 
 DISTRIBUTIONS = {
     "learning_rate": FloatDistribution(1e-6, 1e-3, log=True),

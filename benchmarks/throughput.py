@@ -109,7 +109,7 @@ class TurnLink(Link):
 
 
 def train_ours(spec: TrialSpec, turns: Turns, who: int) -> None:
-    from trainer.training.team import Team
+    from trainer.model.team import Team
     from trainer.training.trial import Trial
 
     with LOADING:

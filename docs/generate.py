@@ -39,8 +39,6 @@ Every key with its default. All errors in a file are reported at once, each with
 right. Paths start at the file's folder; what is not there is looked for on the Hub.
 
 {keys}
-
-`lm_eval:` metrics are not there yet, and refused.
 """
 
 JSON = """# JSON

@@ -160,8 +160,8 @@ class Driver:
                 trial.doing = f"checkpoint at step {step}"
             case Held():
                 self._held(trial, event)
-            case Finished(measurements):
-                self.study.measured(trial, measurements)
+            case Finished():
+                self.study.measured(trial, event)
                 self._settle(trial, State.PRUNED if trial.pruned_by else State.COMPLETED)
             case Stopped(step) if trial.pruned_by is None:
                 if not trial.is_parked:

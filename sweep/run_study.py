@@ -125,7 +125,7 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
     with tempfile.TemporaryDirectory(prefix="sweep-plan-") as folder:
         spec = prepare_spec(loaded, Path(folder) / "data", measure_base=False)
         silence_s, log = loaded.study.run.silence_s, Path(folder) / "prepare.log"
-        facts = prepare(spec, executor, Slot(0), view, log, silence_s)  # it counts all GPUs
+        facts = prepare(spec, executor, Slot(0), view, log, silence_s).facts  # it counts all GPUs
     past = None if history is None else described(history, loaded.study.objective.metric)
     most_gb = limit_bytes(loaded.study, paths.out) / GB
     lines = plan_lines(study_plan(loaded, facts, len(slots), past, begun, most_gb))

@@ -51,8 +51,10 @@ import torch
 
 from trainer.contract.files import write_json
 from trainer.contract.fingerprint import file_sha256, model_facts
+from trainer.contract.measurement import Scores
+from trainer.contract.metrics import part_of
+from trainer.contract.scores import base_scores_folder, write_scores
 from trainer.contract.spec import (
-    MEASURED_ON,
     Alive,
     Prepared,
     PrepareSpec,
@@ -75,9 +77,9 @@ from trainer.data.sources import (
 from trainer.data.store import TOKENIZER, VERSION
 from trainer.data.tables import ChoiceTable, TextTable
 from trainer.data.template import read_template
+from trainer.evaluation.evaluator import Evaluator
 from trainer.model.load import CheckedModel, best_device, check_model, load_model
 from trainer.training.link import Link
-from trainer.training.measure import load_scored, measure
 
 GIB = 2**30
 
@@ -98,6 +100,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
     tokenizer = checked.tokenizer
+    base_measurements, base_scores = _measure_base(spec, out_dir, link)
     facts = {
         "version": VERSION,
         "num_params": checked.num_params,
@@ -120,14 +123,14 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         },
         "max_length": spec.data.max_length,
         **told,
-        "base_measurements": _measure_base(spec, out_dir, link) if spec.measure_base else None,
+        "base_measurements": base_measurements,
         "machine": _machine(),
     }
     if is_template_file(spec.data.template):
         digest = file_sha256(Path(spec.data.template))
         facts["sources"]["template"] = {"path": spec.data.template, "sha256": digest}
     write_json(out_dir / "prepared.json", facts)
-    link.send(Prepared(facts))
+    link.send(Prepared(facts, base_scores))
 
 
 def _states_padding_side(folder: Path) -> bool:
@@ -155,8 +158,8 @@ def _check(
 
     if (data.train is None) == (not data.phases):
         mistakes.append("data: exactly one of train and phases gives the rows to train on")
-    for metric, source in MEASURED_ON.items():
-        if metric in spec.metrics and getattr(data, source) is None:
+    for metric in spec.metrics:
+        if (source := part_of(metric)) and getattr(data, source) is None:
             mistakes.append(f"{metric} needs data to be measured on, and none is given ({source})")
     attempt(lambda: check_template(data.template))
     checked = attempt(lambda: check_model(spec.model))
@@ -212,17 +215,22 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _measure_base(spec: PrepareSpec, out_dir: Path, link: Link) -> dict[str, Any]:
+def _measure_base(
+    spec: PrepareSpec, out_dir: Path, link: Link
+) -> tuple[dict[str, Any] | None, dict[str, Scores]]:
+    """The measurements by metric, and their scores, which are also on disk for trials to pair with;
+    None and nothing where they are not wanted."""
+    if not spec.measure_base:
+        return None, {}
     link.send(Alive("loading the model"))
     model = load_model(spec.model, best_device())
-    link.send(Alive("measuring the base model"))
-    measured = {
-        metric: measure(
-            model,
-            load_scored(out_dir, metric),
-            getattr(torch, spec.model.dtype),
-            lambda: link.alive("measuring the base model"),
-        )
-        for metric in spec.metrics
-    }
-    return {metric: asdict(measurement) for metric, measurement in measured.items()}
+    doing = "measuring the base model"
+    link.send(Alive(doing))
+    evaluator = Evaluator(out_dir, getattr(torch, spec.model.dtype))
+    measured: dict[str, Any] = {}
+    scores: dict[str, Scores] = {}
+    for metric in spec.metrics:
+        found, rows = evaluator.measure(metric, model, lambda: link.alive(doing))
+        measured[metric], scores[metric] = asdict(found), rows.packed()
+        write_scores(base_scores_folder(out_dir), metric, scores[metric])
+    return measured, scores

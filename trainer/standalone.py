@@ -127,7 +127,14 @@ def prepare(spec: TrialSpec, data: DataSpec) -> int:
         events(
             run_prepare,
             PrepareSpec(
-                spec.model, data, spec.data_dir, spec.metrics, False, spec.num_threads, spec.seed
+                spec.model,
+                data,
+                spec.data_dir,
+                spec.metrics,
+                spec.benchmarks,
+                measure_base=False,
+                num_threads=spec.num_threads,
+                seed=spec.seed,
             ),
         )
     )

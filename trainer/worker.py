@@ -52,7 +52,7 @@ def _there(*folders: str) -> list[Path]:
 
 
 def _train_alone(spec: TrialSpec, channel: Connection) -> None:
-    from trainer.training.team import Team
+    from trainer.model.team import Team
     from trainer.training.trial import train_trial
 
     _quieten(spec.num_threads)
@@ -72,7 +72,7 @@ def _run_team(spec: TrialSpec, channel: Connection, folders: list[Path]) -> Fail
 
     def run_rank(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
         def work() -> None:
-            from trainer.training.team import join
+            from trainer.model.team import join
             from trainer.training.trial import train_trial
 
             _quieten(spec.num_threads)

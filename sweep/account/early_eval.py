@@ -8,7 +8,7 @@ from typing import Any
 from sweep.account.flops import eval_flops, train_flops
 from sweep.config.budget import budget_extremes, look_samples
 from sweep.config.study import Study
-from trainer.contract.spec import MEASURED_ON
+from trainer.contract.metrics import EVAL_LOSS, Extent, extent_of
 
 MOST_SHARE = 0.03  # of a trial's training compute, for all its looks together
 FEWEST = 16  # rows or questions; fewer tell nothing
@@ -27,7 +27,7 @@ def early_size(study: Study, facts: Mapping[str, Any]) -> int:
         return given
     if (kept := facts.get("early_eval")) is not None:
         return kept
-    most = max(_units(metric, facts) for metric in study.metrics)
+    most = max(_extent(metric, facts).units for metric in study.metrics)
     low, high = min(FEWEST, most), most  # the largest that is cheap enough
     while low < high:
         middle = (low + high + 1) // 2
@@ -51,13 +51,23 @@ def early_share(study: Study, facts: Mapping[str, Any], num: int) -> float:
 
 def early_tokens(study: Study, facts: Mapping[str, Any], num: int) -> float:
     """Input tokens of one look, over draws of the samples."""
-    return sum(
-        facts[MEASURED_ON[metric]]["input_tokens"] * min(1.0, num / _units(metric, facts))
-        for metric in study.metrics
-    )
+    questions, tokens = early_questions(study), 0.0
+    for metric in study.metrics:
+        extent = _extent(metric, facts)
+        own = num if questions is None or metric == EVAL_LOSS else questions
+        tokens += extent.input_tokens * min(1.0, own / extent.units)
+    return tokens
 
 
-def _units(metric: str, facts: Mapping[str, Any]) -> int:
+def early_questions(study: Study) -> int | None:
+    """Questions that a look asks of each benchmark and of choice_accuracy, where the study says so
+    (objective.early.questions); None: as many as `early_size`."""
+    given = study.objective.early.questions
+    return None if given == "auto" else given
+
+
+def _extent(metric: str, facts: Mapping[str, Any]) -> Extent:
     """Of the whole set that a metric is measured on."""
-    source = MEASURED_ON[metric]
-    return facts[source]["questions" if source == "choices" else "rows"]
+    found = extent_of(metric, facts)
+    assert found is not None, metric
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trainer.contract.spec import MEASURED_ON
+from trainer.contract.metrics import extent_of
 
 
 def train_flops(tuning: str, num_params: int, input_tokens: float) -> float:
@@ -24,4 +24,5 @@ def eval_flops(num_params: int, input_tokens: float) -> float:
 
 def eval_tokens(metrics: Iterable[str], facts: Mapping[str, Any]) -> int:
     """Tokens of one evaluation of all the metrics."""
-    return sum(facts[MEASURED_ON[metric]]["input_tokens"] for metric in metrics)
+    extents = (extent_of(metric, facts) for metric in metrics)
+    return sum(extent.input_tokens for extent in extents if extent is not None)

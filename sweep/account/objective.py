@@ -9,9 +9,7 @@ from typing import Any
 from predictor.types import WindowSignals
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import State
-from trainer.contract.spec import HIGHER_IS_BETTER
-
-MARGIN = "choice_margin"  # beside the metrics: of choice_accuracy, see Measurement
+from trainer.contract.metrics import higher_is_better, is_margin, is_share
 
 
 def phase_of(row: TrialRow) -> int | None:
@@ -38,7 +36,7 @@ def signals_of(look: Mapping[str, Any], metric: str) -> WindowSignals:
             name: minimized(name, one["value"], one["num"])
             for name, one in look.get("early_others", {}).items()
         },
-        look.get("early_eval_stderr") if HIGHER_IS_BETTER[metric] else None,
+        look.get("early_eval_stderr") if is_share(metric) else None,
     )
 
 
@@ -58,8 +56,8 @@ def ended_with(row: TrialRow, metric: str) -> float | None:
 
 
 def minimized(metric: str, value: float, num: int) -> float:
-    """A metric minimized: lower is better. It is never 0: an accuracy becomes its error rate, half
-    a question up. A margin is negated."""
-    if metric == MARGIN:
-        return -value
-    return 1 - value + 1 / (2 * num) if HIGHER_IS_BETTER[metric] else value
+    """A metric minimized: lower is better. An accuracy becomes its error rate, half a question up:
+    it is never 0. A margin is negated, and so is what is of any scale."""
+    if is_share(metric):
+        return 1 - value + 1 / (2 * num)
+    return -value if is_margin(metric) or higher_is_better(metric) else value

@@ -19,7 +19,7 @@ from statistics import fmean, stdev
 from sweep.config.limits import STRIDE
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import SETTLED, State
-from trainer.contract.spec import HIGHER_IS_BETTER
+from trainer.contract.metrics import higher_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def is_replicate(number: int) -> bool:
 
 def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
     """The rows completed with a finite objective, best first; the earliest of equals first."""
-    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    sign = -1 if higher_is_better(metric) else 1
     completed = [
         (sign * row.objective, row.number, row)
         for row in rows
@@ -154,7 +154,7 @@ def replicated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replic
         first, *values = (row.objective for row in by_seed if row.objective is not None)
         is_sound = all(row.state != State.PRUNED for row in runs)
         found.append(Replicated(original.number, first, tuple(values), is_sound, completed[0]))
-    sign = -1 if HIGHER_IS_BETTER[metric] else 1
+    sign = -1 if higher_is_better(metric) else 1
     return sorted(found, key=lambda one: one.place(sign))
 
 

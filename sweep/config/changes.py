@@ -28,6 +28,10 @@ MAY_CHANGE = (
     "run.processes_per_trial",
     "model.parallel",  # goes with the one before; but for fsdp, whose checkpoints are its own
     "pruning",
+    "objective.early",
+    "objective.final",
+    "objective.top",
+    "objective.judge",
 )
 
 

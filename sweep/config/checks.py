@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sweep.config.entries import Space
-from sweep.config.errors import Problem, show
-from sweep.config.kinds import LATER_METRIC
+from sweep.config.errors import Problem
 from sweep.config.limits import LARGEST_SEED
+from sweep.config.objective import Objective
 from sweep.config.pruning import Pruning
-from sweep.config.study import Budget, Data, Model, Objective, Run, Search
+from sweep.config.study import Budget, Data, Model, Run, Search
+from trainer.contract.metrics import MT_BENCH, kind_of
 
 PARAMS = (  # the space's keys that a trial gets, in the order of every list of params
     "learning_rate",
@@ -186,27 +187,44 @@ def _nearest(size: int, num: int) -> int:
 
 
 def _objective(objective: Objective, data: Data) -> Iterator[Problem]:
-    metrics = (objective.metric, *objective.also)
-    if "eval_loss" in metrics and data.eval is None:
+    metrics = (*objective.metrics, *objective.final)
+    kinds = {kind_of(metric) for metric in metrics}
+    rows = objective.data or data.eval
+    if "loss" in kinds and data.eval is None:
         yield "data.eval", "missing; eval_loss is measured on it: give a file or a Hub id"
-    if "choice_accuracy" in metrics and objective.data is None and data.eval is None:
+    if "choices" in kinds and rows is None:
         yield (
             "objective.data",
             "missing; choice_accuracy is measured on it (or on data.eval): give a file or a Hub id",
         )
-    if "choice_accuracy" not in metrics and objective.data is not None:
+    if "own" in kinds and rows is None:
         yield (
             "objective.data",
-            "is read by choice_accuracy alone; eval_loss is measured on data.eval",
+            "missing; a function of your own is called with its rows (or data.eval's): give a file "
+            "or a Hub id",
         )
+    if not kinds & {"choices", "own"} and objective.data is not None:
+        yield (
+            "objective.data",
+            "is read by choice_accuracy and functions of your own alone; eval_loss is measured on "
+            "data.eval, and lm_eval brings its questions (of your own: objective.tasks)",
+        )
+    yield from _benchmarks(objective, has_tasks="harness" in kinds)
 
 
-def not_yet(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """The keys of the file whose working comes with a later version, with a sentence on each:
-    refused, never ignored."""
-    for path in ("objective.metric", "objective.also"):
-        if LATER_METRIC in show(lookup(document, path)):
-            yield path, "lm_eval: not yet (planned); allowed: eval_loss, choice_accuracy"
+def _benchmarks(objective: Objective, *, has_tasks: bool) -> Iterator[Problem]:
+    if has_tasks and importlib.util.find_spec("lm_eval") is None:
+        yield "objective.metric", "lm_eval needs a package: pip install 'sft-sweep[benchmarks]'"
+    if not has_tasks:
+        for key in ("tasks", "fewshot"):
+            if getattr(objective, key):
+                yield f"objective.{key}", "goes only with a metric lm_eval:TASK; take it out"
+    if MT_BENCH in objective.final and objective.judge is None:
+        yield "objective.judge", "missing; mt_bench needs {base_url: ..., model: ...}"
+    held = [one.metric for one in objective.constraints]
+    for i, metric in enumerate(held):
+        if metric in held[:i]:
+            yield f"objective.constraints[{i}].metric", f"{metric} is constrained above already"
 
 
 def lookup(document: Mapping[str, Any], path: str) -> Any:

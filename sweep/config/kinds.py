@@ -10,10 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from sweep.config.entries import MOST, whole
 from sweep.config.limits import STRIDE
-from trainer.contract.spec import HIGHER_IS_BETTER, is_template_file
+from trainer.contract.spec import is_template_file
 
-METRICS = tuple(HIGHER_IS_BETTER)
-LATER_METRIC = "lm_eval:"
 MOST_LISTED = 1_000  # files, studies, module names
 MOST_AT_A_TIME = STRIDE  # trials, workers, or samples in memory
 MOST_GB = 1_000_000
@@ -69,12 +67,6 @@ def _template(value: str) -> str:
     )
 
 
-def _metric(value: str) -> str:
-    if value in METRICS or value.startswith(LATER_METRIC):
-        return value
-    raise ValueError("allowed: " + ", ".join(METRICS))
-
-
 AutoOrCount0 = Annotated[int | Literal["auto"], PlainValidator(_auto_or_amount)]
 AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
 AutoOrGb = Annotated[int | float | Literal["auto"], PlainValidator(_auto_or_gb)]
@@ -84,7 +76,6 @@ LoraTargets = Annotated[
     PlainValidator(_lora_targets),
     PlainSerializer(_as_json, when_used="json"),
 ]
-Metric = Annotated[str, AfterValidator(_metric)]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 Texts = Annotated[tuple[Text, ...], Strict(False), Field(max_length=MOST_LISTED)]
 

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 from predictor.types import UNSAID_MODE
 from sweep.config.budget import window_samples
 from sweep.config.changes import MODE, stored_mode
-from sweep.config.checks import Sections, disagreements, leaves, lookup, not_yet
+from sweep.config.checks import Sections, disagreements, leaves, lookup
 from sweep.config.errors import MOST_PROBLEMS, Problem, complaints
+from sweep.config.objective import Objective
 from sweep.config.pruning import Pruning
 from sweep.config.sources import SOURCE_KEYS, find_study, missing_sources, start_from_here
-from sweep.config.study import Budget, Data, Model, Objective, Run, Search, Study
+from sweep.config.study import Budget, Data, Model, Run, Search, Study
 from sweep.config.yaml_text import as_mapping, override, put, read_mapping
 from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
@@ -72,7 +73,6 @@ def load_study(
     for key in set(overridden) & set(SOURCE_KEYS):
         start_from_here(document, key)
     study, problems = _validate(document, folder)
-    problems += [each for each in not_yet(document) if each[0] not in dict(problems)]
     if problems or study is None:
         lines = [f"{key}: {text}" for key, text in problems[: 2 * MOST_PROBLEMS]]
         if len(problems) > len(lines):

@@ -21,6 +21,7 @@ SOURCE_KEYS = (
     "data.eval",
     "data.template",
     "objective.data",
+    "objective.tasks",
 )
 
 
@@ -123,6 +124,7 @@ def missing_sources(sections: Sections, folder: Path) -> Iterator[Problem]:
         "data.eval": data and data.eval,
         "data.template": data.template if data and is_template_file(data.template) else None,
         "objective.data": objective and objective.data,
+        "objective.tasks": objective and objective.tasks,
     }
     for key, text in sources.items():
         if text is not None:

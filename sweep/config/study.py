@@ -23,7 +23,6 @@ from sweep.config.kinds import (
     AutoOrCount,
     AutoOrGb,
     LoraTargets,
-    Metric,
     Name,
     Storage,
     Template,
@@ -31,6 +30,7 @@ from sweep.config.kinds import (
     Texts,
 )
 from sweep.config.limits import LARGEST_SEED
+from sweep.config.objective import Objective
 from sweep.config.pruning import Pruning
 from trainer.contract.safe_text import url_without_secrets
 
@@ -146,20 +146,6 @@ class Search(Part):
     """the hyperparameters"""
 
 
-class Objective(Part):
-    """What is optimised, and what else is measured."""
-
-    metric: Metric = "eval_loss"
-    """eval_loss (nats per token) or choice_accuracy"""
-    data: Text | None = None
-    """multiple choice rows; data.eval where not given"""
-    shape: Literal["auto", "chat", "text"] = "auto"
-    """what the questions are asked in: chat, a turn of the user's and each choice as the reply;
-    text, by data.template; auto: as the rows to train on"""
-    also: Annotated[tuple[Metric, ...], Strict(False)] = ()
-    """measured as well"""
-
-
 class Confirm(Part):
     """Replicates of the best trials, with other seeds, before a best is named."""
 
@@ -240,7 +226,7 @@ class Study(Part):
     @property
     def metrics(self) -> tuple[str, ...]:
         """All that is measured, the objective first."""
-        return tuple(dict.fromkeys((self.objective.metric, *self.objective.also)))
+        return self.objective.metrics
 
     @property
     def train_sources(self) -> dict[str, str]:

@@ -21,9 +21,17 @@ from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
 from sweep.storage.states import State
 from trainer.contract.fingerprint import pinned
+from trainer.contract.measurement import Scores
+from trainer.contract.scores import base_scores_folder, write_scores
 from trainer.contract.spec import UserError
 
-_WINDOW_KEYS = ("pruning.window", "pruning.min_steps", "pruning.early_eval", "pruning.looks")
+_WINDOW_KEYS = (
+    "pruning.window",
+    "pruning.min_steps",
+    "pruning.early_eval",
+    "pruning.looks",
+    "objective.early",
+)
 
 
 def continue_study(
@@ -97,22 +105,26 @@ def prepare_again(
     executor: Executor,
     slot: Slot,
     view: View,
+    base: Mapping[str, Scores],
 ) -> dict[str, Any]:
     """The facts of data that are prepared once more: OUT is new or was emptied, and the storage has
-    the study. UserError where the rows are not the same."""
+    the study, and the `base` model's scores by metric. UserError where the rows are not the
+    same."""
     with folder_beside(paths.data) as beside:
         spec = prepare_spec(loaded, beside / "data", measure_base=False)
         spec = replace(spec, model=replace(pinned(spec.model, known), digest=None))
         silence_s = loaded.study.run.silence_s
-        facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s)
-        for part in ("train", "phases", "eval", "choices"):
-            if _without_paths(facts[part]) != _without_paths(known[part]):
+        facts = prepare(spec, executor, slot, view, beside / "prepare.log", silence_s).facts
+        for part in ("train", "phases", "eval", "choices", "benchmarks"):
+            if _without_paths(facts.get(part)) != _without_paths(known.get(part)):
                 raise UserError(
                     f"the {part} data give other rows than when the study was made"
                     f"{_other_version(known, facts)}"
                 )
         if others := _other_rows(facts, known):
             raise UserError(f"{', '.join(others)}: other rows than when the study was made")
+        for metric, scores in base.items():
+            write_scores(base_scores_folder(beside / "data"), metric, scores)
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
     kept = ("base_measurements", "model", "versions", "sources", "early_eval", KEY)
@@ -131,7 +143,7 @@ def _other_rows(facts: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _other_version(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _other_version(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if before.get("version") == now.get("version"):
         return ""
     return " by an older version of this program; give the study another name to make it anew"

@@ -100,8 +100,8 @@ def _ends(study: StudyState, trial: Trial, event: Event) -> bool:
             study.resumed(trial, step)
         case Stepped():
             study.observe(trial, event)
-        case Finished(measurements):
-            study.measured(trial, measurements)
+        case Finished():
+            study.measured(trial, event)
             trial.move(State.PRUNED if trial.pruned_by else State.COMPLETED)
             study.ledger.save_trial(trial.row)
         case Stopped() | Failed():

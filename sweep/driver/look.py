@@ -8,8 +8,8 @@ from typing import Any
 
 from predictor.signals import window_signals
 from predictor.types import Observation
-from sweep.account.objective import MARGIN
-from trainer.contract.spec import Measurement
+from trainer.contract.measurement import Measurement
+from trainer.contract.metrics import margin_of
 
 
 def look_at(
@@ -32,6 +32,11 @@ def look_at(
         "early_eval_num": num,
         "early_eval_stderr": stderr,
         "early_others": others,
+        "over_base": {
+            name: {"value": one.over_base, "stderr": one.over_base_stderr}
+            for name, one in early.items()
+            if one.over_base is not None
+        },
     }
 
 
@@ -40,4 +45,4 @@ def _scores(early: Mapping[str, Measurement]) -> Iterator[tuple[str, float, int,
     for metric, one in early.items():
         yield metric, one.value, one.num, one.stderr
         if one.margin is not None:
-            yield MARGIN, one.margin, one.num, one.margin_stderr
+            yield margin_of(metric), one.margin, one.num, one.margin_stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -26,6 +27,7 @@ from sweep.storage.ledger import BASE, Cost, Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
 from sweep.storage.study_source import source_line
 from trainer.contract.files import write_text
+from trainer.contract.measurement import Scores
 from trainer.contract.spec import UserError
 
 
@@ -42,8 +44,8 @@ def make_study(
     with folder_beside(paths.out) as beside:
         new = StudyPaths(beside)
         spec = prepare_spec(loaded, new.data, measure_base=True)
-        facts = prepare(spec, executor, slot, view, new.prepare_log, loaded.study.run.silence_s)
-        facts: dict[str, Any] = {**facts, "versions": environment()}
+        found = prepare(spec, executor, slot, view, new.prepare_log, loaded.study.run.silence_s)
+        facts: dict[str, Any] = {**found.facts, "versions": environment()}
         for line in data_lines(facts):
             view.say(line)
         for caution in cautions(loaded.study, facts["machine"]["device"]):
@@ -55,7 +57,7 @@ def make_study(
         facts["early_eval"] = early_size(loaded.study, facts)
         write_study_file(loaded, new)
         is_inside = url == paths.default_storage
-        _make_records(loaded, new.default_storage if is_inside else url, facts)
+        _make_records(loaded, new.default_storage if is_inside else url, facts, found.scores)
         try:
             if paths.out.exists():
                 paths.out.rmdir()  # empty: checked before
@@ -67,7 +69,9 @@ def make_study(
             ) from None
 
 
-def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
+def _make_records(
+    loaded: LoadedStudy, url: str, facts: dict[str, Any], base_scores: Mapping[str, Scores]
+) -> None:
     engine = make_engine(url)
     try:
         refuse_foreign(url, loaded.study.name)
@@ -82,6 +86,7 @@ def _make_records(loaded: LoadedStudy, url: str, facts: dict[str, Any]) -> None:
         document = loaded.study.to_document()
         version = version_of(loaded.study.pruning.settings())
         ledger.create(StudyRow(loaded.study.name, document, facts, version))
+        ledger.save_scores(BASE, base_scores)
         OptunaStudy(loaded.study, url).close()
     except exc.DBAPIError as error:
         if is_outside(error, sqlite_file(url)):

@@ -27,7 +27,7 @@ from sweep.formats import counted
 from sweep.report.view import View
 from sweep.storage.engine import is_outside, make_engine, sqlite_file, study_names
 from sweep.storage.find import remote_storage
-from sweep.storage.ledger import Ledger, StudyRow
+from sweep.storage.ledger import BASE, Ledger, StudyRow
 from sweep.storage.lock import only_driver
 from sweep.storage.migrate import refuse_newer, upgrade
 from sweep.storage.paths import StudyPaths
@@ -89,7 +89,9 @@ def opened(
         facts = _with_prior(loaded, history, facts, ledger)
         write_study_file(loaded, paths)
         if not (paths.data / "prepared.json").is_file():
-            facts = prepare_again(loaded, paths, facts, executor, slot, view)
+            base = {metric: ledger.read_scores(metric).get(BASE) for metric in loaded.study.metrics}
+            base = {metric: scores for metric, scores in base.items() if scores is not None}
+            facts = prepare_again(loaded, paths, facts, executor, slot, view, base)
         optuna = OptunaStudy(loaded.study, url, patience)
         held.callback(optuna.close)
         specs = TrialSpecs(loaded, facts, paths, threads_per_trial)

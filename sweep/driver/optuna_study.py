@@ -31,7 +31,8 @@ from sweep.driver.untried import SAMPLER_DRAWS, IsTried, Point, Points, UntriedS
 from sweep.storage.engine import connectable, sqlite_file
 from sweep.storage.patience import BUSY_S, Patience
 from sweep.storage.states import State
-from trainer.contract.spec import HIGHER_IS_BETTER, UserError
+from trainer.contract.metrics import higher_is_better
+from trainer.contract.spec import UserError
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -67,7 +68,7 @@ class OptunaStudy:
 
     def _make(self) -> None:
         study = self.study
-        higher = HIGHER_IS_BETTER[study.objective.metric]
+        higher = higher_is_better(study.objective.metric)
         self.optuna = optuna.create_study(
             study_name=study.name,
             storage=self.storage,

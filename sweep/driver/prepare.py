@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from sweep.account.outcome import PreparationFailed
 from sweep.config.load import LoadedStudy
 from sweep.config.sources import resolve_source
 from sweep.driver.numerics import BFLOAT16_CAUTION
-from sweep.driver.trial_spec import model_spec
+from sweep.driver.trial_spec import benchmark_spec, model_spec
 from sweep.executors import Executor, Job, Slot
 from sweep.report.view import View
+from trainer.contract.metrics import kind_of
 from trainer.contract.outside import Cause, OutsideError
 from trainer.contract.spec import (
     PREPARE_ENTRY,
@@ -35,10 +35,8 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
         return None if text is None else resolve_source(text, loaded.folder, path)
 
     train = {path: source(path, text) for path, text in study.train_sources.items()}
-    choices = None
-    if "choice_accuracy" in metrics:
-        choices = source("objective.data", study.objective.data)
-        choices = choices or source("data.eval", study.data.eval)
+    rows = source("objective.data", study.objective.data) or source("data.eval", study.data.eval)
+    kinds = {kind_of(metric) for metric in (*metrics, *study.objective.final)}
     template = study.data.template
     if is_template_file(template):
         template = resolve_source(template, loaded.folder, "data.template")
@@ -47,8 +45,9 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
         data=DataSpec(
             train=train.get("data.train"),
             phases=tuple(text for path, text in train.items() if path != "data.train" and text),
-            eval=source("data.eval", study.data.eval) if "eval_loss" in metrics else None,
-            choices=choices,
+            eval=source("data.eval", study.data.eval) if "loss" in kinds else None,
+            choices=rows if "choices" in kinds else None,
+            own=rows if "own" in kinds else None,
             format=study.data.format,
             template=template,
             system=study.data.system,
@@ -58,6 +57,7 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
         ),
         out_dir=str(out_dir),
         metrics=metrics,
+        benchmarks=benchmark_spec(loaded),
         measure_base=measure_base,
         seed=study.run.seed,
     )
@@ -65,9 +65,9 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
 
 def prepare(
     spec: PrepareSpec, executor: Executor, slot: Slot, view: View, log: Path, silence_s: float
-) -> Any:
-    """The facts (see trainer/prepare.py). UserError with the other process's sentence;
-    OutsideError where the cause is nobody's."""
+) -> Prepared:
+    """The facts (see trainer/prepare.py), and the base model's scores. UserError with the other
+    process's sentence; OutsideError where the cause is nobody's."""
     Path(spec.out_dir).mkdir(parents=True)
     try:
         executor.start(Job("prepare", PREPARE_ENTRY, spec, log), slot)
@@ -77,7 +77,7 @@ def prepare(
         raise
 
 
-def _prepared(executor: Executor, view: View, silence_s: float) -> Any:
+def _prepared(executor: Executor, view: View, silence_s: float) -> Prepared:
     said, heard_s = "", time.monotonic()
     while True:
         if time.monotonic() - heard_s > silence_s:
@@ -89,8 +89,8 @@ def _prepared(executor: Executor, view: View, silence_s: float) -> Any:
                 case Alive(doing) if doing != said:
                     said = doing
                     view.say(f"preparing: {doing}")
-                case Prepared(facts):
-                    return facts
+                case Prepared():
+                    return event
                 case Failed("bad input", message):
                     raise UserError(message)
                 case Failed(Cause() as cause, message):

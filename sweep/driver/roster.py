@@ -20,7 +20,7 @@ from sweep.driver.cohort import Look, cohort_trial, look_of
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import UNDER_WAY
-from trainer.contract.spec import HIGHER_IS_BETTER
+from trainer.contract.metrics import higher_is_better
 
 
 @dataclass(slots=True)
@@ -173,6 +173,6 @@ class Roster:
             if (objective := ended_with(trial.row, self.metric)) is not None:
                 ended[trial.number] = objective
         if found := best_first([trial.row], self.metric):
-            sign = -1 if HIGHER_IS_BETTER[self.metric] else 1
+            sign = -1 if higher_is_better(self.metric) else 1
             assert found[0].objective is not None
             insort(self._ranked, (sign * found[0].objective, trial.number))

@@ -37,7 +37,8 @@ from sweep.driver.trial_spec import TrialSpecs
 from sweep.storage.ledger import Cost, Decision, Ledger, TrialRow
 from sweep.storage.paths import StudyPaths
 from trainer.contract.files import write_text
-from trainer.contract.spec import Failed, Measurement, Stepped
+from trainer.contract.measurement import Measurement
+from trainer.contract.spec import Failed, Finished, Stepped
 
 
 @dataclass(slots=True)
@@ -186,12 +187,13 @@ class StudyState:
         decision = Decision(trial.number, moment, step, verdict, version_of(settings), settings)
         self.ledger.save_trial(trial.row, decision=decision)
 
-    def measured(self, trial: Trial, measurements: Mapping[str, Measurement]) -> None:
-        """The final evaluation is noted and its cost counted; an objective that is not finite is no
-        result and prunes the trial."""
-        self._record(trial.eval_cost("eval", list(measurements.values()), self.num_params))
-        trial.row.measurements = {name: asdict(one) for name, one in measurements.items()}
-        objective = measurements[self.metric].value
+    def measured(self, trial: Trial, event: Finished) -> None:
+        """What the final evaluation found, and cost; one without a finite objective is pruned."""
+        found = event.measurements
+        self._record(trial.eval_cost("eval", list(found.values()), self.num_params))
+        self.ledger.save_scores(trial.number, event.scores)
+        trial.row.measurements = {name: asdict(one) for name, one in found.items()}
+        objective = found[self.metric].value
         if not isfinite(objective):
             reason = f"{self.metric} is {objective} at the end of the training"
             self.decided(trial, "end", trial.row.num_steps, Verdict("prune", "guard", reason))
@@ -277,14 +279,13 @@ class StudyState:
         """Whether no new trial is to be started as things stand; those that were go on."""
         if not self.loaded.study.pruning.stop or not self.num_not_started:
             return False
-        found = self.outlook
-        return found is not None and found.is_unlikely
+        return (found := self.outlook) is not None and found.is_unlikely
 
     @property
     def num_not_started(self) -> int:
         """How many of the trials that the study would have were not started."""
-        planned = num_planned(self.terms, self.roster.originals)
-        return max(0, planned - self.roster.originals)
+        originals = self.roster.originals
+        return max(0, num_planned(self.terms, originals) - originals)
 
     def standing_after(self, outcome: Outcome) -> Standing:
         """Where the study stands when a session has ended so."""

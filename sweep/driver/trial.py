@@ -12,7 +12,8 @@ from sweep.account.flops import eval_flops, train_flops
 from sweep.account.replicates import is_replicate
 from sweep.storage.ledger import Cost, TrialRow
 from sweep.storage.states import SETTLED, State, moment_of
-from trainer.contract.spec import Failed, Measurement, TrialSpec
+from trainer.contract.measurement import Measurement
+from trainer.contract.spec import Failed, TrialSpec
 
 _MOVES = {
     State.WAITING: {State.RUNNING, State.PRUNED},  # pruned: the driver died after its verdict

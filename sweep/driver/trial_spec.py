@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.account.early_eval import early_size
+from sweep.account.early_eval import early_questions, early_size
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
 from sweep.account.replicates import is_replicate, seed_index
 from sweep.config.budget import (
@@ -20,7 +20,7 @@ from sweep.config.load import LoadedStudy
 from sweep.config.sources import resolve_source
 from sweep.storage.paths import StudyPaths
 from trainer.contract.fingerprint import pinned
-from trainer.contract.spec import LoraSpec, ModelSpec, TrialSpec
+from trainer.contract.spec import BenchmarkSpec, LoraSpec, ModelSpec, TrialSpec
 
 
 class TrialSpecs:
@@ -93,6 +93,19 @@ def model_spec(loaded: LoadedStudy) -> ModelSpec:
     )
 
 
+def benchmark_spec(loaded: LoadedStudy) -> BenchmarkSpec:
+    """How benchmarks are asked. UserError where objective.tasks is plainly a folder and is not
+    there."""
+    objective = loaded.study.objective
+    tasks = objective.tasks
+    return BenchmarkSpec(
+        tasks=tasks and resolve_source(tasks, loaded.folder, "objective.tasks"),
+        fewshot=dict(objective.fewshot),
+        chat=objective.shape == "chat",
+        code=str(loaded.folder),
+    )
+
+
 def trial_spec(
     loaded: LoadedStudy,
     number: int,
@@ -127,6 +140,8 @@ def trial_spec(
         looks=look_samples(study, num_rows),
         metrics=study.metrics,
         early_eval=early_size(study, facts),
+        early_questions=early_questions(study),
+        benchmarks=benchmark_spec(loaded),
         learning_rate=params["learning_rate"],
         schedule=params["schedule"],
         warmup_ratio=params["warmup_ratio"],

@@ -34,7 +34,7 @@ from sweep.storage.states import PARKED, State, is_look
 
 
 class _Measurement(TypedDict):
-    """A `trainer.contract.spec.Measurement` as the storage has it."""
+    """A `trainer.contract.measurement.Measurement` as the storage has it."""
 
     value: float
     num: int
@@ -44,6 +44,9 @@ class _Measurement(TypedDict):
     stderr: NotRequired[float | None]  # earlier versions did not measure these
     margin: NotRequired[float | None]
     margin_stderr: NotRequired[float | None]
+    group_stderrs: NotRequired[Mapping[str, float | None]]
+    over_base: NotRequired[float | None]
+    over_base_stderr: NotRequired[float | None]
 
 
 def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
@@ -193,6 +196,9 @@ def _measurements(stored: Mapping[str, _Measurement] | None) -> dict[str, Measur
             stderr=_finite(one.get("stderr")),
             margin=_finite(one.get("margin")),
             margin_stderr=_finite(one.get("margin_stderr")),
+            group_stderrs={n: _finite(value) for n, value in one.get("group_stderrs", {}).items()},
+            over_base=_finite(one.get("over_base")),
+            over_base_stderr=_finite(one.get("over_base_stderr")),
         )
         for metric, one in (stored or {}).items()
     }

@@ -30,7 +30,8 @@ from sweep.report.trial_types import Direction, NoiseScale, TrialReport
 from sweep.storage.ledger import BASE, Ledger, StudyRow
 from sweep.storage.migrate import refuse_unreadable
 from sweep.storage.paths import StudyPaths
-from trainer.contract.spec import HIGHER_IS_BETTER, UserError
+from trainer.contract.metrics import higher_is_better
+from trainer.contract.spec import UserError
 
 
 def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
@@ -121,7 +122,7 @@ def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
 
 
 def _direction(metric: str) -> Direction:
-    return "maximize" if HIGHER_IS_BETTER[metric] else "minimize"
+    return "maximize" if higher_is_better(metric) else "minimize"
 
 
 def _numbers(trials: Collection[int]) -> str:

@@ -39,6 +39,12 @@ class Measured:
     average"""
     margin_stderr: float | None
     """its standard error"""
+    group_stderrs: Mapping[str, float | None]
+    """the standard error of each group's value"""
+    over_base: float | None
+    """value - the base model's, on the same rows or questions; null where that was not measured"""
+    over_base_stderr: float | None
+    """standard error of that difference, paired over the rows or questions"""
 
 
 @dataclass(frozen=True, slots=True)

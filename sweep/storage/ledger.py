@@ -8,11 +8,9 @@ written stays in the queue, which the next ledger of the study can take over.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -23,8 +21,9 @@ from predictor.types import Observation, Settings, Verdict
 from sweep.storage import tables as t
 from sweep.storage.migrate import create_tables
 from sweep.storage.patience import Patience
-from sweep.storage.rows import Cost, Decision, StudyRow, TrialRow
+from sweep.storage.rows import Cost, Decision, StudyRow, TrialRow, observation_of, packed, unpacked
 from sweep.storage.unwritten import Unwritten, Write
+from trainer.contract.measurement import Scores
 
 ROWS_AT_ONCE = 10_000  # that are read from the storage
 BASE = -1  # the trial number that the base model's costs are recorded under
@@ -110,6 +109,21 @@ class Ledger:
         """The cost is queued; it replaces an earlier one of the same trial, attempt and kind."""
         row = {name: getattr(cost, name) for name in Cost.__dataclass_fields__}
         self.unwritten.costs[(cost.trial, cost.attempt, cost.what)] = {"study": self.study, **row}
+
+    def save_scores(self, trial: int, scores: Mapping[str, Scores]) -> None:
+        """The scores of final measurements, by metric, are queued, in place of earlier ones."""
+        rows = [
+            {"study": self.study, "trial": trial, "metric": metric, **packed(own)}
+            for metric, own in scores.items()
+        ]
+
+        def write(connection: sa.Connection) -> None:
+            here = (t.scores.c.study == self.study) & (t.scores.c.trial == trial)
+            connection.execute(t.scores.delete().where(here & t.scores.c.metric.in_(scores)))
+            if rows:
+                connection.execute(t.scores.insert(), rows)
+
+        self.unwritten.add(write)
 
     def flush(self) -> None:
         """Write what waits. Where that fails it goes on waiting."""
@@ -198,19 +212,19 @@ class Ledger:
         """The state of each trial, by number, without all else that is known of it."""
         c = t.trials.c
         query = sa.select(c.number, c.state).where(c.study == self.study).order_by(c.number)
-        return {number: state for number, state in self._rows(query)}
+        return dict(tuple(row) for row in self._rows(query))
 
     def read_observations(self, trial: int) -> list[Observation]:
         """A trial's observations in the order of their steps."""
         query = self._observations_query().where(t.observations.c.trial == trial)
-        return [_observation(row) for _, *row in self._rows(query)]
+        return [observation_of(row) for _, *row in self._rows(query)]
 
     def stream_observations(self) -> Generator[tuple[int, list[Observation]]]:
         """Observations of each trial that has any, by number; a few thousand steps in memory."""
         with self.engine.connect() as connection:
             query = self._observations_query().execution_options(yield_per=ROWS_AT_ONCE)
             for trial, rows in groupby(connection.execute(query), key=itemgetter(0)):
-                yield trial, [_observation(row) for _, *row in rows]
+                yield trial, [observation_of(row) for _, *row in rows]
 
     def _observations_query(self) -> sa.Select[Any]:
         """Columns: the trial, then an Observation's fields."""
@@ -254,6 +268,16 @@ class Ledger:
         query = sa.select(*columns).where(t.costs.c.study == self.study)
         return [Cost(*row) for row in self._rows(query)]
 
+    def read_scores(self, metric: str) -> dict[int, Scores]:
+        """The scores of a metric by trial, the base model's under BASE; {} where an earlier version
+        made the storage."""
+        if not self._patience(lambda: sa.inspect(self.engine).has_table(t.scores.name)):
+            return {}
+        s = t.scores.c
+        query = sa.select(s.trial, s.scores, s.weights).where(s.study == self.study)
+        found = self._rows(query.where(s.metric == metric).order_by(s.trial))
+        return {trial: unpacked(*row) for trial, *row in found}
+
     def _rows(self, query: Any) -> Sequence[Any]:
         def read() -> Sequence[Any]:
             with self.engine.connect() as connection:
@@ -266,15 +290,3 @@ class Ledger:
         n = t.notes.c
         query = sa.select(n.text).where(n.study == self.study).order_by(n.id)
         return [text for (text,) in self._rows(query)]
-
-
-def _observation(row: Sequence[Any]) -> Observation:
-    """Of its fields, in their order; the storage has no NaN."""
-    seen = Observation(*row)
-    if seen.loss is not None and seen.grad_norm is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        return seen
-    return replace(seen, loss=_or_nan(seen.loss), grad_norm=_or_nan(seen.grad_norm))
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -1,7 +1,7 @@
 """The version of sweep's tables in a storage: older ones are brought up to date, newer refused.
 
 1: before data came in phases. 2: as 3, without a number. 3: `sweep_version` has the number.
-4: trials are looked at more than once.
+4: trials are looked at more than once. 5: scores question by question.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sweep.storage import tables as t
 from sweep.storage.readable import check_tables
 from trainer.contract.spec import UserError
 
-VERSION = 4
+VERSION = 5
 READABLE = 2  # what came later is read as not there
 
 
@@ -46,9 +46,9 @@ def version_of(engine: sa.Engine) -> int | None:
     columns = {column["name"] for column in found.get_columns(t.observations.name)}
     if t.observations.c.phase.name not in columns:
         return 1
-    if t.looks_are_there(engine):
-        return VERSION
-    return 3 if has_number else 2
+    if not t.looks_are_there(engine):
+        return 3 if has_number else 2
+    return VERSION if found.has_table(t.scores.name) else 4
 
 
 def refuse_newer(engine: sa.Engine) -> int | None:
@@ -119,6 +119,10 @@ def _add_looks(connection: sa.Connection) -> None:
     connection.execute(sa.text(f'ALTER TABLE "{t.trials.name}" ADD COLUMN {column}'))
 
 
+def _add_scores(connection: sa.Connection) -> None:
+    t.scores.create(connection, checkfirst=True)
+
+
 def _write_number(engine: sa.Engine) -> None:
     try:
         with engine.begin() as connection:
@@ -133,6 +137,7 @@ _STEPS: Mapping[int, Callable[[sa.Connection], None]] = {
     1: _add_phase,
     2: _add_version,
     3: _add_looks,
+    4: _add_scores,
 }
 
 

@@ -21,8 +21,9 @@ _TYPES = (  # of SQLAlchemy's columns, what SQLite may hold there: it takes anyt
     (sa.String, ("text",)),
     (t.Json, ("text",)),
     (t.Words, ("text",)),
+    (sa.LargeBinary, ("blob",)),
 )
-_LARGE = (t.observations.name, t.decisions.name)  # not read through for a check
+_LARGE = (t.observations.name, t.decisions.name, t.scores.name)  # not read through for a check
 
 
 def bounded(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from predictor.types import Settings, Verdict
+from predictor.types import Observation, Settings, Verdict
+from trainer.contract.measurement import Scores
+from trainer.contract.spec import UserError
 
 
 @dataclass(slots=True)
@@ -54,6 +59,19 @@ class Cost:
     flops: float
 
 
+def packed(scores: Scores) -> dict[str, bytes]:
+    """The columns of `sweep_scores` that hold them."""
+    return {"scores": zlib.compress(scores.scores), "weights": zlib.compress(scores.weights)}
+
+
+def unpacked(scores: bytes, weights: bytes) -> Scores:
+    """The inverse of `packed`. UserError where the storage is damaged."""
+    try:
+        return Scores(zlib.decompress(scores), zlib.decompress(weights))
+    except zlib.error:
+        raise UserError("the storage is damaged: scores in it cannot be read") from None
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRow:
     """A line of `sweep_studies`; see there."""
@@ -63,3 +81,15 @@ class StudyRow:
     facts: dict[str, Any]
     predictor: str
     created_s: float = field(default_factory=time.time)
+
+
+def observation_of(row: Sequence[Any]) -> Observation:
+    """Of its fields, in their order; the storage has no NaN."""
+    seen = Observation(*row)
+    if seen.loss is not None and seen.grad_norm is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        return seen
+    return replace(seen, loss=_or_nan(seen.loss), grad_norm=_or_nan(seen.grad_norm))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -141,6 +141,16 @@ costs = sa.Table(
     sa.Column("flops", sa.Float, nullable=False),
 )
 
+scores = sa.Table(
+    "sweep_scores",  # final measurements row by row or question by question, see spec.Scores
+    metadata,
+    sa.Column("study", sa.String(200), primary_key=True),
+    sa.Column("trial", sa.Integer, primary_key=True, autoincrement=False),  # -1: the base model
+    sa.Column("metric", sa.String(200), primary_key=True),
+    sa.Column("scores", sa.LargeBinary, nullable=False),  # zlib
+    sa.Column("weights", sa.LargeBinary, nullable=False),  # zlib
+)
+
 notes = sa.Table(
     "sweep_notes",
     metadata,

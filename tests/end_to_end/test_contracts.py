@@ -22,7 +22,7 @@ BREACHES = [
     (SWEEP_ON_TRAINER, "sweep/driver/slots.py", "trainer.data.notes"),
     (SWEEP_ON_TRAINER, "trainer/contract/hub.py", "trainer.data.rows"),  # through the contract
     ("the rooms of trainer import only downwards", "trainer/data/notes.py", "trainer.model.fit"),
-    ("trainer knows neither Optuna nor sweep", "trainer/training/team.py", "sweep.formats"),
+    ("trainer knows neither Optuna nor sweep", "trainer/model/team.py", "sweep.formats"),
     ("predictor stands alone", "predictor/guards.py", "trainer.contract.spec"),
     (
         "what decides does not wait for scikit-learn or pandas",

@@ -259,7 +259,7 @@ def test_the_micro_batch_that_fits_is_found_and_changes_no_number(
 def test_a_merged_adapter_is_the_adapter(drive_forked: Drive, spec: TrialSpec) -> None:
     from peft import AutoPeftModelForCausalLM
 
-    from trainer.training.measure import load_scored, measure
+    from trainer.evaluation.measure import load_scored, measure
 
     spec = replace(with_model(spec, tuning="lora"), save_model=True)
     recorded = finished(drive_forked(run_trial, spec))

@@ -16,7 +16,7 @@ from sweep.driver.look import look_at
 from tests.support import exports
 from tests.support.exports import WINDOW, steps
 from tests.support.sweep_ledgers import completed, written
-from trainer.contract.spec import Measurement
+from trainer.contract.measurement import Measurement
 
 EARLY = {
     "choice_accuracy": Measurement(0.4, 64, 9, 0.1, stderr=0.06, margin=-0.3, margin_stderr=0.1),

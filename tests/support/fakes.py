@@ -20,13 +20,13 @@ from typing import Any
 from predictor.types import Observation, Verdict
 from trainer.contract.files import write_text
 from trainer.contract.fingerprint import model_facts
+from trainer.contract.measurement import Measurement
 from trainer.contract.outside import Cause
 from trainer.contract.spec import (
     Alive,
     Checkpointed,
     Failed,
     Finished,
-    Measurement,
     Prepared,
     PrepareSpec,
     Started,

@@ -26,15 +26,8 @@ from sweep.storage import tables as t
 from sweep.storage.engine import make_engine
 from sweep.storage.paths import StudyPaths
 from tests.support.home import Home
-from trainer.contract.spec import (
-    Event,
-    Finished,
-    Measurement,
-    Started,
-    Stepped,
-    Stopped,
-    VerdictWanted,
-)
+from trainer.contract.measurement import Measurement
+from trainer.contract.spec import Event, Finished, Started, Stepped, Stopped, VerdictWanted
 
 BATCH_SIZE = 8
 SPACE = {

@@ -37,7 +37,7 @@ def run(job: Job, channel: Connection) -> None:
     from trainer.training.launch import launch
 
     def work(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
-        from trainer.training.team import join
+        from trainer.model.team import join
 
         torch.set_num_threads(1)
         join(rank, size, rendezvous)
@@ -108,7 +108,7 @@ def run_wrapped(job: tuple[str, str, str], channel: Connection) -> None:
     from trainer.training.launch import launch
 
     def work(rank: int, size: int, rendezvous: Path, own: Connection | None) -> Failed | None:
-        from trainer.training.team import join
+        from trainer.model.team import join
 
         torch.set_num_threads(1)
         team = join(rank, size, rendezvous)
@@ -132,11 +132,11 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
 
     from trainer.contract.spec import LoraSpec, ModelSpec, Stop
     from trainer.data.batches import Rows
+    from trainer.evaluation.measure import load_scored, measure
     from trainer.model.adapter import lora_config
     from trainer.model.head import give_log_probs_alone
     from trainer.model.load import load_model
     from trainer.training.link import Ordered
-    from trainer.training.measure import load_scored, measure
 
     tuning, base, data_dir = job
     spec = ModelSpec(base, tuning, LoraSpec(rank=4), dtype="float32")  # type: ignore[arg-type]

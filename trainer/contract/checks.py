@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from trainer.contract.spec import HIGHER_IS_BETTER, MEASURED_ON, TrialSpec, UserError
+from trainer.contract.metrics import ALLOWED, extent_of, kind_of, part_of
+from trainer.contract.spec import TrialSpec, UserError
 
 _COUNTS = ("batch_size", "budget_samples", "processes", "checkpoints_kept")
 _COUNTS_OR_0 = ("window_samples", "early_eval")
@@ -27,16 +28,21 @@ def check_data(spec: TrialSpec, facts: Mapping[str, Any]) -> None:
     """Raise UserError, with a line for each mistake, where the prepared data lack what the trial
     needs (trainer/prepare.py has the keys of `facts`)."""
     mistakes = [
-        f"metrics: {metric} is measured on data.{MEASURED_ON[metric]}, and none was prepared; "
+        f"metrics: {metric} is measured on {_where(metric)}, and none was prepared; "
         "prepare it, or leave the metric out"
         for metric in spec.metrics
-        if facts[MEASURED_ON[metric]] is None
+        if extent_of(metric, facts) is None
     ]
     if spec.strategy == "phased" and facts["phases"] is None:
         mistakes.append(
             "strategy: phased needs data.phases, and the prepared data have none; take stacked"
         )
     _refuse(mistakes)
+
+
+def _where(metric: str) -> str:
+    part = part_of(metric)
+    return f"data.{part}" if part else "questions or rows of its own"
 
 
 def _refuse(mistakes: Iterable[str]) -> None:
@@ -71,8 +77,8 @@ def _wrong_alone(spec: TrialSpec) -> Iterator[str]:
 
 def _wrong_metrics(spec: TrialSpec) -> Iterator[str]:
     for metric in spec.metrics:
-        if metric not in HIGHER_IS_BETTER:
-            yield f"metrics: {metric!r} is unknown; allowed: {', '.join(HIGHER_IS_BETTER)}"
+        if kind_of(metric) is None:
+            yield f"metrics: {metric!r} is unknown; allowed: {ALLOWED}"
     if spec.early_eval != 0 and not spec.metrics:
         yield "early_eval: measures the metrics, and there is none; give one, or 0 here"
 

@@ -14,17 +14,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from predictor.types import Observation
+from trainer.contract.measurement import Measurement, Scores
+from trainer.contract.metrics import EVAL_LOSS
 from trainer.contract.outside import Cause
 from trainer.contract.safe_text import without_secrets
 
 TRIAL_ENTRY = "trainer.worker:run_trial"
 PREPARE_ENTRY = "trainer.worker:run_prepare"
 PRELOAD = ("trainer.preload",)  # imported once by the process that all trials are forked from
-
-Metric = Literal["eval_loss", "choice_accuracy"]
-HIGHER_IS_BETTER: Mapping[str, bool] = {"eval_loss": False, "choice_accuracy": True}
-# The data that a metric is measured on: a field of DataSpec, a table, and a part of the facts.
-MEASURED_ON: Mapping[str, str] = {"eval_loss": "eval", "choice_accuracy": "choices"}
 
 
 def is_template_file(template: str) -> bool:
@@ -88,6 +85,17 @@ class DataSpec:
     max_length: int = 1024  # tokens
     loss_on: Literal["completion", "assistant", "all"] = "completion"
     shape: Literal["auto", "chat", "text"] = "auto"  # what questions are asked in; auto: as trained
+    own: str | None = None  # the rows that metrics of one's own are called with
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkSpec:
+    """How benchmarks are asked, and where tasks and functions of one's own lie."""
+
+    tasks: str | None = None  # a folder of task files and of NAME.jsonl
+    fewshot: Mapping[str, int] = field(default_factory=dict[str, int])  # by task or group
+    chat: bool = False  # asked as turns of the model's chat template
+    code: str | None = None  # the folder that modules of one's own are found in
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class PrepareSpec:
     data: DataSpec
     out_dir: str  # made by the caller, empty
     metrics: tuple[str, ...]
+    benchmarks: BenchmarkSpec = field(default_factory=BenchmarkSpec)
     measure_base: bool = True
     num_threads: int = 0  # 0: all
     seed: int = 0
@@ -135,6 +144,8 @@ class TrialSpec:
     wait_s: float = 600.0  # for how long a write that the outside keeps from it is tried again
     num_threads: int = 0  # of each process; 0: all
     looks: tuple[int, ...] = ()  # samples after which it is looked at again, beyond the window
+    early_questions: int | None = None  # in place of early_eval, of metrics that ask questions
+    benchmarks: BenchmarkSpec = field(default_factory=BenchmarkSpec)
 
     @property
     def num_steps(self) -> int:
@@ -156,6 +167,11 @@ class TrialSpec:
         inside = (step for step in sorted(later) if self.window_steps < step < self.num_steps)
         return (self.window_steps, *inside) if self.window_steps else ()
 
+    def early_units(self, metric: str) -> int:
+        """Rows or questions that a metric is measured on at a look; 0: none."""
+        own = None if metric == EVAL_LOSS or not self.early_eval else self.early_questions
+        return self.early_eval if own is None else own
+
     @property
     def warmup_steps(self) -> int:
         """The number of optimizer steps of the warmup, rounded up."""
@@ -174,25 +190,8 @@ class TrialSpec:
 
         model = own(values["model"])
         model["lora"] = LoraSpec(**own(model["lora"]))
-        return cls(**{**own(values), "model": ModelSpec(**model)})
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A metric, measured. `num` is what it is a mean over: loss-bearing tokens, or questions.
-
-    A margin is smooth where an accuracy counts: by how much, in nats per token, the right choice
-    scores above the best wrong one. What is not finite in the model is not finite here.
-    """
-
-    value: float
-    num: int
-    input_tokens: int
-    seconds: float
-    groups: Mapping[str, float] = field(default_factory=dict)
-    stderr: float | None = None  # of the value, over rows or questions; None: of fewer than two
-    margin: float | None = None  # the questions' mean; None: not of choices
-    margin_stderr: float | None = None
+        benchmarks = BenchmarkSpec(**values.get("benchmarks", {}))
+        return cls(**{**own(values), "model": ModelSpec(**model), "benchmarks": benchmarks})
 
 
 # Events, from the process to the driver.
@@ -211,6 +210,7 @@ class Prepared:
     for its keys."""
 
     facts: Mapping[str, Any]
+    scores: Mapping[str, Scores] = field(default_factory=dict[str, Scores])  # the base model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +260,7 @@ class Finished:
 
     measurements: Mapping[str, Measurement]
     model_dir: str | None
+    scores: Mapping[str, Scores] = field(default_factory=dict[str, Scores])  # by metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from predictor.types import Verdict
 from trainer.contract.spec import Alive, Event, Stop, VerdictWanted
 
 if TYPE_CHECKING:
-    from trainer.training.team import Team
+    from trainer.model.team import Team
 
 ALIVE_EVERY_S = 5.0
 BROADCAST_EVERY_S = 0.5  # how often the processes of a team stop to listen within a step

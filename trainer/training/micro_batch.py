@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from trainer.contract.spec import TrialSpec
 from trainer.model.fit import CAUTIOUS_MICRO_BATCH, FitMemory, first_guess, largest_that_fits
-from trainer.training.team import Team
+from trainer.model.team import Team
 
 
 def choose_micro_batch(

@@ -12,9 +12,9 @@ from typing import Any
 
 from trainer.contract.outside import Cause, OutsideError, cause_of, described, trouble_in
 from trainer.contract.spec import Held, TrialSpec
+from trainer.model.team import Team
 from trainer.training.checkpoint import newest_complete
 from trainer.training.link import Halted, Link
-from trainer.training.team import Team
 
 RETRY_S = 3.0
 LISTEN_S = 0.2

@@ -14,13 +14,13 @@ from transformers import AutoTokenizer
 from predictor.types import Observation, Verdict
 from trainer.contract.checks import check_data
 from trainer.contract.files import remove_tree, sync_tree
+from trainer.contract.measurement import Measurement, Scores
 from trainer.contract.outside import SMALL_BYTES, Cause, described
 from trainer.contract.spec import (
     Alive,
     Checkpointed,
     Finished,
     Held,
-    Measurement,
     Started,
     Stepped,
     Stop,
@@ -28,18 +28,20 @@ from trainer.contract.spec import (
     TrialSpec,
     VerdictWanted,
 )
-from trainer.data.batches import Rows, collate
+from trainer.data.batches import Rows as TrainingRows
+from trainer.data.batches import collate
 from trainer.data.store import TOKENIZER, read_prepared
+from trainer.evaluation.evaluator import Evaluator
+from trainer.evaluation.rows import Rows
 from trainer.model.adapter import hold_in_float32, lora_config
 from trainer.model.load import best_device, load_model
 from trainer.model.saving import Settings, save_model
 from trainer.model.switches import compile_blocks
+from trainer.model.team import Team
 from trainer.training import checkpoint as ckpt
 from trainer.training.config import sft_config
 from trainer.training.link import Halted, Link, Ordered
-from trainer.training.measure import Scored, load_scored, measure
 from trainer.training.persist import Writes, checkpoint_bytes, model_bytes, tree_bytes
-from trainer.training.team import Team
 from trainer.training.train import Hooks, ObservedTrainer
 
 
@@ -50,13 +52,13 @@ def train_trial(spec: TrialSpec, link: Link, team: Team) -> None:
     try:
         trial = Trial(spec, link, team)
         trial.train()
-        measurements = trial.measure_all()
+        measurements, scores = trial.measure_all()
         model_dir = trial.save_model() if spec.save_model else None
     except Halted as halted:
         link.send(Stopped(halted.step))
         return
     # The checkpoints stay until the driver has it on record that the trial has finished.
-    link.send(Finished(measurements, model_dir))
+    link.send(Finished(measurements, model_dir, scores))
 
 
 class Trial:
@@ -81,7 +83,7 @@ class Trial:
         )
         self.trainer, self.settings = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
-        self._scored: dict[str, Scored] = {}
+        self._evaluator = Evaluator(self.data_dir, self.dtype)
         self._asked_not_finite = False
         self._told: Cause | None = None  # what keeps checkpoints from being written
 
@@ -104,7 +106,7 @@ class Trial:
         hooks = Hooks(self._alive, self.before_step, self.give_up_step, self.after_step)
         trainer = ObservedTrainer(
             self.spec,
-            Rows(self.data_dir / "train"),
+            TrainingRows(self.data_dir / "train"),
             hooks,
             self.progress,
             self.first_step,
@@ -164,8 +166,9 @@ class Trial:
         step, looks = self.trainer.state.global_step, self.spec.look_steps
         if step not in looks or step <= self.progress.judged_step:
             return
-        num = self.spec.early_eval
-        early = self._measure_all(num) if num > 0 else {}
+        early = {}
+        for metric in self.spec.metrics if self.spec.early_eval else ():
+            early[metric], _ = self._measure(metric, self.spec.early_units(metric))
         order = self.link.ask(VerdictWanted(step, "window", early, looks.index(step)))
         if isinstance(order, Verdict):
             self.progress.judged_step = step  # in the checkpoint of a parked trial, too
@@ -245,23 +248,20 @@ class Trial:
             ckpt.write_identity(target, self.spec)
             ckpt.mark_complete(target)
 
-    def measure_all(self) -> dict[str, Measurement]:
-        """The final evaluation, by metric."""
-        return self._measure_all(None)
+    def measure_all(self) -> tuple[dict[str, Measurement], dict[str, Scores]]:
+        """The final evaluation, by metric, and its scores row by row."""
+        found = {metric: self._measure(metric, None) for metric in self.spec.metrics}
+        return (
+            {metric: measured for metric, (measured, _) in found.items()},
+            {metric: rows.packed() for metric, (_, rows) in found.items()},
+        )
 
-    def _measure_all(self, num_units: int | None) -> dict[str, Measurement]:
-        return {metric: self._measure(metric, num_units) for metric in self.spec.metrics}
-
-    def _measure(self, metric: str, num_units: int | None) -> Measurement:
+    def _measure(self, metric: str, num_units: int | None) -> tuple[Measurement, Rows]:
         self.link.alive("evaluating")
-        if metric not in self._scored:
-            self._scored[metric] = load_scored(self.data_dir, metric)
-        scored = self._scored[metric]
-        if num_units is not None:
-            scored = scored.subset(num_units)
         alive = lambda: self._alive("evaluating")  # noqa: E731
+        model, measure = self.trainer.model, self._evaluator.measure
         try:
-            return measure(self.trainer.model, scored, self.dtype, alive, self.team)
+            return measure(metric, model, alive, self.team, num_units)
         except Ordered as ordered:
             self._obey(ordered.order, self.trainer.state.global_step)
             raise AssertionError("an order ends the trial") from None

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.account.objective import MARGIN, minimized, objective_of, signals_of
+from sweep.account.objective import minimized, objective_of, signals_of
 from sweep.account.scouting import looks_of
 from sweep.storage.ledger import TrialRow
-from trainer.contract.spec import HIGHER_IS_BETTER
+from trainer.contract.metrics import is_share, margin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def evaluations(trial: TrialRow, metric: str) -> Iterator[Evaluation]:
     if final is not None and not math.isnan(final):
         measured = trial.measurements or {}
         others = _told(_others(measured, metric))
-        stderr = measured[metric].get("stderr") if HIGHER_IS_BETTER[metric] else None
+        stderr = measured[metric].get("stderr") if is_share(metric) else None
         yield Evaluation(final, stderr=stderr, others=others)
 
 
@@ -44,7 +44,8 @@ def _others(measured: Mapping[str, Any], metric: str) -> Iterator[tuple[str, flo
         if name != metric:
             yield name, minimized(name, one["value"], one["num"])
         if one.get("margin") is not None:
-            yield MARGIN, minimized(MARGIN, one["margin"], one["num"])
+            margin = margin_of(name)
+            yield margin, minimized(margin, one["margin"], one["num"])
 
 
 def _told(others: Iterable[tuple[str, float]]) -> dict[str, float]:

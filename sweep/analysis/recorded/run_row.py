@@ -15,7 +15,7 @@ from sweep.account.replicates import is_replicate, original_of, seed_index
 from sweep.analysis.recorded.settled import SettledStudy
 from sweep.storage.ledger import Decision, TrialRow
 from sweep.storage.states import State
-from trainer.contract.spec import HIGHER_IS_BETTER
+from trainer.contract.metrics import higher_is_better
 
 Row = dict[str, Any]  # by the columns of predictor.recorded.columns
 
@@ -60,7 +60,7 @@ def run_row(
         "objective": None if final is None else trial.objective,
         "base_objective": base.get("value"),
         "metric": metric,
-        "direction": "maximize" if HIGHER_IS_BETTER[metric] else "minimize",
+        "direction": "maximize" if higher_is_better(metric) else "minimize",
         "early_eval": None if early is None else minimized(metric, early, window["early_eval_num"]),
         "grad_norm_noise_free": window.get("grad_norm_noise_free"),
         "tokens": seen[-1].input_tokens_seen if seen else 0,

@@ -223,7 +223,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["search.space.schedule=wsd"], "search.space.schedule", ["allowed: constant, linear, cosine"]),
     (["search.space.lora_rank=8"], "search.space.lora_rank", ["only with model.tuning lora"]),
     (["objective.metric=accuracy"], "objective.metric", ["allowed: eval_loss, choice_accuracy"]),
-    (["objective.data=choices.jsonl"], "objective.data", ["choice_accuracy alone"]),
+    (["objective.data=choices.jsonl"], "objective.data", ["read by choice_accuracy and"]),
     (
         ["objective.metric=choice_accuracy", "data.eval=null"],
         "objective.data",
@@ -249,9 +249,16 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["run.silence_minutes=0.9"], "run.silence_minutes", ["is 0.9", "must be at least 1"]),
     (["run.storage=study.db"], "run.storage", ["auto or a database URL"]),
     (["run.keep=some"], "run.keep", ["allowed: best, all, none"]),
-    # not yet
-    (["objective.metric=lm_eval:arc_easy"], "objective.metric", ["not yet"]),
-    (["objective.also=[lm_eval:arc_easy]"], "objective.also", ["not yet"]),
+    (["objective.metric=[eval_loss, choice_accuracy]"], "objective.metric", ["objective.constr"]),
+    (["objective.metric=my.module:score", "data.eval=null"], "objective.data", ["of your own"]),
+    (["objective.tasks=/tmp"], "objective.tasks", ["lm_eval:TASK"]),
+    (["objective.fewshot={mmlu: 5}"], "objective.fewshot", ["lm_eval:TASK"]),
+    (["objective.final=[mt_bench]"], "objective.judge", ["base_url"]),
+    (
+        ["objective.constraints=[" + ", ".join(2 * ["{metric: eval_loss, at_most: 3}"]) + "]"],
+        "objective.constraints[1].metric",
+        ["constrained above already"],
+    ),
     (
         ["pruning.history=[old]", "pruning.prior_strength=0", "pruning.mode=stream"],
         "pruning.history",

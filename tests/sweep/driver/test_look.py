@@ -10,7 +10,7 @@ import pytest
 from predictor.types import Observation
 from sweep.account.objective import signals_of
 from sweep.driver.look import look_at
-from trainer.contract.spec import Measurement
+from trainer.contract.measurement import Measurement
 
 STEPS = [Observation(n, 8 * n, 80 * n, 40 * n, 2.0, 1.0, 1e-3, 0.1) for n in (1, 2, 3)]
 CHOICES = Measurement(0.75, 64, 500, 0.1, stderr=0.05, margin=0.4, margin_stderr=0.1)

@@ -35,7 +35,8 @@ from tests.support.sweep_ledgers import (
     trial,
     written,
 )
-from trainer.contract.spec import Measurement, UserError
+from trainer.contract.measurement import Measurement
+from trainer.contract.spec import UserError
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from trainer.contract.checks import check_data, check_spec
+from trainer.contract.metrics import ALLOWED
 from trainer.contract.spec import Failed, LoraSpec, ModelSpec, TrialSpec, UserError
 from trainer.worker import run_trial
 
 SPEC = TrialSpec(0, 0, ModelSpec("base"), "data", "trial", 8, 77, 16, ("eval_loss",), 4, 1e-3)
 DDP = ModelSpec("base", parallel="ddp")
-FACTS: dict[str, Any] = {"eval": {}, "choices": None, "phases": None}
+FACTS: dict[str, Any] = {"eval": {"rows": 1, "input_tokens": 9}, "choices": None, "phases": None}
 COUNT, SHARE = "must be a whole number of at least 1", "must be at least 0 and below 1"
 NUMBER = "must be a number of at least 0"
 BOUNDS = (
@@ -62,7 +63,10 @@ NAN, INF = float("nan"), float("inf")
             {"looks": (24,), "window_samples": 0},
             "looks: come after the window, and there is none; give window_samples, or no looks",
         ),
-        ({"metrics": ("bleu",)}, "metrics: 'bleu' is unknown; allowed: eval_loss, choice_accuracy"),
+        (
+            {"metrics": ("bleu",)},
+            f"metrics: 'bleu' is unknown; allowed: {ALLOWED}",
+        ),
         (
             {"metrics": ()},
             "early_eval: measures the metrics, and there is none; give one, or 0 here",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from trainer.contract.spec import Stop
+from trainer.model.team import Team
 from trainer.training import link as link_module
 from trainer.training.link import DriverLink, TeamLink
-from trainer.training.team import Team
 
 STOP = Stop(checkpoint=True)
 

@@ -312,13 +312,13 @@ def test_the_saved_model_is_the_trained_one(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from trainer.training.measure import load_scored, measure
+    from trainer.evaluation.measure import load_scored, measure
 
     model = replace(spec.model, weights=weights)
     finished = drive(run_trial, replace(spec, model=model, save_model=True))[-1]
     loaded = AutoModelForCausalLM.from_pretrained(finished.model_dir)
     assert loaded.dtype == getattr(torch, weights)
-    again = measure(loaded, load_scored(data_dir, "eval_loss"), torch.float32, lambda: None)
+    again, _ = measure(loaded, load_scored(data_dir, "eval_loss"), torch.float32, lambda: None)
     assert again.value == pytest.approx(finished.measurements["eval_loss"].value, rel=1e-6)
     assert AutoTokenizer.from_pretrained(finished.model_dir)("1+1")["input_ids"]
     ids = torch.tensor([[5, 6, 7]])
@@ -330,13 +330,13 @@ def test_a_saved_adapter_finds_its_base(
 ) -> None:
     from peft import AutoPeftModelForCausalLM
 
-    from trainer.training.measure import load_scored, measure
+    from trainer.evaluation.measure import load_scored, measure
 
     finished = drive(run_trial, lora(spec, save_model=True))[-1]
     config = json.loads((Path(finished.model_dir) / "adapter_config.json").read_text())
     assert Path(config["base_model_name_or_path"]) == tiny_model.resolve()
     loaded = AutoPeftModelForCausalLM.from_pretrained(finished.model_dir)
-    again = measure(loaded, load_scored(data_dir, "eval_loss"), torch.float32, lambda: None)
+    again, _ = measure(loaded, load_scored(data_dir, "eval_loss"), torch.float32, lambda: None)
     assert again.value == pytest.approx(finished.measurements["eval_loss"].value, rel=1e-6)
 
 

@@ -29,7 +29,8 @@ from tests.support.exports import (
 )
 from tests.support.recorded_frames import assert_equal
 from tests.support.sweep_ledgers import completed, decision, forecast, trial, written
-from trainer.contract.spec import Measurement, UserError
+from trainer.contract.measurement import Measurement
+from trainer.contract.spec import UserError
 
 
 def trials_of(folder: Path) -> dict[int, TrialRow]:

@@ -13,13 +13,15 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from trainer.contract.spec import MEASURED_ON, Measurement
+from trainer.contract.measurement import Measurement
+from trainer.contract.metrics import EVAL_LOSS, part_of
 from trainer.data.batches import pad_rows
 from trainer.data.store import list_column, open_table
 from trainer.data.tokenise import IGNORED
+from trainer.evaluation.rows import Rows, by_group
 from trainer.model.fit import is_out_of_memory
 from trainer.model.head import scoring_head
-from trainer.training.team import Team
+from trainer.model.team import Team
 
 SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}  # padding included
@@ -34,6 +36,7 @@ class Scored:
     unit: np.ndarray  # (num_sequences,)
     is_answer: np.ndarray | None = None  # (num_sequences,) bool, of choices
     groups: list[str] = field(default_factory=list)  # one per unit, of choices
+    kept: np.ndarray | None = None  # (num_units,) of the whole set; None: all
 
     def subset(self, num_units: int) -> Scored:
         """A fixed draw of `num_units` units; all of them if there are no more."""
@@ -51,14 +54,15 @@ class Scored:
             renumbered[self.unit[rows]],
             None if self.is_answer is None else self.is_answer[rows],
             [self.groups[unit] for unit in kept] if self.groups else [],
+            kept,
         )
 
 
 def load_scored(data_dir: Path, metric: str) -> Scored:
     """The full set of a metric, from what `prepare` wrote."""
-    table = open_table(data_dir / MEASURED_ON[metric])
+    table = open_table(data_dir / str(part_of(metric)))
     ids = list_column(table, "input_ids")
-    if metric == "eval_loss":
+    if metric == EVAL_LOSS:
         return Scored(ids, list_column(table, "labels"), np.arange(len(ids)))
     labels = [row.copy() for row in ids]
     for row, num_scored in zip(labels, table["num_scored"].to_numpy(), strict=True):
@@ -76,8 +80,9 @@ def measure(
     dtype: torch.dtype,
     alive: Callable[[], None],
     team: Team | None = None,
-) -> Measurement:
-    """The metric over the sequences, of which each process of the team scores its share.
+) -> tuple[Measurement, Rows]:
+    """The metric over the sequences, of which each process of the team scores its share, and what
+    it is the mean of.
 
     eval_loss: mean nats per loss-bearing token over the whole set. choice_accuracy: share of the
     questions whose right choice has the highest sum of log-probabilities / tokens of the choice
@@ -89,40 +94,34 @@ def measure(
     sums, counts = _score(model, scored, dtype, alive, team or Team())
     input_tokens = sum(len(ids) for ids in scored.input_ids)
     with np.errstate(invalid="ignore", over="ignore"):  # of a model that has diverged
-        found = _loss(sums, counts) if scored.is_answer is None else _choices(sums / counts, scored)
+        found, rows = (
+            _loss(sums, counts) if scored.is_answer is None else _choices(sums / counts, scored)
+        )
     seconds = time.perf_counter() - began
-    return replace(found, input_tokens=input_tokens, seconds=seconds)
+    return replace(found, input_tokens=input_tokens, seconds=seconds), rows
 
 
-def _loss(sums: np.ndarray, counts: np.ndarray) -> Measurement:
-    stderr = _stderr(sums, counts)
-    return Measurement(float(-sums.sum() / counts.sum()), int(counts.sum()), 0, 0.0, stderr=stderr)
+def _loss(sums: np.ndarray, counts: np.ndarray) -> tuple[Measurement, Rows]:
+    rows = Rows(-sums / counts, counts.astype(float))
+    value = float(-sums.sum() / counts.sum())
+    return Measurement(value, int(counts.sum()), 0, 0.0, stderr=rows.stderr), rows
 
 
-def _choices(scores: np.ndarray, scored: Scored) -> Measurement:
-    right, margins = _right(scores, scored), _margins(scores, scored)
-    names, ones = np.array(scored.groups), np.ones(len(right))
-    return Measurement(
-        float(right.mean()),
-        len(right),
+def _choices(scores: np.ndarray, scored: Scored) -> tuple[Measurement, Rows]:
+    rows, margins = Rows.alike(_right(scores, scored)), Rows.alike(_margins(scores, scored))
+    groups = by_group(rows, scored.groups)
+    found = Measurement(
+        rows.mean,
+        len(rows.scores),
         input_tokens=0,
         seconds=0.0,
-        groups={str(n): float(right[names == n].mean()) for n in sorted(set(names)) if n},
-        stderr=_stderr(right, ones),
-        margin=float(margins.mean()),
-        margin_stderr=_stderr(margins, ones),
+        groups={name: own.mean for name, own in groups.items()},
+        stderr=rows.stderr,
+        margin=margins.mean,
+        margin_stderr=margins.stderr,
+        group_stderrs={name: own.stderr for name, own in groups.items()},
     )
-
-
-def _stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
-    """Of sum(sums) / sum(counts), both (num_units,), by the linear approximation of a ratio's
-    variance; of a mean, whose counts are 1, the usual one. NaN where a sum is not finite; None of
-    fewer than two units."""
-    num = len(sums)
-    if num < 2:
-        return None
-    residuals = sums - counts * (sums.sum() / counts.sum())
-    return float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / counts.sum())
+    return found, rows
 
 
 def _margins(scores: np.ndarray, scored: Scored) -> np.ndarray:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from trainer.data.batches import pad_rows
-from trainer.training import measure as measure_module
-from trainer.training.measure import Scored, measure
+from trainer.evaluation import measure as measure_module
+from trainer.evaluation.measure import Scored, measure
 
 SEED = 0
 
@@ -52,7 +52,7 @@ def plain_log_probs(model: Any, ids: np.ndarray, labels: np.ndarray) -> list[flo
 
 def test_eval_loss_is_the_mean_over_tokens(model: Any, scored: Scored) -> None:
     texts = Scored(scored.input_ids, scored.labels, np.arange(len(scored.input_ids)))
-    found = measure(model, texts, torch.float32, lambda: None)
+    found, _ = measure(model, texts, torch.float32, lambda: None)
     pairs = zip(scored.input_ids, scored.labels, strict=True)
     every = [lp for ids, labels in pairs for lp in plain_log_probs(model, ids, labels)]
     assert found.value == pytest.approx(-np.mean(every), rel=1e-5)
@@ -62,7 +62,7 @@ def test_eval_loss_is_the_mean_over_tokens(model: Any, scored: Scored) -> None:
 
 
 def test_choice_accuracy_takes_the_highest_mean(model: Any, scored: Scored) -> None:
-    found = measure(model, scored, torch.float32, lambda: None)
+    found, _ = measure(model, scored, torch.float32, lambda: None)
     pairs = zip(scored.input_ids, scored.labels, strict=True)
     means = np.array([np.mean(plain_log_probs(model, ids, labels)) for ids, labels in pairs])
     assert scored.is_answer is not None
@@ -80,7 +80,7 @@ def test_choice_accuracy_takes_the_highest_mean(model: Any, scored: Scored) -> N
 def test_the_margin_is_how_far_the_right_choice_lies_above_the_best_wrong_one(
     model: Any, scored: Scored
 ) -> None:
-    found = measure(model, scored, torch.float32, lambda: None)
+    found, _ = measure(model, scored, torch.float32, lambda: None)
     assert scored.is_answer is not None
     right: dict[int, float] = {}
     wrong: dict[int, list[float]] = {}
@@ -102,9 +102,9 @@ def test_the_margin_is_how_far_the_right_choice_lies_above_the_best_wrong_one(
 def test_the_batching_does_not_matter(
     model: Any, scored: Scored, max_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = measure(model, scored, torch.float32, lambda: None)
+    expected, _ = measure(model, scored, torch.float32, lambda: None)
     monkeypatch.setitem(measure_module.BATCH_TOKENS, "cpu", max_tokens)
-    found = measure(model, scored, torch.float32, lambda: None)
+    found, _ = measure(model, scored, torch.float32, lambda: None)
     assert found.value == pytest.approx(expected.value, rel=1e-6)
 
 
@@ -120,12 +120,12 @@ def test_the_standard_error_of_a_loss_is_how_it_scatters_over_draws_of_rows(
         ratios.append(sums[drawn].sum() / counts[drawn].sum())
     rows = [np.ones(2, dtype=int)] * 200
     monkeypatch.setattr(measure_module, "_score", lambda *args: (sums, counts))
-    found = measure(None, Scored(rows, rows, np.arange(200)), torch.float32, lambda: None)
+    found, _ = measure(None, Scored(rows, rows, np.arange(200)), torch.float32, lambda: None)
     assert found.stderr == pytest.approx(np.std(ratios), rel=0.1)
 
 
 def test_of_one_question_there_is_no_standard_error(model: Any, scored: Scored) -> None:
-    found = measure(model, scored.subset(1), torch.float32, lambda: None)
+    found, _ = measure(model, scored.subset(1), torch.float32, lambda: None)
     assert found.num == 1 and found.margin is not None
     assert found.stderr is None and found.margin_stderr is None
 
@@ -138,7 +138,7 @@ def test_a_broken_model_is_never_right_and_its_margin_not_finite(
     broken = AutoModelForCausalLM.from_pretrained(tiny_model)
     with torch.no_grad():
         broken.model.norm.weight.fill_(float("nan"))
-    found = measure(broken, scored, torch.float32, lambda: None)
+    found, _ = measure(broken, scored, torch.float32, lambda: None)
     assert found.value == 0.0
     assert found.margin is not None and np.isnan(found.margin)
 
@@ -160,7 +160,7 @@ def test_a_margin_of_scores_that_are_not_finite_is_none_of_a_finite_one(
     monkeypatch.setattr(measure_module, "_score", lambda *args: found)
     rows, is_answer = [np.ones(2, dtype=int)] * 4, np.array([True, False] * 2)
     scored = Scored(rows, rows, np.array([0, 0, 1, 1]), is_answer, ["", ""])
-    measured = measure(None, scored, torch.float32, lambda: None)
+    measured, _ = measure(None, scored, torch.float32, lambda: None)
     assert measured.margin == pytest.approx(margin, nan_ok=True)
 
 
@@ -198,7 +198,7 @@ def test_padding_that_looks_like_the_end_of_text_hides_none_of_it() -> None:
 def test_an_evaluation_that_runs_out_of_memory_takes_fewer_at_once(
     model: Any, scored: Scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = measure(model, scored, torch.float32, lambda: None)
+    expected, _ = measure(model, scored, torch.float32, lambda: None)
     score_rows, tried = measure_module._score_rows, []
 
     def limited(model: Any, scored: Scored, rows: np.ndarray, *rest: Any) -> Any:
@@ -208,7 +208,7 @@ def test_an_evaluation_that_runs_out_of_memory_takes_fewer_at_once(
         return score_rows(model, scored, rows, *rest)
 
     monkeypatch.setattr(measure_module, "_score_rows", limited)
-    found = measure(model, scored, torch.float32, lambda: None)
+    found, _ = measure(model, scored, torch.float32, lambda: None)
     assert found.value == expected.value and found.groups == expected.groups
     assert max(tried) > 3 >= tried[-1]
 

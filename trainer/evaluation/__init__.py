@@ -1,0 +1,1 @@
+"""What a model is worth: losses, questions, benchmarks, functions of one's own."""
