@@ -11,6 +11,9 @@ from typing import Any
 
 from trainer.contract.metrics import extent_of
 
+CARD = "one 80 GB card (an H100 at 40 % of its bfloat16 peak; small models reach less)"
+CARD_FLOPS_PER_S = 0.4 * 989e12
+
 
 def train_flops(tuning: str, num_params: int, input_tokens: float) -> float:
     """FLOPs of training on so many tokens: 6 per parameter and token, with LoRA 4."""

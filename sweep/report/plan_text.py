@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweep.account.early_eval import FEWEST, MOST_SHARE
+from sweep.account.flops import CARD, CARD_FLOPS_PER_S
 from sweep.config.errors import show
 from sweep.formats import counted, flops, gigabytes, parameters
 from sweep.report.data_text import data_lines
 from sweep.report.plan import NeededParking, StudyPlan
 from sweep.report.text_table import wrapped
+
+_FEWEST_HOURS = 0.1  # of a card: below nobody plans
 
 
 def plan_lines(plan: StudyPlan) -> list[str]:
@@ -125,6 +128,8 @@ def _cost(plan: StudyPlan) -> Iterator[str]:
         f"{gigabytes(needed.weights)}, gradients {gigabytes(needed.gradients)}, AdamW moments "
         f"{gigabytes(needed.moments)}",
     )
+    if (hours := compute.total / CARD_FLOPS_PER_S / 3600) >= _FEWEST_HOURS:
+        yield from _wrapped("time", f"about {hours:.2g} h on {CARD}")
     verdict = "it fits" if memory.fits else "it does NOT fit"
     yield from _wrapped("", f"{memory.of} has {gigabytes(memory.available_gb)}{shared}: {verdict}")
     yield from _wrapped("", memory.advice or "")

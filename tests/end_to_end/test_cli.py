@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cli import main
+from tests import PAPER_STUDIES
 
 STUDY = """
 name: mine
@@ -84,7 +85,7 @@ def test_all_mistakes_of_a_file_are_said_at_once(
 def test_shipped_studies_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["studies"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == ["quickstart", "smollm2-gsm8k"]
+    assert names == [*PAPER_STUDIES, "quickstart", "smollm2-gsm8k"]
 
 
 @pytest.mark.parametrize("json_", [False, True])
@@ -134,6 +135,7 @@ def test_what_only_torch_can_find_leaves_nothing_behind_either(
 DRIVER_WITHOUT_TORCH = """
 import sys
 from sweep.cli import main
+from tests import PAPER_STUDIES
 code = main(sys.argv[1:])
 heavy = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"} & set(sys.modules)
 assert not heavy, heavy

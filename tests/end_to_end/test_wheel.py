@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import PAPER_STUDIES, ROOT
 
 pytestmark = pytest.mark.slow
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
@@ -59,7 +59,7 @@ def test_the_packages_are_the_wheels_and_typed(installed: Path, tmp_path: Path) 
 
 def test_shipped_studies_are_listed(installed: Path, tmp_path: Path) -> None:
     listed = run(installed / "sweep", "studies", cwd=tmp_path).splitlines()
-    assert [line.split()[0] for line in listed] == ["quickstart", "smollm2-gsm8k"]
+    assert [line.split()[0] for line in listed] == [*PAPER_STUDIES, "quickstart", "smollm2-gsm8k"]
 
 
 def test_the_quickstart_runs(installed: Path, tmp_path: Path) -> None:

@@ -310,6 +310,14 @@ def test_the_plan_counts(load: Load) -> None:
     assert plan.memory.needed_gb.total == 112 and not plan.memory.fits
 
 
+def test_the_plan_says_the_hours_on_a_card_where_they_count(load: Load) -> None:
+    plan = study_plan(load("run.trials=10"), make_facts())
+    hours = plan.flops.total / (0.4 * 989e12) / 3600
+    assert f"time     about {hours:.2g} h on one 80 GB card" in " ".join(plan_lines(plan))
+    small = study_plan(load("run.trials=10"), {**make_facts(), "num_params": 1_000_000})
+    assert "80 GB card" not in " ".join(plan_lines(small))
+
+
 def test_the_plan_names_the_replicates_and_counts_them(load: Load) -> None:
     alone = study_plan(load("run.trials=10"), make_facts())
     confirming = load("run.trials=10", "run.confirm={top: 2, seeds: 3}", "pruning.stop=true")
