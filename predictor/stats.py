@@ -27,6 +27,18 @@ def mean_of_known(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def mean_stderr(scores: Floats, weights: Floats) -> float | None:
+    """The standard error of a weighted mean, by the linear approximation of a ratio's variance;
+    where all weigh the same the usual one. Shapes (num,). NaN where a score is not finite; None of
+    fewer than two. Source: Cochran, Sampling Techniques, 1977, section 6.3."""
+    num, total = len(scores), weights.sum()
+    if num < 2:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        residuals = weights * (scores - (scores * weights).sum() / total)
+        return float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / total)
+
+
 def normal_cdf(x: float) -> float:
     """P(Z < x) of the standard normal, equal to scipy.stats.norm.cdf."""
     return 0.5 * math.erfc(-x / 2**0.5)

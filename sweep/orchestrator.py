@@ -202,7 +202,7 @@ class Driver:
         self.study.tell(trial)
         if state is State.COMPLETED:
             is_best = self.study.best is trial.row
-            self.view.say(messages.completed(trial.row, self.study.metric, is_best=is_best))
+            self.view.say(messages.completed(trial.row, self.study.terms.goal, is_best=is_best))
             if is_best:
                 refresh_card(self.study)
             if not trial.is_replicate and (outlook := note_outlook(self.study)):

@@ -35,6 +35,7 @@ class Standing(StrEnum):
     UNFINISHED = "unfinished"
     DONE = "done"  # every trial settled, at least one completed, none failed
     NONE_COMPLETED = "no completed trial"
+    NONE_FEASIBLE = "no feasible trial"  # each completed one breaks a constraint
     SOME_FAILED = "some trials failed"
 
 
@@ -45,18 +46,21 @@ EXIT_OUTSIDE = os.EX_TEMPFAIL  # 75: the same command goes on
 _EXIT_CODES = {
     Standing.DONE: 0,
     Standing.NONE_COMPLETED: 3,
+    Standing.NONE_FEASIBLE: 5,
     Standing.SOME_FAILED: 4,
     Standing.UNFINISHED: EXIT_OUTSIDE,
 }
 
 
-def standing_of(states: Collection[str], *, is_finished: bool) -> Standing:
+def standing_of(states: Collection[str], *, is_finished: bool, has_best: bool = True) -> Standing:
     """Where a study stands, by the states of all trials, replicates too; `is_finished`: none is
-    left to be run."""
+    left to be run; `has_best`: a completed one holds every constraint."""
     if not is_finished:
         return Standing.UNFINISHED
     if State.COMPLETED not in states:
         return Standing.NONE_COMPLETED
+    if not has_best:
+        return Standing.NONE_FEASIBLE
     return Standing.SOME_FAILED if State.FAILED in states else Standing.DONE
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep import formats as f
+from sweep.account.constraints import Goal
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.replicates import is_replicate
 from sweep.account.terms import StoredPruning, Terms
@@ -80,23 +81,23 @@ Phases = Mapping[int, Collection[tuple[int, float]]]
 """by the phase that windows closed in: finished trials and their objectives, lower is better"""
 
 
-def phases_of(trials: Iterable[TrialRow], metric: str) -> Phases:
-    """The phases of originals with a window."""
+def phases_of(trials: Iterable[TrialRow], goal: Goal) -> Phases:
+    """The phases of originals with a window. An end that breaks a constraint is nothing to beat."""
     phases: dict[int, list[tuple[int, float]]] = {}
     for trial in trials:
         phase = phase_of(trial)
         if is_replicate(trial.number) or phase is None:
             continue
         ended = phases.setdefault(phase, [])
-        objective = ended_with(trial, metric)
-        if objective is not None:
+        objective = ended_with(trial, goal.metric)
+        if objective is not None and goal.is_feasible(trial):
             ended.append((trial.number, objective))
     return phases
 
 
-def outlook(trials: Iterable[TrialRow], metric: str, pruning: StoredPruning) -> Outlook | None:
+def outlook(trials: Iterable[TrialRow], goal: Goal, pruning: StoredPruning) -> Outlook | None:
     """The outlook of a study by its originals, as `outlook_of` has it."""
-    return outlook_of(phases_of(trials, metric), pruning)
+    return outlook_of(phases_of(trials, goal), pruning)
 
 
 def outlook_of(phases: Phases, pruning: StoredPruning) -> Outlook | None:
@@ -128,7 +129,7 @@ def stopping_report(trials: Sequence[TrialRow], terms: Terms) -> StoppingReport:
     """Whether the study ends or could end before its last trial, from all of its `trials`. It is
     stopped when none is under way that may change its outlook."""
     originals = [trial for trial in trials if not is_replicate(trial.number)]
-    found = outlook(originals, terms.metric, terms.pruning)
+    found = outlook(originals, terms.goal, terms.pruning)
     if found is None or not found.is_unlikely:
         return StoppingReport(None, False, 0)
     left = 0

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from sweep.account.constraints import Goal
 from sweep.config.limits import STRIDE
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import SETTLED, State
@@ -113,79 +114,94 @@ def is_replicate(number: int) -> bool:
     return number >= STRIDE
 
 
-def best_first(rows: Iterable[TrialRow], metric: str) -> list[TrialRow]:
-    """The rows completed with a finite objective, best first; the earliest of equals first."""
-    sign = -1 if higher_is_better(metric) else 1
+def best_first(rows: Iterable[TrialRow], goal: Goal) -> list[TrialRow]:
+    """The rows completed with a finite objective, as `Goal.place` ranks them: the best first, and
+    after all that are feasible those that break a constraint."""
     completed = [
-        (sign * row.objective, row.number, row)
+        row
         for row in rows
         if row.state == State.COMPLETED
         and row.objective is not None
         and math.isfinite(row.objective)
     ]
-    return [row for *_, row in sorted(completed, key=lambda one: one[:2])]
+    return sorted(completed, key=goal.place)
 
 
-def top_rows(rows: Iterable[TrialRow], metric: str, plan: Plan) -> list[TrialRow]:
-    """The originals to be replicated."""
-    originals = [row for row in rows if not is_replicate(row.number)]
-    return best_first(originals, metric)[: plan.top]
+def top_rows(rows: Iterable[TrialRow], goal: Goal, plan: Plan) -> list[TrialRow]:
+    """The originals to be replicated, which hold every constraint."""
+    if not plan.top:
+        return []
+    best = best_first((row for row in rows if not is_replicate(row.number)), goal)
+    return [row for row in best[: plan.top] if goal.is_feasible(row)]
 
 
-def wanted_numbers(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[int]:
+def wanted_numbers(rows: Sequence[TrialRow], goal: Goal, plan: Plan) -> list[int]:
     """The replicates to be made, the first seed of all before the second of any."""
-    numbers = [row.number for row in top_rows(rows, metric, plan)]
+    numbers = [row.number for row in top_rows(rows, goal, plan)]
     return [STRIDE * i + number for i in range(1, plan.seeds + 1) for number in numbers]
 
 
-def replicated(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replicated]:
+def replicated(rows: Sequence[TrialRow], goal: Goal, plan: Plan) -> list[Replicated]:
     """The configurations to be confirmed over the seeds that there are, the best mean of all seeds
     first; last those that were ended as not finite with some seed, before them those of a single
-    seed."""
+    seed. The best run of each is one that holds every constraint."""
     found: list[Replicated] = []
-    for original in top_rows(rows, metric, plan):
+    for original in top_rows(rows, goal, plan):
         runs = [
             row
             for row in rows
             if original_of(row.number) == original.number and seed_index(row.number) <= plan.seeds
         ]
-        completed = best_first(runs, metric)
+        completed = best_first(runs, goal)
         by_seed = sorted(completed, key=lambda row: row.number)
         first, *values = (row.objective for row in by_seed if row.objective is not None)
         is_sound = all(row.state != State.PRUNED for row in runs)
         found.append(Replicated(original.number, first, tuple(values), is_sound, completed[0]))
-    sign = -1 if higher_is_better(metric) else 1
+    sign = -1 if higher_is_better(goal.metric) else 1
     return sorted(found, key=lambda one: one.place(sign))
 
 
-def confirmed(rows: Sequence[TrialRow], metric: str, plan: Plan) -> list[Replicated] | None:
+def confirmed(rows: Sequence[TrialRow], goal: Goal, plan: Plan) -> list[Replicated] | None:
     """The configurations over their seeds, as `replicated` has them. None before every replicate is
     settled, or where none are asked for."""
     states = {row.number: row.state for row in rows}
-    wanted = wanted_numbers(rows, metric, plan)
+    wanted = wanted_numbers(rows, goal, plan)
     if not wanted or any(states.get(number) not in SETTLED for number in wanted):
         return None
-    return replicated(rows, metric, plan)
+    return replicated(rows, goal, plan)
 
 
-def best_trial(rows: Sequence[TrialRow], metric: str, plan: Plan) -> TrialRow | None:
-    """The best original; once confirmed, the best single run of the best mean of all seeds."""
-    found = confirmed(rows, metric, plan)
+def best_trial(rows: Sequence[TrialRow], goal: Goal, plan: Plan) -> TrialRow | None:
+    """The best original that holds every constraint; once confirmed, the best single run of the
+    best mean of all seeds."""
+    found = confirmed(rows, goal, plan)
     if found:
         return found[0].best_run
-    return next(iter(best_first([r for r in rows if not is_replicate(r.number)], metric)), None)
+    first = _first_original(rows, goal)
+    return first if first is not None and goal.is_feasible(first) else None
 
 
-def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> ConfirmReport:
+def nearest_trial(rows: Sequence[TrialRow], goal: Goal) -> TrialRow | None:
+    """The completed original that is nearest to holding every constraint, while none does; None
+    where one does, or none is completed."""
+    first = _first_original(rows, goal)
+    return None if first is None or goal.is_feasible(first) else first
+
+
+def _first_original(rows: Iterable[TrialRow], goal: Goal) -> TrialRow | None:
+    return next(iter(best_first((r for r in rows if not is_replicate(r.number)), goal)), None)
+
+
+def confirm_report(rows: Sequence[TrialRow], goal: Goal, plan: Plan) -> ConfirmReport:
     """The report on a study's replicates, made from all of its trials."""
-    wanted = wanted_numbers(rows, metric, plan)
+    wanted = wanted_numbers(rows, goal, plan)
     states = {row.number: row.state for row in rows}
     return ConfirmReport(
         top=plan.top,
         seeds=plan.seeds,
         num_settled=sum(states.get(number) in SETTLED for number in wanted),
         num_wanted=len(wanted),
-        is_confirmed=confirmed(rows, metric, plan) is not None,
+        is_confirmed=confirmed(rows, goal, plan) is not None,
         configurations=tuple(
             Configuration(
                 number=one.original,
@@ -196,6 +212,6 @@ def confirm_report(rows: Sequence[TrialRow], metric: str, plan: Plan) -> Confirm
                 is_sound=one.is_sound,
                 best_run=one.best_run.number,
             )
-            for one in replicated(rows, metric, plan)
+            for one in replicated(rows, goal, plan)
         ),
     )

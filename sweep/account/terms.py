@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from sweep.account.constraints import Goal
 from sweep.account.hours import Hours
 from sweep.account.replicates import Plan
 from sweep.documents import Json
@@ -33,7 +34,7 @@ class StoredPruning:
 class Terms:
     """What a study file asks of the study as a whole, read from the resolved document."""
 
-    metric: str  # objective.metric
+    goal: Goal  # objective.metric and objective.constraints
     num_trials: int | None  # that there will be, by run.trials; None: as many as there are
     confirm: Plan
     pruning: StoredPruning
@@ -41,10 +42,15 @@ class Terms:
     keep: str | None  # run.keep
     tuning: str  # model.tuning
 
+    @property
+    def metric(self) -> str:
+        """What is optimised."""
+        return self.goal.metric
+
     @staticmethod
     def of(document: Mapping[str, Json], facts: Mapping[str, Json] | None = None) -> Terms:
         """The terms of a resolved study file; `facts`: the study's, where run.trials auto may have
-        been decided."""
+        been decided and the base model's measurements stand."""
 
         def setting(path: str, default: T) -> T:
             section, _, key = path.rpartition(".")
@@ -52,7 +58,7 @@ class Terms:
 
         trials = setting("run.trials", cast("int | str | None", None))
         return Terms(
-            metric=setting("objective.metric", ""),
+            goal=Goal.of(at(document, "objective"), facts or {}),
             num_trials=Hours.of(facts or {}).trials if isinstance(trials, str) else trials,
             confirm=Plan(setting("run.confirm.top", 0), setting("run.confirm.seeds", 2)),
             pruning=StoredPruning(

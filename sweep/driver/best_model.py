@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sweep.account.replicates import Plan, confirmed, replicated
+from sweep.account.replicates import Plan, confirmed, nearest_trial, replicated
 from sweep.driver.roster import Roster
 from sweep.storage.ledger import TrialRow
 from sweep.storage.paths import MARK, StudyPaths, best_kept
@@ -28,23 +28,27 @@ class KeptModels:
 
     def settle(self, settled: Iterable[TrialRow], best: TrialRow | None) -> None:
         """The best trial's model is kept, of those that settled; before it is confirmed, also that
-        of the best run of each candidate. Doing it again is harmless."""
+        of the best run of each candidate; while none holds every constraint, that of the nearest,
+        where it lies. Doing it again is harmless."""
         candidates = self._candidates()
         for row in settled:
             self._settle(row, best, candidates)
         if best is not None and best_kept(self._paths) != best.number:
             self._settle(best, best, candidates)
-        if self._replicates.top and self._keep == "best":
+        has_others = self._replicates.top or self._roster.goal.limits
+        if has_others and self._keep == "best":
             for number in sorted(self._there):  # who is a candidate no more
                 row = self._roster.trials[number].row
                 if not (row is best and number in candidates):
                     self._settle(row, best, candidates)
 
     def _candidates(self) -> set[int]:
-        contenders, metric = self._roster.contenders, self._roster.metric
-        if self._keep != "best" or confirmed(contenders, metric, self._replicates) is not None:
+        contenders, goal = self._roster.contenders, self._roster.goal
+        if self._keep != "best" or confirmed(contenders, goal, self._replicates) is not None:
             return set()
-        found = replicated(contenders, metric, self._replicates)
+        if (nearest := nearest_trial(contenders, goal)) is not None:
+            return {nearest.number}
+        found = replicated(contenders, goal, self._replicates)
         return {one.best_run.number for one in found}
 
     def _settle(self, row: TrialRow, best: TrialRow | None, candidates: set[int]) -> None:

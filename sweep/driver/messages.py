@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from predictor.types import Verdict
+from sweep.account.constraints import Goal
 from sweep.account.outlook import BEGINNING, Outlook
 from sweep.account.replicates import original_of
 from sweep.driver.trial import Trial
@@ -50,10 +51,11 @@ def failed(trial: Trial, cause: Failed, *, is_tried_again: bool) -> str:
     return f"trial {trial.number}: {cause.kind}: {cause.message}; {then}"
 
 
-def completed(row: TrialRow, metric: str, *, is_best: bool) -> str:
+def completed(row: TrialRow, goal: Goal, *, is_best: bool) -> str:
     """The message on a trial that ended with its objective."""
     best = "; the best so far" if is_best else ""
-    return f"trial {row.number}: completed, {metric} {row.objective:.4g}{best}"
+    broken = "".join(f"; {text}" for text in goal.broken(row))
+    return f"trial {row.number}: completed, {goal.metric} {row.objective:.4g}{best}{broken}"
 
 
 def ending(why: str, *, some_run: bool) -> str:

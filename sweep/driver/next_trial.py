@@ -79,7 +79,7 @@ def _new_trial(study: StudyState, parallel: bool) -> Trial | None:
 
 def _next_replicate(study: StudyState) -> Trial | None:
     """None: there is none to be started."""
-    for number in wanted_numbers(study.roster.contenders, study.metric, study.replicates):
+    for number in wanted_numbers(study.roster.contenders, study.terms.goal, study.replicates):
         if number not in study.trials:
             row = study.trials[original_of(number)].row
             return study.add(number, row.params, row.recipe)

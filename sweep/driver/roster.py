@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from predictor.types import CohortTrial
 from sweep.account.compute import usage_of
+from sweep.account.constraints import Goal
 from sweep.account.grid import Grid
 from sweep.account.objective import ended_with, phase_of
 from sweep.account.outlook import Phases
@@ -20,7 +21,6 @@ from sweep.driver.cohort import Look, cohort_trial, look_of
 from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import UNDER_WAY
-from trainer.contract.metrics import higher_is_better
 
 
 @dataclass(slots=True)
@@ -55,9 +55,9 @@ class _Alike:
 class Roster:
     """A study's trials by number, and what is counted of them."""
 
-    def __init__(self, metric: str, num_contenders: int = 1) -> None:
+    def __init__(self, goal: Goal, num_contenders: int = 1) -> None:
         """`num_contenders`: how many of the best originals are to be known."""
-        self.metric = metric
+        self.goal, self.metric = goal, goal.metric
         self.num_contenders = num_contenders
         self.trials: dict[int, Trial] = {}
         self.totals = Totals()
@@ -66,7 +66,7 @@ class Roster:
         self._of_state: dict[State, dict[int, Trial]] = {state: {} for state in State}
         self._replicates: dict[int, Trial] = {}
         self._alike: dict[Look, _Alike] = {}
-        self._ranked: list[tuple[float, int]] = []  # completed originals, the best first
+        self._ranked: list[tuple[float, float, int]] = []  # completed originals, by Goal.place
         self._ended: dict[int, dict[int, float]] = {}  # by phase, then trial
 
     def add(self, trial: Trial) -> None:
@@ -117,7 +117,7 @@ class Roster:
     @property
     def contenders(self) -> list[TrialRow]:
         """All that the best is chosen from: the best originals, and the replicates."""
-        best = [self.trials[number].row for _, number in self._ranked[: self.num_contenders]]
+        best = [self.trials[number].row for *_, number in self._ranked[: self.num_contenders]]
         return [*best, *(trial.row for trial in self._replicates.values())]
 
     @property
@@ -130,7 +130,8 @@ class Roster:
 
     def cohort_of(self, trial: Trial) -> list[CohortTrial]:
         """All originals; without its window one that was looked at in another way, as `pruning` may
-        have changed. Its expected miss counts all the same."""
+        have changed. Its expected miss counts all the same. One that breaks a constraint has no
+        end: it is nothing to beat."""
         own, found = look_of(trial), list[CohortTrial]()
         for look, alike in self._alike.items():
             found += (alike.seen if look == own else alike.blank).values()
@@ -141,7 +142,7 @@ class Roster:
 
     @property
     def objectives(self) -> list[float]:
-        """The objectives of completed originals, lower is better."""
+        """The objectives of completed originals that hold every constraint, lower is better."""
         settled = (seen for alike in self._alike.values() for seen in alike.seen.values())
         return [seen.objective for seen in settled if seen.objective is not None]
 
@@ -164,15 +165,16 @@ class Roster:
         self._of_state[trial.state][trial.number] = trial
         if trial.state not in SETTLED:
             return
-        seen = cohort_trial(trial, self.metric)
+        seen, is_feasible = cohort_trial(trial, self.metric), self.goal.is_feasible(trial.row)
+        if not is_feasible:
+            seen = replace(seen, objective=None)
         alike = self._alike.setdefault(look_of(trial), _Alike())
         alike.seen[trial.number] = seen
         alike.blank[trial.number] = replace(seen, window=None)
         if (phase := phase_of(trial.row)) is not None:
             ended = self._ended.setdefault(phase, {})
-            if (objective := ended_with(trial.row, self.metric)) is not None:
+            objective = ended_with(trial.row, self.metric)
+            if objective is not None and is_feasible:
                 ended[trial.number] = objective
-        if found := best_first([trial.row], self.metric):
-            sign = -1 if higher_is_better(self.metric) else 1
-            assert found[0].objective is not None
-            insort(self._ranked, (sign * found[0].objective, trial.number))
+        if found := best_first([trial.row], self.goal):
+            insort(self._ranked, self.goal.place(found[0]))

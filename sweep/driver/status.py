@@ -9,6 +9,7 @@ from dataclasses import replace
 from sweep import formats as f
 from sweep.account.compute import usage_of
 from sweep.account.grid import Grid
+from sweep.account.replicates import nearest_trial
 from sweep.driver.roster import Totals
 from sweep.driver.sampling import searched
 from sweep.driver.study_state import StudyState
@@ -52,6 +53,7 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
         elapsed_s=elapsed_s,
         left_s=left_s,
         best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
+        nearest=_nearest(study),
         doing=_doing(study) if scouts else (),
         parked=roster.count(State.PARKED),
     )
@@ -59,6 +61,15 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     if not scouts or grid is None or roster.has_replicates:  # these come after, and are in no grid
         return found
     return _with_compute(found, study, grid, under_way, num_slots)
+
+
+def _nearest(study: StudyState) -> str:
+    """As Status.nearest."""
+    nearest = nearest_trial(study.roster.contenders, study.terms.goal)
+    if nearest is None:
+        return ""
+    short = f.number(study.terms.goal.shortfall(nearest))
+    return f"trial {nearest.number}, short by {short}: {study.metric} {nearest.objective:.4g}"
 
 
 def _with_compute(

@@ -18,7 +18,7 @@ from predictor.recorded.gap_history import GapHistory
 from predictor.recorded.history import History
 from predictor.types import Settings, Verdict
 from sweep.account.hours import KEY, Hours
-from sweep.account.outcome import FINISHED, Outcome, Standing, standing_of
+from sweep.account.outcome import FINISHED, Outcome, Standing
 from sweep.account.outlook import Outlook, num_planned, outlook_of
 from sweep.account.replicates import Plan, best_trial
 from sweep.account.standing import EXHAUSTED, standing
@@ -64,7 +64,7 @@ class StudyState:
     def __post_init__(self) -> None:
         self.terms = Terms.of(self.loaded.study.to_document(), self.facts)
         self.hours = Hours.of(self.facts)
-        self.roster = Roster(self.metric, max(1, self.replicates.top))
+        self.roster = Roster(self.terms.goal, max(1, self.replicates.top))
         self.parked = ParkedCheckpoints(self.paths)
         keep = self.loaded.study.run.keep
         self._models = KeptModels(self.paths, self.roster, self.replicates, keep)
@@ -253,8 +253,8 @@ class StudyState:
 
     @property
     def best(self) -> TrialRow | None:
-        """The trial whose model is kept as the best; None before one is completed."""
-        return best_trial(self.roster.contenders, self.metric, self.replicates)
+        """The best trial; None before one is completed that holds every constraint."""
+        return best_trial(self.roster.contenders, self.terms.goal, self.replicates)
 
     @property
     def outlook(self) -> Outlook | None:
@@ -290,10 +290,8 @@ class StudyState:
     def standing_after(self, outcome: Outcome) -> Standing:
         """Where the study stands when a session has ended so."""
         rows = [trial.row for trial in self.trials.values()]
-        if outcome in FINISHED:
-            return standing_of([row.state for row in rows], is_finished=True)
         no_new = self.is_stopped or EXHAUSTED in self.ledger.read_notes()
-        return standing(rows, self.terms, no_new=no_new)
+        return standing(rows, self.terms, no_new=no_new, is_finished=outcome in FINISHED)
 
     def _record(self, cost: Cost) -> None:
         self.trials[cost.trial].costs[(cost.attempt, cost.what)] = cost

@@ -70,6 +70,8 @@ def _shown(status: Status, width: int) -> Group:
     lines = [plain(line) for line in status_lines(status)]
     if status.best:
         lines.append(plain(f"best so far: {status.best}", "green"))
+    if status.nearest:
+        lines.append(plain(f"no feasible trial so far; the nearest: {status.nearest}"))
     return Group(plain(status.study, "bold"), table, *lines)
 
 

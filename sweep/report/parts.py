@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 from predictor.types import Verdict
 from sweep.account.compute import Usage
+from sweep.account.constraints import Goal
 from sweep.account.replicates import (
     Plan,
     best_trial,
@@ -84,14 +85,14 @@ def trial_summary(
 
 
 def best_report(
-    trials: Sequence[TrialRow], metric: str, paths: StudyPaths, plan: Plan
+    trials: Sequence[TrialRow], goal: Goal, paths: StudyPaths, plan: Plan
 ) -> BestReport | None:
     """The best configuration; None while no trial is completed."""
-    best = best_trial(trials, metric, plan)
+    best = best_trial(trials, goal, plan)
     if best is None or best.objective is None:
         return None
     model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
-    found = confirmed(trials, metric, plan)
+    found = confirmed(trials, goal, plan)
     seeds = found[0] if found else None
     return BestReport(
         number=best.number,

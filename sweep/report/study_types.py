@@ -66,7 +66,8 @@ class StudyReport:
     out: str
     """the study's folder"""
     state: Standing
-    """unfinished, done, no completed trial, or some trials failed"""
+    """unfinished, done, no completed trial, no feasible trial (each completed one breaks a
+    constraint), or some trials failed"""
     total: int | None
     """trials that there will be: run.trials; with auto what was decided last"""
     predictor: str

@@ -47,6 +47,7 @@ class Status:
     used_share: float | None = (
         None  # of the full grid: every trial to its end; of a study that scouts
     )
+    nearest: str = ""  # while no completed trial holds every constraint: the one nearest to it
     floor_share: float | None = None  # of the same: all to their first look, and one to its end
 
 

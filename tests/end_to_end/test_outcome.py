@@ -32,6 +32,15 @@ def test_a_study_is_as_good_as_its_trials(
     assert exit_code(outcome, state) == code
 
 
+@pytest.mark.parametrize("failed", [[], ["failed"]])
+def test_a_study_whose_constraints_none_holds_has_no_best(failed: list[str]) -> None:
+    states = ["completed", *failed]
+    assert standing_of(states, is_finished=True, has_best=False) is Standing.NONE_FEASIBLE
+    assert exit_code(Outcome.DONE, Standing.NONE_FEASIBLE) == 5
+    assert standing_of(["failed"], is_finished=True, has_best=False) is Standing.NONE_COMPLETED
+    assert standing_of(states, is_finished=False, has_best=False) is Standing.UNFINISHED
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )

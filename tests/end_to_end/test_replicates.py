@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sweep.account.constraints import Goal
 from sweep.account.replicates import (
     Plan,
     best_trial,
@@ -22,7 +23,7 @@ from tests.support.home import Home
 from tests.support.sweep_ledgers import completed, trial
 from trainer.contract.spec import UserError
 
-METRIC = "choice_accuracy"
+GOAL = Goal("choice_accuracy")
 PLAN = Plan(top=2, seeds=2)
 CONFIRM = ("run.trials=5", "pruning.enabled=false", "run.confirm={top: 2, seeds: 2}")
 
@@ -39,29 +40,29 @@ def runs(**values: float | None) -> list[TrialRow]:
 
 
 def test_the_best_are_wanted_with_each_seed() -> None:
-    assert wanted_numbers(ORIGINALS, METRIC, PLAN) == [10001, 10003, 20001, 20003]
-    assert wanted_numbers(ORIGINALS, METRIC, Plan()) == []
+    assert wanted_numbers(ORIGINALS, GOAL, PLAN) == [10001, 10003, 20001, 20003]
+    assert wanted_numbers(ORIGINALS, GOAL, Plan()) == []
     assert original_of(20003) == 3
 
 
 def test_the_best_single_run_is_the_best_until_all_repeats_are_settled() -> None:
     rows = runs(n10001=0.1, n10003=0.9, n20001=0.1)
-    assert confirmed(rows, METRIC, PLAN) is None
-    best = best_trial(rows, METRIC, PLAN)
+    assert confirmed(rows, GOAL, PLAN) is None
+    best = best_trial(rows, GOAL, PLAN)
     assert best is not None and best.number == 1
 
 
 def test_the_best_mean_over_the_seeds_wins_and_its_best_run_stands_for_it() -> None:
     rows = runs(n10001=0.5, n10003=0.68, n20001=0.6, n20003=0.64)
-    first, second = replicated(rows, METRIC, PLAN)
+    first, second = replicated(rows, GOAL, PLAN)
     assert (first.original, second.original) == (3, 1)
-    best = best_trial(rows, METRIC, PLAN)
+    best = best_trial(rows, GOAL, PLAN)
     assert best is not None and best.number == 10003
 
 
 def test_the_estimate_is_of_the_new_seeds_alone_and_the_ranking_of_all() -> None:
     rows = runs(n10001=0.5, n10003=0.54, n20001=0.6, n20003=0.6)
-    first, second = replicated(rows, METRIC, PLAN)
+    first, second = replicated(rows, GOAL, PLAN)
     assert (first.original, first.first, first.values) == (1, 0.7, (0.5, 0.6))
     assert first.mean == pytest.approx(0.55)
     assert first.sd == pytest.approx(statistics.stdev([0.5, 0.6]))
@@ -70,29 +71,29 @@ def test_the_estimate_is_of_the_new_seeds_alone_and_the_ranking_of_all() -> None
 
 
 def test_without_a_completed_repeat_the_estimate_is_what_was_picked() -> None:
-    (one,) = replicated([completed(0, 0.5), trial(10000, "failed")], METRIC, Plan(top=1, seeds=1))
+    (one,) = replicated([completed(0, 0.5), trial(10000, "failed")], GOAL, Plan(top=1, seeds=1))
     assert (one.values, one.mean, one.sd) == ((), 0.5, None)
 
 
 def test_lower_is_better_for_a_loss() -> None:
     rows = runs(n10000=0.2, n10003=0.9)
-    best = best_trial(rows, "eval_loss", Plan(top=2, seeds=1))
+    best = best_trial(rows, Goal("eval_loss"), Plan(top=2, seeds=1))
     assert best is not None and best.number == 10000
 
 
 def test_a_configuration_that_blew_up_with_another_seed_is_last() -> None:
     rows = runs(n10001=None, n10003=0.3, n20001=0.9, n20003=0.3)
-    assert [one.original for one in replicated(rows, METRIC, PLAN)] == [3, 1]
+    assert [one.original for one in replicated(rows, GOAL, PLAN)] == [3, 1]
 
 
 def test_a_repeat_that_failed_for_another_cause_is_left_out() -> None:
     rows = [*runs(n10003=0.9, n20001=0.7, n20003=0.9), trial(10001, "failed")]
-    assert [one.values for one in confirmed(rows, METRIC, PLAN) or []][1] == (0.7,)
+    assert [one.values for one in confirmed(rows, GOAL, PLAN) or []][1] == (0.7,)
 
 
 def test_a_configuration_without_a_completed_repeat_wins_over_none_that_has_one() -> None:
     rows = [*runs(n10003=0.5, n20003=0.4), trial(10001, "failed"), trial(20001, "failed")]
-    first, last = confirmed(rows, METRIC, PLAN) or []
+    first, last = confirmed(rows, GOAL, PLAN) or []
     assert (first.original, last.original) == (3, 1)  # by its one lucky seed, 0.7, it would be
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from predictor.stats import mean_stderr
 from trainer.contract.measurement import Measurement, Scores
 
 
@@ -29,15 +30,8 @@ class Rows:
 
     @property
     def stderr(self) -> float | None:
-        """The standard error of the mean, by the linear approximation of a ratio's variance; where
-        all weigh the same the usual one. NaN where a score is not finite; None of fewer than two
-        rows."""
-        num = len(self.scores)
-        if num < 2:
-            return None
-        with np.errstate(invalid="ignore", over="ignore"):
-            residuals = self.weights * (self.scores - self.mean)
-            return float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / self.weights.sum())
+        """The standard error of the mean, as `predictor.stats.mean_stderr`."""
+        return mean_stderr(self.scores, self.weights)
 
     def at(self, kept: np.ndarray | None) -> Rows:
         """Those at the indices `kept` (num_kept,); None: all."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.account.constraints import Goal
 from sweep.account.outlook import Outlook, outlook
 from sweep.account.terms import StoredPruning
 from sweep.config.limits import STRIDE
@@ -23,7 +24,7 @@ STOP = ("run.trials=16", "run.workers=1", "pruning.risk=0.35", "pruning.max_expe
 PRUNING = StoredPruning(
     True, risk=0.1, min_gain=0.05, startup=3, stop=False, max_expected_misses=None
 )
-METRIC = "choice_accuracy"
+GOAL = Goal("choice_accuracy")
 WINNABLE = (0.5, 0.6, 0.7)  # accuracies: three trials tell little
 SPENT = (0.7, *[0.5 + 0.002 * i for i in range(8)])  # one stands out, the others are alike
 
@@ -46,30 +47,30 @@ def finished(accuracies: Sequence[float], phase: int = 0, first: int = 0) -> lis
 def test_p0_is_one_in_the_trials_with_it_less_what_the_gain_asks_for(
     accuracies: Sequence[float], min_gain: float, p0: float
 ) -> None:
-    found = outlook(finished(accuracies), METRIC, replace(PRUNING, min_gain=min_gain))
+    found = outlook(finished(accuracies), GOAL, replace(PRUNING, min_gain=min_gain))
     assert found is not None and found.before == pytest.approx(p0, abs=5e-5)
 
 
 def test_the_incumbent_is_the_best_finished_trial() -> None:
-    found = outlook(finished(WINNABLE), METRIC, PRUNING)
+    found = outlook(finished(WINNABLE), GOAL, PRUNING)
     assert found is not None and found.incumbent == 2 and not found.is_unlikely
 
 
 def test_it_changes_with_every_trial_that_ends_whether_a_window_closed_since_or_not() -> None:
     rows = finished(SPENT)
-    found = outlook(rows, METRIC, PRUNING)
+    found = outlook(rows, GOAL, PRUNING)
     assert found is not None and found.is_unlikely
-    again = outlook([*rows, *finished((0.9,), first=90)], METRIC, PRUNING)
+    again = outlook([*rows, *finished((0.9,), first=90)], GOAL, PRUNING)
     assert again is not None and again.incumbent == 90 and again.before < found.before
 
 
 def test_every_phase_must_say_so_and_the_largest_chance_counts() -> None:
     spent, winnable = finished(SPENT, phase=1), finished(WINNABLE, phase=0, first=50)
-    both, alone = outlook([*spent, *winnable], METRIC, PRUNING), outlook(winnable, METRIC, PRUNING)
+    both, alone = outlook([*spent, *winnable], GOAL, PRUNING), outlook(winnable, GOAL, PRUNING)
     assert both == alone
-    assert outlook([*spent, *winnable[:2]], METRIC, PRUNING) is None  # too few to say
+    assert outlook([*spent, *winnable[:2]], GOAL, PRUNING) is None  # too few to say
     unfinished = trial(60, "running")
-    assert outlook([*spent, unfinished], METRIC, PRUNING) is None
+    assert outlook([*spent, unfinished], GOAL, PRUNING) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_every_phase_must_say_so_and_the_largest_chance_counts() -> None:
     ],
 )
 def test_nothing_is_said_without_grounds(rows: list[TrialRow], pruning: StoredPruning) -> None:
-    assert outlook(rows, METRIC, pruning) is None
+    assert outlook(rows, GOAL, pruning) is None
 
 
 def test_the_sentence_names_the_incumbent_and_both_numbers() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from predictor.types import Verdict
 from sweep.account.compute import compute_report, usage_by_trial
+from sweep.account.constraints import Goal
 from sweep.account.outlook import outlook, outlook_of
 from sweep.account.replicates import Plan, best_trial, confirmed, wanted_numbers
 from sweep.account.terms import StoredPruning
@@ -17,7 +18,7 @@ from sweep.driver.trial import SETTLED, State, Trial
 from sweep.storage.ledger import Cost, TrialRow
 from tests.support.sweep_ledgers import completed, trial
 
-METRIC = "choice_accuracy"
+GOAL = Goal("choice_accuracy")
 
 
 def held(row: TrialRow, flops: float) -> Trial:
@@ -29,7 +30,7 @@ def held(row: TrialRow, flops: float) -> Trial:
 
 def test_what_is_counted_as_trials_move_is_what_going_through_all_of_them_gives() -> None:
     rng, plan = random.Random(0), Plan(3, 1)
-    roster = Roster(METRIC, plan.top)
+    roster = Roster(GOAL, plan.top)
     for number in [*range(60), *range(10_000, 10_060, 7)]:
         row = completed(number, round(rng.random(), 2))
         if rng.random() < 0.3:
@@ -52,9 +53,9 @@ def test_what_is_counted_as_trials_move_is_what_going_through_all_of_them_gives(
             one.number for one in originals if one.state is state
         }
     for ask in (best_trial, confirmed, wanted_numbers):
-        assert ask(roster.contenders, METRIC, plan) == ask(rows, METRIC, plan)
+        assert ask(roster.contenders, GOAL, plan) == ask(rows, GOAL, plan)
     pruning = StoredPruning(True, 0.1, 0.05, startup=3, stop=False, max_expected_misses=None)
-    assert outlook_of(roster.phases, pruning) == outlook(rows, METRIC, pruning) is not None
+    assert outlook_of(roster.phases, pruning) == outlook(rows, GOAL, pruning) is not None
     settled = [one for one in trials if one.state in SETTLED]
     costs = [cost for one in settled for cost in one.costs.values()]
     whole = compute_report([one.row for one in settled], usage_by_trial(costs), {})
@@ -66,7 +67,7 @@ def test_what_is_counted_as_trials_move_is_what_going_through_all_of_them_gives(
 
 
 def test_a_trial_is_compared_with_those_whose_windows_were_looked_at_alike() -> None:
-    roster = Roster(METRIC)
+    roster = Roster(GOAL)
     for number in range(6):
         row = completed(number, 0.5) if number < 4 else trial(number, "running")
         assert row.window is not None
