@@ -19,6 +19,7 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from predictor.types import Observation
 from sweep.config.errors import key_paths, unknown
 from sweep.config.study import Study as StudyFile
+from sweep.page.write import write_page
 from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.study_types import BestReport, StudyReport
@@ -104,9 +105,15 @@ class Study:
         no trial is completed."""
         return self.report().best
 
-    def report(self) -> StudyReport:
-        """All that `sweep inspect` shows, typed. In a notebook it is shown as tables."""
+    def report(self, to: str | Path | None = None) -> StudyReport:
+        """All that `sweep inspect` shows, typed. In a notebook it is shown as tables.
+
+        `to`: an HTML file, into which the page of `sweep report` is written as well. UserError
+        where it cannot be.
+        """
         with self._opened() as (ledger, paths):
+            if to is not None:
+                write_page(ledger, paths, to)
             return study_report(ledger, paths)
 
     def __repr__(self) -> str:

@@ -132,6 +132,44 @@ def inspect(
 
 
 @app.command
+def report(
+    study: str,
+    /,
+    *,
+    to: Path | None = None,
+    open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> int:
+    """Write a study as one HTML page, to look at or to send: it needs no network.
+
+    The answer, every trial against its compute, what was stopped and why, and what another risk
+    would have done. It shows the study as it is now, also while it runs.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    to
+        The file; report.html in the study's folder if not given.
+    open_
+        Show it in the browser.
+    """
+    from sweep.page.write import open_page, write_page
+    from sweep.storage.find import open_study
+    from sweep.storage.readable import readable
+
+    with readable(study):
+        ledger, paths = open_study(study)
+        try:
+            written = write_page(ledger, paths, to)
+        finally:
+            ledger.engine.dispose()
+    sys.stdout.write(written.sentence + "\n")
+    if open_ and (trouble := open_page(written.path)):
+        sys.stderr.write(f"sweep: {trouble}\n")
+    return 0
+
+
+@app.command
 def recipes(
     study: StudyFile | None = None,
     /,

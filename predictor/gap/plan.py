@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.features import config_columns, standardise, with_squares
+from predictor.gap.bent import unbent
 from predictor.gap.prior import GapPrior, shipped_prior
 from predictor.gap.regression import Ends, Rows, final_gaps, prior_slopes
 from predictor.gap.units import SIGNALS, Units, bend, gaps
@@ -85,6 +86,23 @@ def plan(
     ranking = tuple(sorted(forecasts, key=lambda n: (-forecasts[n].probability, n)))
     chosen = _chosen(waiting, forecasts, settings)
     return Plan(chosen, leader.number, forecasts, silent, spread, ranking)
+
+
+def end_intervals(
+    trials: Sequence[CohortTrial],
+    shares: Sequence[float],
+    prior: GapPrior | None = None,
+    share: float = 0.8,
+) -> dict[int, tuple[float, float, float]]:
+    """By number, of each unfinished trial: where it is expected to end, between the ends of the
+    central interval that holds `share`; as differences from the leader's objective, lower is
+    better.
+
+    `trials` and `shares` as for `plan`. Empty while none is finished, or nothing gives ends a unit.
+    """
+    cohort = _Cohort.of(trials, shares, prior or shipped_prior())
+    leader = cohort.leader
+    return (cohort.intervals(leader, share) if leader else None) or {}
 
 
 def behind_by_prior(
@@ -162,13 +180,7 @@ class _Cohort(NamedTuple):
         unit = self._unit_of_ends()
         if unit is None:
             return None
-        found: list[tuple[int, Ends, Floats, list[int]]] = []
-        at = self._last(leader)
-        for look in range(len(self.shares)):
-            asked = [i for i, last in enumerate(at) if last == look]
-            if asked:
-                ends, gap = self._ends(leader, look, asked, unit)
-                found.append((look, ends, gap, asked))
+        found = list(self._judged(leader, unit))
         spread = self._spread_of_ends(leader, unit, [ends.mean for _, ends, _, _ in found])
         goal = -min_gain * spread
         forecasts: dict[int, GapForecast] = {}
@@ -182,6 +194,34 @@ class _Cohort(NamedTuple):
                 forecasts[number] = GapForecast(number, self.shares[look], *own, named)
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
         return forecasts, silent, spread * unit
+
+    def intervals(
+        self, leader: CohortTrial, share: float
+    ) -> dict[int, tuple[float, float, float]] | None:
+        """Of each unfinished trial the ends of the central interval that holds `share`, and the
+        expected end between them, as differences from the leader's. None while ends have no unit.
+        """
+        unit = self._unit_of_ends()
+        if unit is None:
+            return None
+        found: dict[int, tuple[float, float, float]] = {}
+        for _, ends, _, asked in self._judged(leader, unit):
+            parts = (ends.quantile((1 - share) / 2), ends.mean, ends.quantile((1 + share) / 2))
+            for i, bent in zip(asked, np.stack(parts, axis=1).tolist(), strict=True):
+                low, mean, high = (unit * unbent(gap) for gap in bent)
+                found[self.trials[i].number] = low, mean, high
+        return found
+
+    def _judged(
+        self, leader: CohortTrial, unit: float
+    ) -> Iterator[tuple[int, Ends, Floats, list[int]]]:
+        """By look: the final gaps of those that reached it last, their gaps there, and which."""
+        at = self._last(leader)
+        for look in range(len(self.shares)):
+            asked = [i for i, last in enumerate(at) if last == look]
+            if asked:
+                ends, gap = self._ends(leader, look, asked, unit)
+                yield look, ends, gap, asked
 
     def _ends(
         self, leader: CohortTrial, look: int, asked: Sequence[int], unit: float

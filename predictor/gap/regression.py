@@ -76,6 +76,20 @@ class Ends(NamedTuple):
         """The expected gap of each trial. Shape (num_trials,)."""
         return self.weights @ self.means
 
+    def quantile(self, share: float) -> Floats:
+        """The gap below which each trial ends with that probability. Shape (num_trials,).
+
+        By bisection: a mixture has no formula for it.
+        """
+        high: Floats = 1e3 * (1 + np.abs(self.means) + self.scales).max(axis=0)
+        low = -high
+        for _ in range(60):
+            middle: Floats = (low + high) / 2
+            below = self.weights @ student_cdf((middle - self.means) / self.scales, self.dof)
+            low = np.where(below < share, middle, low)
+            high = np.where(below < share, high, middle)
+        return low
+
     def below(self, goal: float) -> tuple[Floats, Floats]:
         """P(gap < goal) and E(max(0, goal - gap)) of each trial. Shapes (num_trials,).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predictor.types import Settings
 from sweep.account.scouting import Scouted, looks_of, scouted, share_of
@@ -14,6 +14,9 @@ from sweep.report.prior import PRIOR
 from sweep.storage.ledger import Decision, TrialRow
 from sweep.storage.paths import StudyPaths, checkpoint_bytes
 from sweep.storage.states import State
+
+if TYPE_CHECKING:
+    from predictor.gap.prior import GapPrior
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,7 @@ def parked_reports(
     parked = [row for row in trials if row.state == State.PARKED]
     if not parked:
         return ()
-    guarded = {
-        number
-        for number, own in decisions.items()
-        if any((d.verdict.action, d.verdict.kind) == ("prune", "guard") for d in own)
-    }
-    seen = scouted(trials, terms.metric, guarded)
+    seen = scouted(trials, terms.metric, guarded(decisions))
     found = _forecasts(seen, terms.pruning.min_gain, facts)
     reports = [_report(row, paths, *found.get(row.number, (None, None, None))) for row in parked]
     return tuple(sorted(reports, key=lambda one: (-(one.probability or 0.0), one.number)))
@@ -68,15 +66,29 @@ def _forecasts(
 ) -> Mapping[int, tuple[int | None, float | None, float | None]]:
     """By trial: the leader, P and the gap expected."""
     from predictor.gap.plan import plan  # numpy: only for studies with parked trials
+
+    found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain), gap_prior(facts))
+    return {
+        number: (found.leader, one.probability, one.behind)
+        for number, one in found.forecasts.items()
+    }
+
+
+def gap_prior(facts: Mapping[str, Any]) -> GapPrior | None:
+    """The prior of the gap model that a study's facts name; None: the shipped one."""
     from predictor.gap.prior import from_json
     from predictor.recorded.gap_history import prior_with
 
     past = from_json(facts.get(PRIOR, {}).get("fits", ()))
-    prior = prior_with(past) if past else None
-    found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain), prior)
+    return prior_with(past) if past else None
+
+
+def guarded(decisions: Mapping[int, Sequence[Decision]]) -> set[int]:
+    """The trials that a guard ended."""
     return {
-        number: (found.leader, one.probability, one.behind)
-        for number, one in found.forecasts.items()
+        number
+        for number, own in decisions.items()
+        if any((d.verdict.action, d.verdict.kind) == ("prune", "guard") for d in own)
     }
 
 

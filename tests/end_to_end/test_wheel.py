@@ -66,6 +66,8 @@ def test_the_quickstart_runs(installed: Path, tmp_path: Path) -> None:
     run(installed / "sweep", "run", "quickstart", "--trials", "2", cwd=tmp_path)
     shown = json.loads(run(installed / "sweep", "inspect", "quickstart", "--json", cwd=tmp_path))
     assert [trial["state"] for trial in shown["trials"]] == ["completed"] * 2
+    run(installed / "sweep", "report", "quickstart", cwd=tmp_path)  # its assets are in the wheel
+    assert (tmp_path / "runs" / "quickstart" / "report.html").stat().st_size > 50_000
 
 
 def test_recorded_studies_are_there(installed: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictor.gap.plan import Plan, plan
+from predictor.gap.plan import Plan, end_intervals, plan
 from predictor.gap.prior import shipped_prior
 from predictor.types import CohortTrial, Settings, WindowSignals
 
@@ -198,3 +198,27 @@ def test_losses_of_two_phases_are_not_compared() -> None:
     apart = [plan([*others, with_loss(loss, 1)], SHARES, SETTINGS) for loss in (0.1, 9.0)]
     effects = [found.forecasts[1].effects["loss"] for found in apart]
     assert effects == [0.0, 0.0]
+
+
+def test_an_end_is_expected_within_its_interval_and_the_wider_holds_more() -> None:
+    narrow, wide = (end_intervals(LED, SHARES, share=share) for share in (0.5, 0.9))
+    assert narrow.keys() == wide.keys() == set(range(1, 8))
+    for number, (low, expected, high) in narrow.items():
+        assert wide[number][0] < low < expected < high < wide[number][2]
+    expected = [narrow[number][1] for number in range(1, 8)]
+    assert expected == sorted(expected)  # as they were at the look
+
+
+def test_the_ends_of_an_interval_are_where_its_share_says() -> None:
+    """The leader's end less min_gain spreads has P below it, as the plan states."""
+    found = plan(LED, SHARES, SETTINGS)
+    assert found.spread is not None
+    goal = -SETTINGS.min_gain * found.spread
+    for number, one in found.forecasts.items():
+        p = one.probability
+        low, _, high = end_intervals(LED, SHARES, share=abs(1 - 2 * p))[number]
+        assert (low if p < 0.5 else high) == pytest.approx(goal)
+
+
+def test_nothing_is_expected_before_a_trial_is_finished() -> None:
+    assert end_intervals(COHORT, SHARES) == {}

@@ -1,0 +1,18 @@
+// The first screen: the question, the answer, four numbers.
+
+function answerPart() {
+  return h('header', { id: 'answer' },
+    h('p', { class: 'study' }, study.study),
+    h('h1', null, study.question),
+    h('p', { class: 'short' }, shortAnswer()),
+    h('dl', { class: 'tiles' }, study.tiles.map((tile) =>
+      h('div', null, h('dt', null, tile.label), h('dd', { class: 'value' }, tile.value), h('dd', { class: 'note' }, tile.note)))),
+    h('p', { class: 'note' }, study.standing));
+}
+
+function shortAnswer() {
+  const best = byNumber.get(study.best);
+  if (!best) return 'No trial is completed so far.';
+  const own = study.names.map((name) => [h('span', { class: 'name' }, name), ' ', h('b', null, parameter(best.params[name]))]);
+  return [own.flatMap((one, i) => (i ? [', ', one] : [one])), own.length ? ': ' : '', h('a', { href: `#trial-${best.number}` }, `trial ${best.number}`)];
+}
