@@ -44,6 +44,11 @@ def fixed(value: float | None, decimals: int = 3) -> str:
     return MISSING if value is None else f"{value:.{decimals}f}"
 
 
+def signed(value: float | None, decimals: int = 4) -> str:
+    """`+0.0120`, `-0.0030`: a difference; `-` for None."""
+    return MISSING if value is None else f"{value:+.{decimals}f}"
+
+
 def chance(probability: float | None) -> str:
     """The probability with two decimals, or one digit that counts: `0.21`, `0.004`."""
     if probability is None:

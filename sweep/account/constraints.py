@@ -8,7 +8,7 @@ base, else the value's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -63,16 +63,10 @@ class Held:
     """upper end of it"""
     slack: float | None
     """`low` + the constraint's margin: held from 0 on, below by how much it is broken"""
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the trial holds the constraint."""
-        return self.slack is not None and self.slack >= 0
-
-    @property
-    def is_within_noise(self) -> bool:
-        """Whether the interval has the bound inside, so that either side may be the true one."""
-        return self.low is not None and self.high is not None and self.low < 0 <= self.high
+    is_held: bool
+    """whether the trial holds the constraint"""
+    is_within_noise: bool
+    """whether the interval has the bound inside, so that either side may be the true one"""
 
     @property
     def told(self) -> str:
@@ -184,6 +178,18 @@ class Goal:
         return None if own is None else {**own, **pair}
 
 
+def front(ends: Iterable[tuple[int, float, float]]) -> list[int]:
+    """The trials that no other one dominates, of (number, objective, distance), both the higher the
+    better: by the objective, the best first. Of equals all are on it."""
+    found: list[int] = []
+    most, last = -math.inf, None
+    for number, objective, distance in sorted(ends, key=lambda one: (-one[1], -one[2], one[0])):
+        if distance > most or (objective, distance) == last:
+            found.append(number)
+            most, last = distance, (objective, distance)
+    return found
+
+
 def _limits(objective: Mapping[str, Any]) -> tuple[Limit, ...]:
     stored = objective.get("constraints") or ()
     if not stored:
@@ -208,11 +214,12 @@ def _held(limit: Limit, found: Stored | None, base: Stored | None) -> Held:
         if limit.is_of_base and stderr is not None:  # not paired: both err
             stderr = math.hypot(stderr, _finite(base, "stderr") or 0.0)
     if distance is None:
-        return Held(limit.metric, value, at_base, bound, *[None] * 5)
+        return Held(limit.metric, value, at_base, bound, None, None, None, None, None, False, False)
     half = Z95 * (stderr or 0.0)
     low, high = distance - half, distance + half
     slack = low + limit.margin
-    return Held(limit.metric, value, at_base, bound, distance, stderr, low, high, slack)
+    ends = (distance, stderr, low, high, slack)
+    return Held(limit.metric, value, at_base, bound, *ends, slack >= 0, low < 0 <= high)
 
 
 def _finite(found: Stored | None, name: str) -> float | None:

@@ -37,11 +37,8 @@ class Difference:
     """upper end of it"""
     num: int
     """rows or questions"""
-
-    @property
-    def is_within_noise(self) -> bool:
-        """Whether the interval has 0 inside, so that either may be the better one."""
-        return self.low <= 0 <= self.high
+    is_within_noise: bool
+    """whether the interval has 0 inside, so that either may be the better one"""
 
 
 def difference(metric: str, number: int, other: int, scores: Mapping[int, Scores]) -> Difference:
@@ -63,8 +60,9 @@ def difference(metric: str, number: int, other: int, scores: Mapping[int, Scores
     stderr = mean_stderr(pairs, weights)
     half = Z95 * (stderr or 0.0)
     to = None if other == BASE else other
-    ends = (value - half, value + half)
-    return Difference(metric, number, to, value, stderr, *ends, len(mine))
+    low, high = value - half, value + half
+    is_noise = low <= 0 <= high
+    return Difference(metric, number, to, value, stderr, low, high, len(mine), is_noise)
 
 
 def differences(

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from sweep import formats as f
 from sweep.account.terms import Terms, at
+from sweep.report.constraints_text import difference_line
 from sweep.report.study_text import best_value, varying
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import TrialSummary
@@ -50,6 +51,8 @@ def model_card(
         _table(("parameter", "value"), _configuration(report, trial)),
         "## How it was chosen",
         _selection(report, number),
+        *_constraints(report, trial),
+        *_differences(report, number),
         _trials_table(report),
         "## Use",
         usage(at(report.resolved, "data"), is_adapter=tuning == "lora", has_chats=has_chats),
@@ -114,6 +117,10 @@ def _selection(report: StudyReport, number: int) -> str:
     states = [trial.state for trial in report.originals]
     chosen = report.best is not None and report.best.number == number
     rank = "the best" if chosen else "one"
+    num = states.count(State.COMPLETED)
+    within = ""
+    if report.constraints and chosen:
+        num, within = len(report.completed(feasible=True)), " and hold every constraint"
     how = (
         "Each was trained once, with one seed, and measured on the same held-out set. So its "
         f"{report.metric} is optimistic: part of what put it first is chance, the more so the more "
@@ -123,11 +130,47 @@ def _selection(report: StudyReport, number: int) -> str:
     if best := _confirmed_best(report, number):
         how, original = _confirmed(report, best), best.original
     return (
-        f"Trial {original} is {rank} of the {states.count(State.COMPLETED)} trials that were "
-        f"trained to their end, out of {len(states)} begun; {states.count(State.PRUNED)} were "
-        f"stopped early. {how} Measure it on data that the study has not seen before you rely on "
-        "the number."
+        f"Trial {original} is {rank} of the {num} trials that were trained to their end{within}, "
+        f"out of {len(states)} begun; {states.count(State.PRUNED)} were stopped early. {how} "
+        "Measure it on data that the study has not seen before you rely on the number."
     )
+
+
+def _constraints(report: StudyReport, trial: TrialSummary) -> list[str]:
+    """How the trial stands to each constraint; none without any."""
+    if not report.constraints:
+        return []
+    rows = [
+        (
+            one.text,
+            f.fixed(held.value, 4),
+            f.fixed(held.base, 4),
+            f.signed(held.distance),
+            f"{f.signed(held.low)} to {f.signed(held.high)}",
+            held.words,
+        )
+        for one, held in zip(report.constraints, trial.constraints, strict=True)
+    ]
+    head = ("constraint", "value", "base model", "from the bound", "95 % interval", "")
+    only = (
+        "The best is the best of those that hold every constraint: a 95 % interval of the "
+        "distance from the bound, paired with the base model where the bound is of it, must lie on "
+        "the right side, but for the constraint's margin."
+    )
+    return [only, _table(head, rows)]
+
+
+def _differences(report: StudyReport, number: int) -> list[str]:
+    """The trial against the base model and the next few, where it is the best."""
+    own = [one for one in report.differences if one.number == number]
+    if not own:
+        return []
+    lines = [f"- {_escaped(difference_line(report, one))}" for one in own]
+    num = own[0].num
+    return [
+        f"On the same {num:,} rows or questions, for these weights (other seeds would scatter):",
+        "\n".join(lines),
+    ]
 
 
 def _confirmed(report: StudyReport, best: BestReport) -> str:

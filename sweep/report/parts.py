@@ -58,7 +58,11 @@ def base_report(study: StudyRow, metric: str, usage: Usage) -> BaseReport:
 
 
 def trial_summary(
-    row: TrialRow, decision: Decision | None, decisions: Sequence[Decision], usage: Usage
+    row: TrialRow,
+    decision: Decision | None,
+    decisions: Sequence[Decision],
+    usage: Usage,
+    goal: Goal,
 ) -> TrialSummary:
     """A trial as reports have it; `decision` is the decisive one of its `decisions`."""
     stated = next((one for one in reversed(decisions) if _states_a_chance(one)), None)
@@ -81,6 +85,7 @@ def trial_summary(
         failures=row.failures,
         error=None if row.error is None else _failure(row.error),
         measurements=_measurements(row.measurements),
+        constraints=goal.held(row) if row.state == State.COMPLETED else (),
     )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from predictor.gap.bent import unbent
 from sweep import formats as f
 from sweep.account.compute import Usage
+from sweep.account.outcome import Standing
 from sweep.formats import duration
-from sweep.report import study_text
+from sweep.report import constraints_text, study_text
 from sweep.report.compute_text import compute_rows, risk_lines
 from sweep.report.console import (
     Console,
@@ -36,6 +37,8 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
     names = study_text.varying(report)
     console.print(plain(study_text.headline(report), "bold"))
     print_lines(failure_lines(report), console)
+    if report.state is Standing.NONE_FEASIBLE:
+        print_lines(constraints_text.nearest_lines(report)[:1], console)
     print_lines([study_text.standing(report)], console)
     if same := study_text.fixed_parameters(report):
         console.print(plain(f"the same in all trials: {same}", "dim"))
@@ -49,6 +52,8 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
         print_lines(confirmed, console)
     heading(console, "Best")
     print_lines(study_text.best_lines(report), console)
+    if report.constraints:
+        _print_constraints(report, console)
     heading(console, "Compute")
     print_rows(console, compute_rows(report))
     if risk := risk_lines(report):
@@ -63,14 +68,32 @@ def _print_ended(report: StudyReport, names: Sequence[str], console: Console) ->
         [trial for trial in report.in_state(state) if not trial.is_replicate]
         for state in (State.COMPLETED, State.PRUNED)
     )
-    heading(console, "Completed, best first")
-    _print_trials(report, completed, names, console)
+    if report.constraints:
+        feasible, broken = report.completed(feasible=True), report.completed(feasible=False)
+        heading(console, "Feasible, best first")
+        _print_trials(report, feasible, names, console)
+        if broken:
+            heading(console, "Infeasible, best first: each breaks a constraint")
+            _print_trials(report, broken, names, console)
+    else:
+        heading(console, "Completed, best first")
+        _print_trials(report, completed, names, console)
     if audited := [trial for trial in completed if trial.is_audited]:
         console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
         _print_reasons(console, audited)
     if pruned:
         heading(console, "Pruned")
         _print_trials(report, pruned, names, console, with_reasons=True)
+
+
+def _print_constraints(report: StudyReport, console: Console) -> None:
+    """A table of the trade-off for each."""
+    heading(console, "Constraints")
+    for one in report.constraints:
+        print_lines([constraints_text.constraint_line(report, one)], console)
+        columns = [*map(Column, constraints_text.HEAD), Column("", False, True)]
+        print_columns(console, columns, constraints_text.trade_off_rows(report, one))
+    print_lines([constraints_text.TRADE_OFF], console)
 
 
 def _print_parked(report: StudyReport, names: Sequence[str], console: Console) -> None:

@@ -16,6 +16,11 @@ from sweep.account.outlook import stopping_report
 from sweep.account.replicates import confirm_report, is_replicate
 from sweep.account.standing import EXHAUSTED, standing
 from sweep.account.terms import Terms
+from sweep.report.constraints import (
+    best_differences,
+    constraint_reports,
+    nearest_report,
+)
 from sweep.report.parked import parked_reports
 from sweep.report.parts import (
     base_report,
@@ -67,6 +72,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
                 decided.get(trial.number),
                 decisions.get(trial.number, ()),
                 usage.get(trial.number, NOTHING),
+                terms.goal,
             )
             for trial in trials
         ),
@@ -80,6 +86,9 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
         audits=audit_report(trials, usage, decisions, terms.metric),
         expected_misses=expected_misses(trials, decisions, terms.pruning.max_expected_misses),
         resolved=study.document,
+        constraints=constraint_reports(trials, terms.goal),
+        nearest=nearest_report(trials, terms.goal, paths),
+        differences=best_differences(ledger, trials, terms),
     )
 
 
@@ -101,7 +110,8 @@ def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
     usage = usage_by_trial(costs)
     observations = ledger.read_observations(number)
     noise = gradient_noise_scale(observations, trial.params["batch_size"])
-    metric = Terms.of(study.document).metric
+    goal = Terms.of(study.document, study.facts).goal
+    metric = goal.metric
     folder, log = paths.trial(number), paths.trial_log(number)
     return TrialReport(
         study=study.name,
@@ -109,7 +119,7 @@ def trial_report(ledger: Ledger, paths: StudyPaths, number: int) -> TrialReport:
         direction=_direction(metric),
         base=base_report(study, metric, usage.get(BASE, NOTHING)),
         trial=trial_summary(
-            trial, decisive(trial, decisions), decisions, usage.get(number, NOTHING)
+            trial, decisive(trial, decisions), decisions, usage.get(number, NOTHING), goal
         ),
         error=failure_report(trial),
         decisions=tuple(map(decision_report, decisions)),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from sweep import formats as f
 from sweep.account.terms import Terms
 from sweep.documents import Json
+from sweep.report.constraints_text import difference_lines, nearest_lines
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import Failure, Measured, TrialSummary
 from sweep.storage.states import SETTLED, UNDER_WAY, State
@@ -120,11 +121,12 @@ def best_lines(report: StudyReport) -> list[str]:
     """The best configuration's objective, its estimate over seeds and its weights, in lines."""
     best = report.best
     if best is None:
-        return ["no trial is completed so far"]
+        return nearest_lines(report) or ["no trial is completed so far"]
     lines = [f"trial {best.original}: {report.metric} {best_value(best)}"]
     if improvement := _gain(report, best):
         lines[0] += f", {improvement}"
     lines.append(f.parameters(best.params))
+    lines += difference_lines(report)
     if best.sd is None:
         lines.append(_without_scatter(report, best))
     groups = _groups(report.trial(best.number).measurements, report.metric)

@@ -12,6 +12,7 @@ from sweep.account.audits import AuditReport, ExpectedMisses
 from sweep.account.compute import ComputeReport
 from sweep.account.outcome import Standing
 from sweep.account.outlook import StoppingReport
+from sweep.account.paired import Difference
 from sweep.account.replicates import ConfirmReport
 from sweep.documents import Json
 from sweep.report.parked import ParkedReport
@@ -54,6 +55,41 @@ class BestReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ConstraintReport:
+    """A constraint, and what it costs."""
+
+    metric: str
+    """what is constrained"""
+    text: str
+    """the metric and its bound, as in the study file"""
+    margin: float
+    """by how much the 95 % interval may reach beyond the bound"""
+    base: float | None
+    """the base model's value; null where it was not measured"""
+    bound: float | None
+    """the bound as a number; null where it is of the base model, which was not measured"""
+    front: tuple[int, ...]
+    """completed trials that no other one beats both in the objective and in the distance from the
+    bound, by the objective, the best first"""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestReport:
+    """The completed trial that is nearest to holding every constraint, while none does."""
+
+    number: int
+    """the trial"""
+    objective: float
+    """its objective"""
+    shortfall: float | None
+    """by how much it breaks them, all together; null where one was not measured"""
+    broken: tuple[str, ...]
+    """each that it breaks, in words"""
+    model_dir: str | None
+    """folder of its weights; null where they are not kept"""
+
+
+@dataclass(frozen=True, slots=True)
 class StudyReport:
     """A whole study but its observations: `sweep inspect STUDY --json`."""
 
@@ -85,7 +121,7 @@ class StudyReport:
     prior: PriorReport | None
     """what expectations rest on; null without scouting"""
     best: BestReport | None
-    """null while no trial is completed"""
+    """null while no trial is completed that holds every constraint"""
     confirm: ConfirmReport
     """the best configurations trained again with new seeds"""
     early_eval: int | None
@@ -101,6 +137,13 @@ class StudyReport:
     """what the predictor states of its misses"""
     resolved: Mapping[str, Json]
     """the study file as resolved, defaults filled in"""
+    constraints: tuple[ConstraintReport, ...] = ()
+    """what the best must hold (objective.constraints)"""
+    nearest: NearestReport | None = None
+    """the completed trial nearest to holding every constraint; null where one holds them all"""
+    differences: tuple[Difference, ...] = ()
+    """the best (else the nearest) against the base model and the next few, paired; empty where an
+    earlier version measured them"""
 
     @property
     def originals(self) -> Sequence[TrialSummary]:
@@ -115,13 +158,21 @@ class StudyReport:
         raise LookupError(f"no trial {number}")
 
     def in_state(self, state: State) -> Sequence[TrialSummary]:
-        """The trials in that state: best objective first, without one last, then by number."""
+        """The trials in that state: those that break a constraint last, then by objective, the best
+        first, without one last, then by number."""
         sign = -1.0 if self.direction == "maximize" else 1.0
 
-        def key(trial: TrialSummary) -> tuple[bool, float, int]:
-            return trial.objective is None, sign * (trial.objective or 0.0), trial.number
+        def key(trial: TrialSummary) -> tuple[bool, bool, float, int]:
+            end = sign * (trial.objective or 0.0)
+            return trial.is_feasible is False, trial.objective is None, end, trial.number
 
         return sorted((trial for trial in self.trials if trial.state is state), key=key)
+
+    def completed(self, *, feasible: bool | None = None) -> Sequence[TrialSummary]:
+        """The completed originals, the best first; `feasible`: that hold every constraint, or
+        not."""
+        found = [trial for trial in self.in_state(State.COMPLETED) if not trial.is_replicate]
+        return [one for one in found if feasible is None or one.is_feasible is feasible]
 
     def is_better(self, value: float, than: float) -> bool:
         """Whether an objective is better than another, strictly, in the study's direction."""

@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict, cast
 
 from predictor.types import Settings
 from sweep import formats as f
+from sweep.account.constraints import Held
 from sweep.documents import Json
 from sweep.formats import duration
 from sweep.report.curves import labelled_curve
@@ -43,6 +44,7 @@ def trial_rows(report: TrialReport) -> list[tuple[str, str]]:
             value += f", margin {_with_error(one.margin, one.margin_stderr)}"
         value += f"; {groups}" if groups else ""
         rows.append((f"measured: {metric}", value))
+    rows += [(f"constraint: {one.metric}", _held(one)) for one in trial.constraints]
     if trial.window is not None:
         rows.append(("window", _window(trial.window)))
     rows += [(f"look {number}", _window(look)) for number, look in enumerate(trial.looks, 1)]
@@ -72,6 +74,14 @@ def _window(window: Window) -> str:
     )
     phase = f", in phase {window.phase}" if window.phase else ""
     return f"at {window.samples} samples{phase}: {', '.join(signals)}"
+
+
+def _held(one: Held) -> str:
+    if one.distance is None:
+        return one.words
+    interval = f"{f.signed(one.low)} to {f.signed(one.high)}"
+    place = f"{f.signed(one.distance)} from the bound {f.fixed(one.bound, 4)}"
+    return f"{one.words}: {place}, 95 % interval {interval}, slack {f.signed(one.slack)}"
 
 
 def _with_error(value: float | None, stderr: float | None) -> str:

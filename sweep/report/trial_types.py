@@ -11,6 +11,7 @@ from typing import Literal
 
 from predictor.types import Action, Kind, Observation, Settings
 from sweep.account.compute import Usage
+from sweep.account.constraints import Held
 from sweep.documents import INLINE, Json
 from sweep.storage.ledger import Cost
 from sweep.storage.states import State
@@ -170,6 +171,13 @@ class TrialSummary:
     """its last failure; null if it has none"""
     measurements: Mapping[str, Measured]
     """each metric at the end, by its name"""
+    constraints: tuple[Held, ...] = ()
+    """how it stands to each constraint; empty without any, and before its end"""
+
+    @property
+    def is_feasible(self) -> bool | None:
+        """Whether it holds every constraint; None without any, and before its end."""
+        return all(one.is_held for one in self.constraints) if self.constraints else None
 
     @property
     def is_audited(self) -> bool:

@@ -9,7 +9,7 @@ written stays in the queue, which the next ledger of the study can take over.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -268,13 +268,15 @@ class Ledger:
         query = sa.select(*columns).where(t.costs.c.study == self.study)
         return [Cost(*row) for row in self._rows(query)]
 
-    def read_scores(self, metric: str) -> dict[int, Scores]:
-        """The scores of a metric by trial, the base model's under BASE; {} where an earlier version
-        made the storage."""
+    def read_scores(self, metric: str, trials: Collection[int] | None = None) -> dict[int, Scores]:
+        """The scores of a metric by trial, of these `trials` or all, the base model's under BASE;
+        {} where an earlier version made the storage."""
         if not self._patience(lambda: sa.inspect(self.engine).has_table(t.scores.name)):
             return {}
         s = t.scores.c
         query = sa.select(s.trial, s.scores, s.weights).where(s.study == self.study)
+        if trials is not None:
+            query = query.where(s.trial.in_(trials))
         found = self._rows(query.where(s.metric == metric).order_by(s.trial))
         return {trial: unpacked(*row) for trial, *row in found}
 
