@@ -30,6 +30,10 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
                         "sha256"}}; sha256
                         is null for a Hub data set, which has
                         rows_sha256
+    benchmarks         {metric: {"questions", "input_tokens", "groups": {name: count}, "digest" of
+                        the questions and prompts, "window": tokens that fit into the model,
+                        "truncated": prompts that do not, "written_tokens_at_most": where the model
+                        writes, a part of input_tokens, "scores" and "fewshot" of each task}}
     base_measurements  {metric: Measurement as a dict}, or null
     machine            {"device", "num_devices", "device_gib", "memory_gib", "cores"}
 """
@@ -100,7 +104,10 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
     finally:
         shutil.rmtree(cache_dir, ignore_errors=True)
     tokenizer = checked.tokenizer
-    base_measurements, base_scores = _measure_base(spec, out_dir, link)
+    evaluator = Evaluator(out_dir, getattr(torch, spec.model.dtype), tokenizer, spec.benchmarks)
+    link.send(Alive("reading the benchmarks"))
+    benchmarks = evaluator.prepare(spec.metrics, checked.config)
+    base_measurements, base_scores = _measure_base(spec, evaluator, link)
     facts = {
         "version": VERSION,
         "num_params": checked.num_params,
@@ -123,6 +130,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         },
         "max_length": spec.data.max_length,
         **told,
+        "benchmarks": benchmarks,
         "base_measurements": base_measurements,
         "machine": _machine(),
     }
@@ -216,7 +224,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _measure_base(
-    spec: PrepareSpec, out_dir: Path, link: Link
+    spec: PrepareSpec, evaluator: Evaluator, link: Link
 ) -> tuple[dict[str, Any] | None, dict[str, Scores]]:
     """The measurements by metric, and their scores, which are also on disk for trials to pair with;
     None and nothing where they are not wanted."""
@@ -226,11 +234,10 @@ def _measure_base(
     model = load_model(spec.model, best_device())
     doing = "measuring the base model"
     link.send(Alive(doing))
-    evaluator = Evaluator(out_dir, getattr(torch, spec.model.dtype))
     measured: dict[str, Any] = {}
     scores: dict[str, Scores] = {}
     for metric in spec.metrics:
         found, rows = evaluator.measure(metric, model, lambda: link.alive(doing))
         measured[metric], scores[metric] = asdict(found), rows.packed()
-        write_scores(base_scores_folder(out_dir), metric, scores[metric])
+        write_scores(base_scores_folder(Path(spec.out_dir)), metric, scores[metric])
     return measured, scores

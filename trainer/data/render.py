@@ -102,7 +102,7 @@ class Renderer:
 
     def _text(self, format: str, row: Row, note: Note) -> Text:
         if format == "choices":
-            prompt, choices, answer, _ = _choices(row)
+            prompt, choices, answer, _ = read_choices(row)
             completion = choices[answer]
         elif format == "prompt-completion":
             prompt, completion = _string(row, "prompt", empty=True), _string(row, "completion")
@@ -119,7 +119,7 @@ class Renderer:
         return text
 
     def _question(self, row: Row, note: Note) -> Question:
-        prompt, choices, answer, group = _choices(row)
+        prompt, choices, answer, group = read_choices(row)
         template = "auto" if is_template_file(self._data.template) else self._data.template
         texts = tuple(_plain(prompt, choice, template, "completion") for choice in choices)
         return Question(texts, answer, group)
@@ -171,7 +171,7 @@ def _checked(made: T) -> T:
 
 
 def _chat_question(chats: Chats, row: Row, note: Note) -> Question:
-    prompt, choices, answer, group = _choices(row)
+    prompt, choices, answer, group = read_choices(row)
     scored, trained = chats.ask(prompt, choices)
     return Question(tuple(scored), answer, group, trained[answer])
 
@@ -206,7 +206,8 @@ def _alpaca(row: Row) -> tuple[str, str]:
     return (f"{prompt}\n\n{extra}" if extra.strip() else prompt), completion
 
 
-def _choices(row: Row) -> tuple[str, list[str], int, str]:
+def read_choices(row: Row) -> tuple[str, list[str], int, str]:
+    """Prompt, choices, index of the right one, and group. Raises BadRow."""
     prompt = _string(row, "prompt")
     choices, answer = row.get("choices"), row.get("answer")
     if not isinstance(choices, list) or len(choices) < 2:

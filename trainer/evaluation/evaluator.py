@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from trainer.contract.measurement import Measurement
 from trainer.contract.metrics import kind_of
 from trainer.contract.scores import base_scores_folder, read_scores
-from trainer.contract.spec import UserError
+from trainer.contract.spec import BenchmarkSpec, UserError
 from trainer.evaluation.measure import Scored, load_scored, measure
 from trainer.evaluation.rows import Rows, over_base
+from trainer.model.random_state import no_random_numbers_taken
 from trainer.model.team import Team
+
+Measured = tuple[Measurement, Rows, np.ndarray | None]  # the last: which of all; None: all
 
 
 class Evaluator:
     """The metrics of a study, each loaded when it is first asked for."""
 
-    def __init__(self, data_dir: Path, dtype: torch.dtype) -> None:
-        self._data_dir, self._dtype = data_dir, dtype
+    def __init__(
+        self, data_dir: Path, dtype: torch.dtype, tokenizer: Any, benchmarks: BenchmarkSpec
+    ) -> None:
+        self._data_dir, self._dtype, self._tokenizer = data_dir, dtype, tokenizer
+        self._spec = benchmarks
         self._scored: dict[str, Scored] = {}
+        self._benchmarks: dict[str, Any] = {}
+
+    def prepare(self, metrics: Sequence[str], config: Any) -> dict[str, Any]:
+        """The facts of benchmarks and metrics of one's own, by metric, once all that trials need of
+        them is beside the prepared data. `config`: the model's. UserError with a line for each that
+        cannot be measured."""
+        facts: dict[str, Any] = {}
+        mistakes: list[str] = []
+        for metric in metrics:
+            if kind_of(metric) == "harness":
+                try:
+                    with no_random_numbers_taken():
+                        facts[metric] = self._benchmark(metric).prepare(config)
+                except UserError as error:
+                    mistakes.append(str(error))
+        if mistakes:
+            raise UserError("\n".join(dict.fromkeys(mistakes)))
+        return facts
 
     def measure(
         self,
@@ -36,14 +62,41 @@ class Evaluator:
         is the mean of. `num_units`: of the rows or questions, always the same; None: all. Takes no
         random numbers and leaves the model as it was.
         """
-        if kind_of(metric) not in ("loss", "choices"):
+        with no_random_numbers_taken():
+            found, rows, kept = self._measured(metric, model, alive, team, num_units)
+        base = read_scores(base_scores_folder(self._data_dir), metric)
+        if base is not None:
+            found = over_base(found, rows, Rows.unpacked(base).at(kept))
+        return found, rows
+
+    def _measured(
+        self,
+        metric: str,
+        model: Any,
+        alive: Callable[[], None],
+        team: Team | None,
+        num_units: int | None,
+    ) -> Measured:
+        kind = kind_of(metric)
+        if kind == "harness":
+            benchmark = self._benchmark(metric)
+            return benchmark.measure(model, self._dtype, alive, team, num_units)
+        if kind == "own":
             raise UserError(f"{metric} cannot be measured yet")
         scored = self._scored.get(metric) or load_scored(self._data_dir, metric)
         self._scored[metric] = scored
         if num_units is not None:
             scored = scored.subset(num_units)
-        found, rows = measure(model, scored, self._dtype, alive, team)
-        base = read_scores(base_scores_folder(self._data_dir), metric)
-        if base is not None:
-            found = over_base(found, rows, Rows.unpacked(base).at(scored.kept))
-        return found, rows
+        return (*measure(model, scored, self._dtype, alive, team), scored.kept)
+
+    def _benchmark(self, metric: str) -> Any:
+        if metric not in self._benchmarks:
+            if find_spec("lm_eval") is None:
+                raise UserError(f"{metric} needs a package: pip install 'sft-sweep[benchmarks]'")
+            # Where nobody asks for a benchmark, nobody waits for the harness.
+            from trainer.evaluation.harness import Benchmark
+
+            self._benchmarks[metric] = Benchmark(
+                metric, self._data_dir, self._tokenizer, self._spec
+            )
+        return self._benchmarks[metric]

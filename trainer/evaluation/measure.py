@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor
 
 from trainer.contract.measurement import Measurement
 from trainer.contract.metrics import EVAL_LOSS, part_of
 from trainer.data.batches import pad_rows
 from trainer.data.store import list_column, open_table
 from trainer.data.tokenise import IGNORED
+from trainer.evaluation.batching import device_of, evaluating, run_in_batches
 from trainer.evaluation.rows import Rows, by_group
-from trainer.model.fit import is_out_of_memory
 from trainer.model.head import scoring_head
 from trainer.model.team import Team
 
 SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
-BATCH_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}  # padding included
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,34 +148,15 @@ def _score(
     model: Any, scored: Scored, dtype: torch.dtype, alive: Callable[[], None], team: Team
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum of log-probabilities and number of scored tokens, per sequence."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     sums = np.zeros(len(scored.input_ids))
     counts = np.zeros(len(scored.input_ids), dtype=np.int64)
-    lengths = [len(ids) for ids in scored.input_ids]
-    is_sharded = any(isinstance(parameter, DTensor) for parameter in model.parameters())
-    fits = BATCH_TOKENS[device.type]
-    was_training = model.training
-    model.eval()
-    try:
-        for batch in _share(list(_batches(lengths, fits)), team):
-            while True:
-                try:
-                    for part in _batches([lengths[row] for row in batch], fits):
-                        rows = batch[part]
-                        sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
-                    break
-                except Exception as error:
-                    # Processes that hold parts of one model cannot go back alone.
-                    can_halve = fits > lengths[batch[0]] and not is_sharded
-                    if not is_out_of_memory(error) or not can_halve:
-                        raise
-                fits //= 2
-            alive()  # as often in every process, whichever had to divide its batches
-    finally:
-        model.train(was_training)
-        for module in model.modules():  # the outermost weights stay together after a forward
-            if isinstance(module, FSDPModule):
-                module.reshard()
+
+    def run(rows: np.ndarray) -> None:
+        sums[rows], counts[rows] = _score_rows(model, scored, rows, dtype, device)
+
+    with evaluating(model):
+        run_in_batches(model, [len(ids) for ids in scored.input_ids], run, alive, team)
     for their_sums, their_counts in team.gather((sums, counts)):
         scored_there = their_counts > 0
         sums[scored_there], counts[scored_there] = (
@@ -199,20 +177,3 @@ def _score_rows(
     with scoring_head(model) as scoring, torch.no_grad(), autocast:
         out = scoring(**on_device, fused_lm_head=True)
         return out.log_probs.double().sum(1).cpu().numpy(), out.label_mask.sum(1).cpu().numpy()
-
-
-def _share(batches: list[np.ndarray], team: Team) -> Iterator[np.ndarray]:
-    """This process's batches. All get as many, some the last one again: sharded weights come
-    together for each forward, so that everybody must take part in it."""
-    for start in range(0, len(batches), team.size):
-        yield batches[min(start + team.rank, len(batches) - 1)]
-
-
-def _batches(lengths: list[int], max_tokens: int) -> Iterator[np.ndarray]:
-    """Rows of similar length together, at most `max_tokens` a batch with the padding."""
-    order = np.argsort(lengths, kind="stable")[::-1]  # the longest first: memory fails at once
-    start = 0
-    while start < len(order):
-        per_batch = max(1, max_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + per_batch]
-        start += per_batch

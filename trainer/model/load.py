@@ -45,6 +45,7 @@ class CheckedModel:
     num_params: int  # tied weights counted once
     adapter: AdapterSize | None  # of LoRA
     positions: Positions | None
+    config: Any
 
 
 def check_model(model: ModelSpec) -> CheckedModel:
@@ -90,7 +91,7 @@ def check_model(model: ModelSpec) -> CheckedModel:
     num_params = sum(p.numel() for p in skeleton.parameters())
     positions = positions_of(config, skeleton)
     adapter = check_adapter(model, skeleton) if model.tuning == "lora" else None
-    return CheckedModel(folder, tokenizer, num_params, adapter, positions)
+    return CheckedModel(folder, tokenizer, num_params, adapter, positions, config)
 
 
 def _check_weights(folder: Path) -> None:

@@ -34,6 +34,7 @@ from trainer.data.batches import (
 )
 from trainer.model.fit import FitMemory, empty_cache, is_out_of_memory
 from trainer.model.head import give_log_probs_alone
+from trainer.model.random_state import random_state, restore_random_state
 from trainer.model.saving import save_weights
 from trainer.model.switches import is_flash, is_padding_free
 from trainer.model.team import Team
@@ -47,7 +48,6 @@ from trainer.training.observe import (
     separate_noise,
     total_squared_norm,
 )
-from trainer.training.random_state import random_state, restore_random_state
 from trainer.trl_private import OpenTrainer
 
 ADAMW_STATE_BYTES = 8  # per trainable parameter: two moments in float32

@@ -83,7 +83,8 @@ class Trial:
         )
         self.trainer, self.settings = self._make_trainer()
         self.clock = ckpt.Clock(spec.checkpoint_every_s, time.monotonic())
-        self._evaluator = Evaluator(self.data_dir, self.dtype)
+        tokenizer = self.trainer.processing_class
+        self._evaluator = Evaluator(self.data_dir, self.dtype, tokenizer, spec.benchmarks)
         self._asked_not_finite = False
         self._told: Cause | None = None  # what keeps checkpoints from being written
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from trainer.data.batches import pad_rows
+from trainer.evaluation import batching
 from trainer.evaluation import measure as measure_module
 from trainer.evaluation.measure import Scored, measure
 
@@ -103,7 +104,7 @@ def test_the_batching_does_not_matter(
     model: Any, scored: Scored, max_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, _ = measure(model, scored, torch.float32, lambda: None)
-    monkeypatch.setitem(measure_module.BATCH_TOKENS, "cpu", max_tokens)
+    monkeypatch.setitem(batching.BATCH_TOKENS, "cpu", max_tokens)
     found, _ = measure(model, scored, torch.float32, lambda: None)
     assert found.value == pytest.approx(expected.value, rel=1e-6)
 

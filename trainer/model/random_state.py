@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
 import torch
 
 RandomState = tuple[torch.Tensor, torch.Tensor | None]
@@ -18,3 +23,15 @@ def restore_random_state(state: RandomState) -> None:
     torch.set_rng_state(state[0])
     if state[1] is not None:
         torch.cuda.set_rng_state(state[1])
+
+
+@contextmanager
+def no_random_numbers_taken() -> Iterator[None]:
+    """What is drawn inside is drawn again afterwards: of Python's, numpy's and torch's numbers."""
+    before, of_python, of_numpy = random_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        restore_random_state(before)
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
