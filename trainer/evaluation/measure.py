@@ -35,12 +35,12 @@ class Scored:
     groups: list[str] = field(default_factory=list)  # one per unit, of choices
     kept: np.ndarray | None = None  # (num_units,) of the whole set; None: all
 
-    def subset(self, num_units: int) -> Scored:
+    def subset(self, num_units: int, seed: int = SUBSET_SEED) -> Scored:
         """A fixed draw of `num_units` units; all of them if there are no more."""
         total = int(self.unit[-1]) + 1
         if num_units >= total:
             return self
-        rng = np.random.default_rng(SUBSET_SEED)
+        rng = np.random.default_rng(seed)
         kept = np.sort(rng.choice(total, num_units, replace=False))
         renumbered = np.full(total, -1)
         renumbered[kept] = np.arange(num_units)
