@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,13 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM
 
-from trainer.evaluation.measure import Scored, load_scored, measure
+from trainer.evaluation import measure
+from trainer.evaluation.measure import Scored, load_scored
+from trainer.evaluation.rows import Rows
+from trainer.model.team import Team
 
-NUM_MODELS, SIZES, DRAWS = 16, (64, 128, 256), 20
-SCORES = ("accuracy", "margin")
+NUM_MODELS, SIZES, DRAWS, SEED = 16, (64, 128, 256), 1000, 0
+SCORES = ("accuracy", "margin", "probability")
 
 
 def train(out: Path) -> list[Path]:
@@ -34,43 +36,47 @@ def train(out: Path) -> list[Path]:
     return sorted(out.glob("trials/*/model"))
 
 
-def ask(model: Any, scored: Scored) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
-    """Value and standard error of each score, and which questions were answered right."""
-    found, rows = measure(model, scored, torch.float32, lambda: None)
-    assert found.stderr is not None
-    assert found.margin is not None and found.margin_stderr is not None
-    values = {
-        "accuracy": (found.value, found.stderr),
-        "margin": (found.margin, found.margin_stderr),
+def ask(model: Any, scored: Scored) -> dict[str, Rows]:
+    """Each score, question by question."""
+    sums, counts = measure._score(model, scored, torch.float32, lambda: None, Team())
+    means = sums / counts
+    return {
+        "accuracy": Rows.alike(measure._right(means, scored)),
+        "margin": Rows.alike(measure._margins(means, scored)),
+        "probability": Rows.alike(probabilities(means, scored)),
     }
-    return values, rows.scores
+
+
+def probabilities(means: np.ndarray, scored: Scored) -> np.ndarray:
+    """Per question, that of the right choice among its choices, by their mean log-probabilities."""
+    assert scored.is_answer is not None
+    starts = np.flatnonzero(np.diff(scored.unit, prepend=-1))
+    weights = np.exp(means - np.maximum.reduceat(means, starts)[scored.unit])
+    return (weights / np.add.reduceat(weights, starts)[scored.unit])[scored.is_answer]
 
 
 def main(folder: str) -> None:
     out = Path(folder)
     folders = train(out)
     scored = load_scored(out / "data", "choice_accuracy")
-    draws = {(size, seed): scored.subset(size, seed) for size in SIZES for seed in range(DRAWS)}
-    few: dict[tuple[int, int, str], list[tuple[float, float]]] = defaultdict(list)
-    rights: list[np.ndarray] = []
+    asked: list[dict[str, Rows]] = []
     for path in folders:
         model: Any = AutoModelForCausalLM.from_pretrained(path).eval()
-        rights.append(ask(model, scored)[1])
-        for (size, seed), part in draws.items():
-            for name, value in ask(model, part)[0].items():
-                few[size, seed, name].append(value)
-    right = np.stack(rights)  # (num_models, num_questions)
+        asked.append(ask(model, scored))
+    right = np.stack([one["accuracy"].scores for one in asked])  # (num_models, num_questions)
     print(f"{len(folders)} models, {right.shape[1]} questions; means and 95 % of {DRAWS} draws")
     print("| questions | score | standard error / spread of the models | Spearman with the rest |")
     print("| --- | --- | --- | --- |")
+    rng = np.random.default_rng(SEED)
     for size in SIZES:
+        draws = [rng.choice(right.shape[1], size, replace=False) for _ in range(DRAWS)]
         for name in SCORES:
             noise, order = [], []
-            for seed in range(DRAWS):
-                values, errors = np.array(few[size, seed, name]).T
-                noise.append(np.mean(errors) / np.std(values, ddof=1))
-                kept = draws[size, seed].kept
-                assert kept is not None
+            for kept in draws:
+                few = [one[name].at(kept) for one in asked]
+                values = [rows.mean for rows in few]
+                errors = [rows.stderr or 0.0 for rows in few]
+                noise.append(float(np.mean(errors) / np.std(values, ddof=1)))
                 rest = np.delete(right, kept, axis=1).mean(axis=1)
                 order.append(float(np.asarray(spearmanr(values, rest))[0]))
             print(f"| {size} | {name} | {shown(noise)} | {shown(order)} |")
