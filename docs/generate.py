@@ -19,6 +19,7 @@ from sweep.analysis.replay.report import ReplayReport
 from sweep.analysis.tune.report import TuneReport
 from sweep.config.study import Study
 from sweep.documents import INLINE, Json, field_docs
+from sweep.report.judge_types import JudgeReport
 from sweep.report.recipes_text import RecipesReport
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import TrialReport
@@ -53,6 +54,7 @@ times in seconds.
 COMMANDS = {
     "sweep inspect STUDY": StudyReport,
     "sweep inspect STUDY --trial N": TrialReport,
+    "sweep judge STUDY": JudgeReport,
     "sweep recipes": RecipesReport,
     "sweep evidence": EvidenceReport,
     "sweep replay": ReplayReport,

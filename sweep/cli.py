@@ -9,7 +9,14 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from sweep.account.outcome import EXIT_ERROR, EXIT_USER_ERROR, PreparationFailed
+from sweep.account.outcome import (
+    EXIT_ERROR,
+    EXIT_OUTSIDE,
+    EXIT_USER_ERROR,
+    JudgeGone,
+    MeasuringFailed,
+    PreparationFailed,
+)
 from sweep.analysis.options import BadOption
 from sweep.offline_commands import app  # all of them
 from trainer.contract.signals import Interrupted, Signals, end_with
@@ -51,9 +58,12 @@ def _exit_code(arguments: list[str]) -> int:
     except UserError as error:
         sys.stderr.write(f"sweep: {error.of_command if isinstance(error, BadOption) else error}\n")
         return EXIT_USER_ERROR
-    except PreparationFailed as error:
+    except (PreparationFailed, MeasuringFailed) as error:
         sys.stderr.write(f"sweep: {error}\n")
         return EXIT_ERROR
+    except JudgeGone as error:
+        sys.stderr.write(f"sweep: {error}. Nothing is lost: the same command goes on\n")
+        return EXIT_OUTSIDE
     except Interrupted as interrupted:
         return interrupted.exit_code
     except Exception as error:  # a fault of ours: said in a sentence, for the user cannot fix it

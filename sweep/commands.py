@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from trainer.contract.spec import UserError
 from trainer.contract.streams import print_json
@@ -166,6 +166,44 @@ def report(
     sys.stdout.write(written.sentence + "\n")
     if open_ and (trouble := open_page(written.path)):
         sys.stderr.write(f"sweep: {trouble}\n")
+    return 0
+
+
+@app.command
+def judge(
+    study: str,
+    /,
+    *,
+    top: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000))] = 3,
+    set_: Overrides = None,
+    json_: AsJson = False,
+) -> int:
+    """Have a judge rate the best trials' answers to MT-Bench, and the base model's.
+
+    It goes on where it stood: answers and ratings are on disk as they come. Who rates them is said
+    by objective.judge, in the study's file or here. Exit codes: 0 done; 1 an error of the program;
+    2 a mistake of yours, as a wrong key; 75 the judge does not answer, the same command goes on.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    top
+        How many of the best trials whose weights are kept.
+    """
+    from sweep.judge_study import judge_study
+    from sweep.report.view import PlainView
+
+    view = PlainView(sys.stderr if json_ else sys.stdout)
+    found = judge_study(study, top, set_ or (), view)
+    if json_:
+        from sweep.documents import to_json
+
+        print_json(to_json(found))
+    else:
+        from sweep.report.judge_text import print_judged
+
+        print_judged(found)
     return 0
 
 

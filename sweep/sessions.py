@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sweep.account.outcome import EXIT_OUTSIDE, Outcome, Standing, exit_code
+from sweep.account.outcome import EXIT_OUTSIDE, FINISHED, Outcome, Standing, exit_code
 from sweep.config.load import LoadedStudy
 from sweep.driver import max_hours
-from sweep.driver.ending import refresh_card, report, say_outside
+from sweep.driver.ending import refresh_card, report, report_final, say_outside
+from sweep.driver.final import measure_final
 from sweep.driver.leaving import Trouble, detail
 from sweep.driver.open_study import opened
+from sweep.driver.study_state import StudyState
 from sweep.executors import Executor, Slot
 from sweep.formats import duration
 from sweep.orchestrator import Driver
@@ -90,14 +92,26 @@ class Sessions:
             if outcome is Outcome.OUTSIDE:
                 return None
             if driver.trouble is None:
-                refresh_card(study)
-                report(study, outcome)
+                self._finish(study, outcome)
             else:
                 say_outside(driver.trouble, self.paths, has_study=True)
             standing = Standing.UNFINISHED  # so much is known without the storage
             if outcome is not Outcome.INTERRUPTED:
                 standing = study.standing_after(outcome)
             return exit_code(outcome, standing, interrupts.first)
+
+    def _finish(self, study: StudyState, outcome: Outcome) -> None:
+        """What is measured at the end is, and the study is reported, whatever became of that."""
+        has_final = False
+        try:
+            if outcome in FINISHED:
+                place = self.slots, self.threads_per_trial
+                has_final = measure_final(study, self.executor, *place, self.view)
+        finally:
+            refresh_card(study)
+            report(study, outcome)
+        if has_final:
+            report_final(study)
 
     def _trouble_at_the_door(self, error: Exception) -> Trouble:
         """Of a study that could not be opened, closed or reported. Raises what is not outside."""

@@ -1,4 +1,4 @@
-"""Entry points of the process that runs one trial, or prepares a study's data.
+"""Entry points of the process that runs one trial, prepares a study's data, or answers questions.
 
 Whatever goes wrong inside becomes a `Failed` event: the driver never sees an exception.
 """
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import trainer.contract.environment  # noqa: F401
 from trainer.contract.checks import check_spec
+from trainer.contract.final import AnswerSpec, FinalSpec
 from trainer.contract.outside import OutsideError, cause_of
-from trainer.contract.spec import Failed, PrepareSpec, TrialSpec, UserError
+from trainer.contract.spec import Failed, Finished, PrepareSpec, TrialSpec, UserError
 from trainer.training.launch import launch
 from trainer.training.link import DriverGone, DriverLink, TeamLink
 
@@ -46,9 +47,38 @@ def run_prepare(spec: PrepareSpec, channel: Connection) -> None:
     _end(_attempt(work, *_there(spec.out_dir, spec.model.base)), channel)
 
 
+def run_final(spec: FinalSpec, channel: Connection) -> None:
+    """Measure metrics of a kept model, or of the base model."""
+
+    def work() -> None:
+        from trainer.evaluation.final import measure_final
+
+        _quieten(spec.num_threads)
+        link = DriverLink(channel)
+        measurements, scores = measure_final(spec, link.alive)
+        link.send(Finished(measurements, None, scores))
+
+    _end(_attempt(work, *_there(spec.data_dir, spec.model.base, spec.folder or "")), channel)
+
+
+def run_answers(spec: AnswerSpec, channel: Connection) -> None:
+    """Answer questions with a kept model, or with the base model, into a file; Finished has no
+    measurements."""
+
+    def work() -> None:
+        from trainer.evaluation.answers import answer_all
+
+        _quieten(spec.num_threads)
+        link = DriverLink(channel)
+        answer_all(spec, link.alive)
+        link.send(Finished({}, None))
+
+    _end(_attempt(work, *_there(spec.model.base, spec.folder or "")), channel)
+
+
 def _there(*folders: str) -> list[Path]:
     """Those of the folders that it works in which are there; a Hub id is none."""
-    return [Path(folder) for folder in folders if Path(folder).is_dir()]
+    return [Path(folder) for folder in folders if folder and Path(folder).is_dir()]
 
 
 def _train_alone(spec: TrialSpec, channel: Connection) -> None:

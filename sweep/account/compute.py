@@ -36,6 +36,8 @@ class Usage:
     """FLOPs, early evaluations included"""
     early_eval_flops: float = 0.0
     """of `flops`, those of early evaluations"""
+    final_flops: float = 0.0
+    """of `flops`, those of what the best few are measured by at the end (objective.final)"""
 
 
 NOTHING = Usage()
@@ -64,7 +66,8 @@ class ComputeReport:
     measurement"""
     planned_flops: float
     """FLOPs of the same, each completed or pruned trial trained once to its end, and of the trials
-    that the study did not start as it was stopped"""
+    that the study did not start as it was stopped; what the best few are measured by at the end
+    counts as it was"""
     saved_share: float | None
     """(planned - used) / planned; null before there is a plan"""
     saved_by_guards: float
@@ -100,8 +103,13 @@ def usage_of(costs: Iterable[Cost]) -> Usage:
         input_tokens=sum(cost.input_tokens for cost in own),
         seconds=sum((cost.seconds for cost in own), 0.0),
         flops=sum((cost.flops for cost in own), 0.0),
-        early_eval_flops=sum((cost.flops for cost in own if cost.what == "early_eval"), 0.0),
+        early_eval_flops=_flops_for("early_eval", own),
+        final_flops=_flops_for("final", own),
     )
+
+
+def _flops_for(what: str, costs: Iterable[Cost]) -> float:
+    return sum((cost.flops for cost in costs if cost.what == what), 0.0)
 
 
 def decisive(trial: TrialRow, decisions: Sequence[Decision]) -> Decision | None:
@@ -144,10 +152,11 @@ def compute_report(
         if trial.state == State.FAILED:
             failed += spent.flops
             continue
-        planned += trial.planned_flops
+        planned += trial.planned_flops + spent.final_flops
         if trial.state == State.COMPLETED:
             early_evals += spent.early_eval_flops
-            beyond_plan += spent.flops - spent.early_eval_flops - trial.planned_flops
+            own = spent.flops - spent.early_eval_flops - spent.final_flops
+            beyond_plan += own - trial.planned_flops
             continue
         decision = decided.get(trial.number)
         if decision is not None and decision.verdict.kind == "rank":

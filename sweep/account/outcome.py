@@ -17,6 +17,19 @@ class PreparationFailed(RuntimeError):
     __module__ = "sweep"  # as it is caught
 
 
+class JudgeGone(RuntimeError):
+    """A judge of answers did not answer, for a cause that may pass; what it said before is kept."""
+
+    __module__ = "sweep"
+
+
+class MeasuringFailed(RuntimeError):
+    """What the best few are measured by at the end could not be measured, by no mistake of the
+    user's that can be told."""
+
+    __module__ = "sweep"
+
+
 class Outcome(StrEnum):
     """Why a driver stopped; DONE: nothing was left to do."""
 

@@ -221,6 +221,9 @@ def _benchmarks(objective: Objective, *, has_tasks: bool) -> Iterator[Problem]:
                 yield f"objective.{key}", "goes only with a metric lm_eval:TASK; take it out"
     if MT_BENCH in objective.final and objective.judge is None:
         yield "objective.judge", "missing; mt_bench needs {base_url: ..., model: ...}"
+    for i, metric in enumerate(objective.final):
+        if metric in (*objective.metrics, *objective.final[:i]):
+            yield f"objective.final[{i}]", f"{metric} is measured anyway; take it out"
     held = [one.metric for one in objective.constraints]
     for i, metric in enumerate(held):
         if metric in held[:i]:

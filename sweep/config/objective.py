@@ -181,6 +181,11 @@ class Objective(Part):
     """who rates the answers of mt_bench, as {base_url: ..., model: ...}"""
 
     @property
+    def final_top(self) -> int:
+        """How many of the best trials `final` is measured of; 0 where it asks for nothing."""
+        return self.top if self.final else 0
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """All that every trial is measured by, the objective first."""
         constrained = (one.metric for one in self.constraints)

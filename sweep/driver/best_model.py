@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sweep.account.final import final_numbers
 from sweep.account.replicates import Plan, confirmed, nearest_trial, replicated
+from sweep.config.study import Study
 from sweep.driver.roster import Roster
 from sweep.storage.ledger import TrialRow
 from sweep.storage.paths import MARK, StudyPaths, best_kept
@@ -20,23 +22,27 @@ from trainer.contract.files import write_text
 class KeptModels:
     """Which models of a study's settled trials stay where they are."""
 
-    def __init__(self, paths: StudyPaths, roster: Roster, replicates: Plan, keep: str) -> None:
-        """`keep`: run.keep."""
+    def __init__(self, paths: StudyPaths, roster: Roster, replicates: Plan, study: Study) -> None:
         self._paths, self._roster, self._replicates = paths, roster, replicates
-        self._keep = keep
+        self._keep = study.run.keep
+        self.final_top = study.objective.final_top  # how many are to be measured further
         self._there: set[int] = set()  # trials whose model may lie with them
 
+    def final_numbers(self, best: TrialRow | None) -> list[int]:
+        """The trials that are to be measured further, the best first."""
+        contenders = self._roster.contenders
+        return final_numbers(contenders, best, self._roster.goal, self.final_top)
+
     def settle(self, settled: Iterable[TrialRow], best: TrialRow | None) -> None:
-        """The best trial's model is kept, of those that settled; before it is confirmed, also that
-        of the best run of each candidate; while none holds every constraint, that of the nearest,
-        where it lies. Doing it again is harmless."""
-        candidates = self._candidates()
+        """The best trial's model is kept, of those that settled, and those that are to be measured
+        further; before it is confirmed, also that of the best run of each candidate; while none
+        holds every constraint, that of the nearest, where it lies. Doing it again is harmless."""
+        candidates = self._candidates().union(self.final_numbers(best))
         for row in settled:
             self._settle(row, best, candidates)
         if best is not None and best_kept(self._paths) != best.number:
             self._settle(best, best, candidates)
-        has_others = self._replicates.top or self._roster.goal.limits
-        if has_others and self._keep == "best":
+        if self._keep == "best":
             for number in sorted(self._there):  # who is a candidate no more
                 row = self._roster.trials[number].row
                 if not (row is best and number in candidates):

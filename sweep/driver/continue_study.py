@@ -16,6 +16,7 @@ from sweep.driver.folder_beside import folder_beside
 from sweep.driver.inputs import changed_inputs, only_moved, taken_up
 from sweep.driver.prepare import prepare, prepare_spec
 from sweep.executors import Executor, Slot
+from sweep.judging.record import JUDGE, JUDGED, refuse_another
 from sweep.report.view import View
 from sweep.storage.ledger import Ledger, StudyRow
 from sweep.storage.paths import StudyPaths
@@ -45,6 +46,7 @@ def continue_study(
     allowed += [f"{text} (with the same content)" for text in moved]
     refused = [text for text in refused if text not in moved]
     refused += changed_inputs(loaded, row.facts)
+    refuse_another(row.facts, loaded.study.objective.judge, row.name)
     settings = loaded.study.pruning.settings()
     size, keys = _early_size(loaded, row)
     if settings.scouts:
@@ -127,7 +129,7 @@ def prepare_again(
             write_scores(base_scores_folder(beside / "data"), metric, scores)
         shutil.rmtree(paths.data, ignore_errors=True)
         (beside / "data").rename(paths.data)
-    kept = ("base_measurements", "model", "versions", "sources", "early_eval", KEY)
+    kept = ("base_measurements", "model", "versions", "sources", "early_eval", KEY, JUDGE, JUDGED)
     return {**facts, **{name: known[name] for name in kept if name in known}}
 
 

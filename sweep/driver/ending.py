@@ -57,6 +57,17 @@ def report(study: StudyState, outcome: Outcome) -> None:
         print_lines([f"Stopped: {outcome}. The same command goes on from here."])
 
 
+def report_final(study: StudyState) -> None:
+    """Print what the best few alone were measured by."""
+    from sweep.report.judge_text import judge_report, print_judged
+
+    row = study.ledger.read_study()
+    assert row is not None
+    judged = judge_report(row, [trial.row for trial in study.trials.values()], study.paths)
+    if judged.models:
+        print_judged(judged)
+
+
 def _stopped(study: StudyState) -> str:
     found = study.outlook
     assert found is not None

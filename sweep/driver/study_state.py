@@ -58,16 +58,17 @@ class StudyState:
     terms: Terms = field(init=False)
     hours: Hours = field(init=False)  # of run.trials auto
     parked: ParkedCheckpoints = field(init=False)
-    _models: KeptModels = field(init=False)
+    models: KeptModels = field(init=False)
     _tried: set[Hashable] = field(default_factory=set[Hashable])
 
     def __post_init__(self) -> None:
         self.terms = Terms.of(self.loaded.study.to_document(), self.facts)
         self.hours = Hours.of(self.facts)
-        self.roster = Roster(self.terms.goal, max(1, self.replicates.top))
+        study = self.loaded.study
+        num = max(1, self.replicates.top, study.objective.final_top)
+        self.roster = Roster(self.terms.goal, num)
         self.parked = ParkedCheckpoints(self.paths)
-        keep = self.loaded.study.run.keep
-        self._models = KeptModels(self.paths, self.roster, self.replicates, keep)
+        self.models = KeptModels(self.paths, self.roster, self.replicates, study)
 
     # --- a trial comes and goes
 
@@ -122,7 +123,7 @@ class StudyState:
 
     def settle_models(self, settled: Iterable[Trial]) -> None:
         """The models of these trials are kept or dropped. Doing it again is harmless."""
-        self._models.settle([trial.row for trial in settled], self.best)
+        self.models.settle([trial.row for trial in settled], self.best)
 
     def tell(self, trial: Trial) -> None:
         """Optuna hears of a settled trial, but for a replicate. Doing it again is harmless."""

@@ -30,7 +30,7 @@ from sweep.report.trial_types import (
     Window,
 )
 from sweep.storage.ledger import Decision, StudyRow, TrialRow
-from sweep.storage.paths import StudyPaths, best_kept
+from sweep.storage.paths import StudyPaths, kept_model
 from sweep.storage.states import PARKED, State, is_look
 
 
@@ -96,7 +96,7 @@ def best_report(
     best = best_trial(trials, goal, plan)
     if best is None or best.objective is None:
         return None
-    model = paths.best if best_kept(paths) == best.number else paths.trial_model(best.number)
+    model = kept_model(paths, best.number)
     found = confirmed(trials, goal, plan)
     seeds = found[0] if found else None
     return BestReport(
@@ -107,7 +107,7 @@ def best_report(
         sd=None if seeds is None else seeds.sd,
         num_seeds=1 if seeds is None else len(seeds.values),
         confirms=None if seeds is None else seeds.original,
-        model_dir=str(model) if model.is_dir() else None,
+        model_dir=None if model is None else str(model),
     )
 
 

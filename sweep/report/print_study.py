@@ -22,6 +22,7 @@ from sweep.report.console import (
     print_rows,
 )
 from sweep.report.failures_text import failure_lines
+from sweep.report.final_text import final_metrics, final_rows
 from sweep.report.study_types import StudyReport
 from sweep.report.text_table import Column, table_width
 from sweep.report.trial_types import TrialSummary
@@ -50,6 +51,10 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
     if confirmed := study_text.confirm_lines(report):
         heading(console, "Trained again with other seeds")
         print_lines(confirmed, console)
+    if metrics := final_metrics(report):
+        heading(console, "Of the best few alone, ± standard error")
+        columns = [Column(name) for name in ("trial", *metrics)]
+        print_columns(console, columns, final_rows(report, metrics))
     heading(console, "Best")
     print_lines(study_text.best_lines(report), console)
     if report.constraints:

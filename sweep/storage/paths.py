@@ -62,6 +62,10 @@ class StudyPaths:
         """Where the trained model is written before it is kept or dropped."""
         return self.trial(number) / "model"
 
+    def judged(self, number: int | None) -> Path:
+        """A trial's answers to MT-Bench and their ratings; None: the base model's."""
+        return self.out / "mt_bench" / ("base" if number is None else f"{number:04d}")
+
     @property
     def best(self) -> Path:
         """The best model and its card."""
@@ -87,3 +91,9 @@ def best_kept(paths: StudyPaths) -> int | None:
     """The number of the trial whose model lies in OUT/best."""
     mark = paths.best / MARK
     return json.loads(mark.read_text())["trial"] if mark.is_file() else None
+
+
+def kept_model(paths: StudyPaths, number: int) -> Path | None:
+    """The folder of a trial's trained model; None where it is not kept."""
+    folder = paths.best if best_kept(paths) == number else paths.trial_model(number)
+    return folder if folder.is_dir() else None

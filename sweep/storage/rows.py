@@ -53,7 +53,7 @@ class Cost:
 
     trial: int
     attempt: int
-    what: str  # train | early_eval | eval
+    what: str  # train | early_eval | eval | final
     input_tokens: int
     seconds: float
     flops: float

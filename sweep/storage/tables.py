@@ -135,7 +135,7 @@ costs = sa.Table(
     sa.Column("study", sa.String(200), primary_key=True),
     sa.Column("trial", sa.Integer, primary_key=True, autoincrement=False),  # -1: the base model
     sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("what", sa.String(20), primary_key=True),  # train | early_eval | eval
+    sa.Column("what", sa.String(20), primary_key=True),  # train | early_eval | eval | final
     sa.Column("input_tokens", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("flops", sa.Float, nullable=False),

@@ -13,7 +13,9 @@ from sweep.executors.local import LocalExecutor
 from sweep.report.view import PlainView
 from sweep.run_study import drive
 from sweep.storage.paths import StudyPaths
+from trainer.contract.final import ANSWER_ENTRY, FINAL_ENTRY
 from trainer.contract.signals import Interrupted, Signals
+from trainer.contract.spec import PREPARE_ENTRY
 
 
 class FakeTrials(LocalExecutor):
@@ -23,11 +25,11 @@ class FakeTrials(LocalExecutor):
         super().__init__(preload=("tests.support.fakes",))
 
     def start(self, job: Job, slot: Slot) -> None:
-        entry = (
-            "tests.support.fakes:fake_prepare"
-            if job.key == "prepare"
-            else "tests.support.fakes:fake_trial"
-        )
+        entry = {
+            PREPARE_ENTRY: "tests.support.fakes:fake_prepare",
+            ANSWER_ENTRY: "tests.support.fakes:fake_answers",
+            FINAL_ENTRY: "tests.support.fakes:fake_final",
+        }.get(job.entry, "tests.support.fakes:fake_trial")
         super().start(replace(job, entry=entry), slot)
 
 

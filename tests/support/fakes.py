@@ -19,6 +19,7 @@ from typing import Any
 
 from predictor.types import Observation, Verdict
 from trainer.contract.files import write_text
+from trainer.contract.final import Answer, AnswerSpec, FinalSpec, append_answer, read_answers
 from trainer.contract.fingerprint import model_facts
 from trainer.contract.measurement import Measurement
 from trainer.contract.outside import Cause
@@ -117,6 +118,40 @@ def fake_trial(spec: TrialSpec, channel: Connection) -> None:
 
 class _Ended(Exception):
     """As it was told."""
+
+
+def fake_answers(spec: AnswerSpec, channel: Connection) -> None:
+    """Each answer says whose it is. By the script's "answers" the first process that is asked is
+    killed once it has given so many."""
+    file = Path(spec.file)
+    script = file.parent.parent.parent.parent / "script.json"
+    most = json.loads(script.read_text()).get("answers", 1000) if script.exists() else 1000
+    if file.exists():
+        most = 1000
+    whose = "base" if spec.folder is None else _weights(spec.folder)
+    known = read_answers(file)
+    for question in spec.questions:
+        for turn in range(1, len(question.turns) + 1):
+            if (question.id, turn) in known:
+                continue
+            if most == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            most -= 1
+            text = f"{whose} answers {question.id} in turn {turn}"
+            append_answer(file, Answer(question.id, turn, text, 10, 5, False, True, 0.01))
+    channel.send(Finished({}, None))
+
+
+def fake_final(spec: FinalSpec, channel: Connection) -> None:
+    """The base model has 1 of everything, a trial 2 and its number."""
+    value = 1.0 if spec.folder is None else 2.0 + int(_weights(spec.folder))
+    channel.send(Alive("measuring"))
+    measured = {metric: Measurement(value, 10, 100, 0.01) for metric in spec.metrics}
+    channel.send(Finished(measured, None))
+
+
+def _weights(folder: str) -> str:
+    return (Path(folder) / "model.safetensors").read_text()
 
 
 def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> None:

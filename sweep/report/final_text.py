@@ -1,0 +1,38 @@
+"""What the best few alone were measured by (objective.final), as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sweep.report.study_types import StudyReport
+from sweep.report.trial_types import Measured
+from trainer.contract.metrics import EVAL_LOSS, MT_BENCH
+
+
+def final_metrics(report: StudyReport) -> Sequence[str]:
+    """Those that some completed trials have and others lack, in the order they were measured."""
+    ended = [trial.measurements for trial in report.trials if trial.measurements]
+    names = dict.fromkeys(name for one in ended for name in one)
+    return [name for name in names if not all(name in one for one in ended) or name == MT_BENCH]
+
+
+def final_rows(report: StudyReport, metrics: Sequence[str]) -> list[list[str]]:
+    """A row for the base model and for each trial that was measured, by the first of the metrics,
+    the best first."""
+    few = [t for t in report.trials if any(name in t.measurements for name in metrics)]
+    sign = 1 if metrics[0] == EVAL_LOSS else -1
+
+    def place(measured: Mapping[str, Measured]) -> float:
+        one = measured.get(metrics[0])
+        return float("inf") if one is None or one.value is None else sign * one.value
+
+    few.sort(key=lambda trial: place(trial.measurements))
+    named = [("base", report.base.measurements), *((str(t.number), t.measurements) for t in few)]
+    return [[name, *(_cell(own.get(metric)) for metric in metrics)] for name, own in named]
+
+
+def _cell(measured: Measured | None) -> str:
+    if measured is None or measured.value is None:
+        return "-"
+    error = "" if measured.stderr is None else f" ± {measured.stderr:.4f}"
+    return f"{measured.value:.4f}{error}"
