@@ -27,6 +27,7 @@ from sweep.storage.find import RUNS, Location, locate
 from sweep.storage.paths import StudyPaths
 from sweep.storage.readable import readable
 from sweep.storage.study_source import go_on_command
+from sweep.trackers.host import refuse_missing
 from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 
@@ -88,6 +89,7 @@ def drive(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view: View
     UserError for the user's mistakes."""
     if "?" in str(paths.out):
         raise UserError(f"{paths.out}: no ? in a study's folder, it would end the storage's URL")
+    refuse_missing(loaded.study.run.report_to)
     url = storage_url(loaded, paths)
     if url != paths.default_storage:
         check_server(url)
@@ -119,6 +121,7 @@ def print_plan(loaded: LoadedStudy, paths: StudyPaths, executor: Executor, view:
     from sweep.report.console import print_lines
     from sweep.report.plan_text import plan_lines
 
+    refuse_missing(loaded.study.run.report_to)
     slots, _ = _slots(loaded)
     loaded, begun = _as_it_stands(loaded, paths)
     history = read_history(loaded, paths)

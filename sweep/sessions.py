@@ -23,8 +23,10 @@ from sweep.formats import duration
 from sweep.orchestrator import Driver
 from sweep.report.view import View
 from sweep.storage.engine import sqlite_file
+from sweep.storage.find import Location
 from sweep.storage.paths import StudyPaths
 from sweep.storage.unwritten import Unwritten
+from sweep.trackers.host import Trackers
 from trainer.contract.outside import Cause, OutsideError, cause_of, described, is_there, trouble_in
 from trainer.contract.signals import Signals
 
@@ -52,9 +54,13 @@ class Sessions:
 
     def run(self) -> int:
         """The command's exit code."""
+        with Trackers(self.loaded.study.run.report_to, self.view) as trackers:
+            return self._run(trackers)
+
+    def _run(self, trackers: Trackers) -> int:
         while True:
             try:
-                code = self._drive()
+                code = self._drive(trackers)
             except Exception as error:
                 self._trouble, code = self._trouble_at_the_door(error), None
                 if self._interrupted_by is not None:  # there is nothing more to be waited for
@@ -67,7 +73,7 @@ class Sessions:
                 say_outside(self._trouble, self.paths, has_study=self._unwritten is not None)
                 return EXIT_OUTSIDE
 
-    def _drive(self) -> int | None:
+    def _drive(self, trackers: Trackers) -> int | None:
         """One session; its exit code, None where it ended for a cause outside."""
         opening = opened(
             *(self.loaded, self.paths, self.url, self.executor, self.slots[0], self.view),
@@ -75,6 +81,7 @@ class Sessions:
         )
         with opening as study:
             self._unwritten = study.ledger.unwritten
+            trackers.start(Location(self.url, self.loaded.study.name, self.paths))
             if self._used_s is None:
                 self._used_s = study.hours.used_s
             driver = Driver(

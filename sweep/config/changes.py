@@ -24,6 +24,7 @@ MAY_CHANGE = (
     "run.grace_s",
     "run.wait_minutes",
     "run.storage",
+    "run.report_to",
     "run.checkpoints",
     "run.processes_per_trial",
     "model.parallel",  # goes with the one before; but for fsdp, whose checkpoints are its own

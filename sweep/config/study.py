@@ -34,6 +34,8 @@ from sweep.config.objective import Objective
 from sweep.config.pruning import Pruning
 from trainer.contract.safe_text import url_without_secrets
 
+Tracker = Literal["tensorboard", "trackio", "wandb", "mlflow"]
+
 
 class Lora(Part):
     """The adapter, where model.tuning is lora."""
@@ -185,6 +187,9 @@ class Run(Part):
     on; 0: none is kept"""
     storage: Storage = "auto"
     """database URL; auto: study.db in the study's folder"""
+    report_to: Annotated[tuple[Tracker, ...], Strict(False)] = ()
+    """trackers that are kept up to date: tensorboard, trackio, wandb, mlflow (pip install
+    'sft-sweep[trackers]'), a run for each trial and one for the study"""
     silence_minutes: Annotated[float, Field(ge=1, le=1e6)] = 30
     """a trial that sends nothing for so long, as while a model is loaded, is killed and fails"""
     grace_s: AtLeast0 = 60

@@ -214,9 +214,10 @@ class Ledger:
         query = sa.select(c.number, c.state).where(c.study == self.study).order_by(c.number)
         return dict(tuple(row) for row in self._rows(query))
 
-    def read_observations(self, trial: int) -> list[Observation]:
-        """A trial's observations in the order of their steps."""
-        query = self._observations_query().where(t.observations.c.trial == trial)
+    def read_observations(self, trial: int, after: int = 0) -> list[Observation]:
+        """A trial's observations after a step, in the order of their steps."""
+        o = t.observations.c
+        query = self._observations_query().where((o.trial == trial) & (o.step > after))
         return [observation_of(row) for _, *row in self._rows(query)]
 
     def stream_observations(self) -> Generator[tuple[int, list[Observation]]]:

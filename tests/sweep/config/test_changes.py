@@ -32,6 +32,7 @@ CHANGES = [
     ("budget={epochs: 1}", "refused", "budget: was {samples: 4096}, is {epochs: 1.0}"),
     ("objective.also=[eval_loss]", "refused", "objective.also: was [], is [eval_loss]"),
     ("search.sampler=qmc", "refused", "search.sampler: was tpe, is qmc"),
+    ("run.report_to=[wandb]", "allowed", "run.report_to: was [], is [wandb]"),
     ("search.recipes=[]", "refused", "search.recipes: was [lab, tulu], is []"),
     (
         "search.space.learning_rate.high=0.03",

@@ -176,6 +176,7 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     ),
     (["search.sampler=grid"], RANGE_RATE, ["a range has no grid", "choices"]),
     (["search.recipes=[lib]"], "search.recipes[0]", ["is lib", "allowed: lab, tulu"]),
+    (["run.report_to=[comet]"], "run.report_to[0]", ["is comet", "allowed: tensorboard, trackio"]),
     (["search.space=null"], "search.space", ["must be a mapping"]),
     (
         ["search.space={learning_rate: 1e-4, batch_size: 16}"],
