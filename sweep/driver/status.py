@@ -10,11 +10,13 @@ from sweep import formats as f
 from sweep.account.compute import usage_of
 from sweep.account.grid import Grid
 from sweep.account.replicates import nearest_trial
+from sweep.account.scouting import looks_of, share_of
 from sweep.driver.roster import Totals
 from sweep.driver.sampling import searched
 from sweep.driver.study_state import StudyState
 from sweep.driver.trial import State, Trial
-from sweep.report.view import RunningTrial, Status
+from sweep.report.view import ParkedTrial, RunningTrial, Status
+from trainer.contract.metrics import higher_is_better
 
 
 def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
@@ -33,9 +35,23 @@ def running_trial(trial: Trial, names: Sequence[str]) -> RunningTrial:
     )
 
 
+def parked_trials(study: StudyState) -> list[ParkedTrial]:
+    """Those that wait at a look, by the P that was stated of them last, as a progress display shows
+    them; without one, by their early evaluation."""
+    names, sign = searched(study.loaded.study), -1 if higher_is_better(study.metric) else 1
+    shown: list[ParkedTrial] = []
+    for trial in study.roster.of(State.PARKED):
+        look, verdict = looks_of(trial.row)[-1], trial.verdicts.get(trial.last_moment)
+        params = {name: trial.row.params[name] for name in names}
+        probability = None if verdict is None else verdict.probability
+        early = look.get("early_eval")
+        shown.append(ParkedTrial(trial.number, params, share_of(look), early, probability))
+    return sorted(shown, key=lambda one: (-(one.probability or 0.0), sign * (one.early_eval or 0)))
+
+
 def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     """How far the study is. It reads the trials under way and no others."""
-    roster, best, config = study.roster, study.best, study.loaded.study
+    roster, config = study.roster, study.loaded.study
     running, settled, total = roster.running, roster.totals, study.num_trials
     under_way = [*running, *roster.of(State.WAITING, State.PARKED)]
     scouts = study.settings.scouts
@@ -43,7 +59,7 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
     left_s = None if scouts else _left_s(settled, running, num_planned, num_slots)
     found = Status(
         study=config.name,
-        running=[running_trial(trial, searched(config)) for trial in running],
+        running=[_running(study, trial) for trial in running],
         completed=roster.count(State.COMPLETED),
         pruned=roster.count(State.PRUNED),
         audited=settled.audited + sum(trial.is_audited for trial in under_way),
@@ -52,15 +68,25 @@ def study_status(study: StudyState, num_slots: int, elapsed_s: float) -> Status:
         saved_share=_saved_share(settled, study.base_flops),
         elapsed_s=elapsed_s,
         left_s=left_s,
-        best=f"trial {best.number}: {roster.metric} {best.objective:.4g}" if best else "",
+        best=_best(study),
         nearest=_nearest(study),
         doing=_doing(study) if scouts else (),
         parked=roster.count(State.PARKED),
+        waiting=parked_trials(study) if scouts else (),
     )
     grid = roster.grid(roster.originals + study.num_not_started)
     if not scouts or grid is None or roster.has_replicates:  # these come after, and are in no grid
         return found
     return _with_compute(found, study, grid, under_way, num_slots)
+
+
+def _best(study: StudyState) -> str:
+    """As Status.best."""
+    best, base = study.best, study.terms.goal.base.get(study.metric)
+    if best is None:
+        return ""
+    beside = "" if base is None else f", base {base['value']:.4g}"
+    return f"trial {best.number}: {study.metric} {best.objective:.4g}{beside}"
 
 
 def _nearest(study: StudyState) -> str:
@@ -104,12 +130,35 @@ def _doing(study: StudyState) -> list[str]:
     about = "about " if study.loaded.study.run.trials == "auto" else ""
     lines = [f"scouting {num_scouted} of {about}{total}"] if num_scouted < total else []
     for trial in roster.running:
-        if trial.row.window is not None and not trial.is_replicate and not trial.is_parked:
-            ahead = trial.spec.looks[trial.last_look :]
-            smallest = study.specs.smallest_samples
-            to = f"{ahead[0] / smallest:.0%}" if ahead and not trial.is_audited else "its end"
-            lines.append(f"advancing trial {trial.number} to {to}{_why(trial)}")
+        if _goes_on(trial):
+            lines.append(f"advancing trial {trial.number} {_goal(study, trial)}{_why(trial)}")
     return lines
+
+
+def _running(study: StudyState, trial: Trial) -> RunningTrial:
+    """The trial, and with scouting how far it goes and the P that it was sent on with."""
+    found = running_trial(trial, searched(study.loaded.study))
+    if not study.settings.scouts:
+        return found
+    if trial.is_replicate:
+        return replace(found, goal="another seed")
+    if not _goes_on(trial):
+        return replace(found, goal="scouting" if trial.row.window is None else "at a look")
+    verdict = trial.verdicts.get(trial.last_moment)
+    probability = None if verdict is None else verdict.probability
+    return replace(found, goal=_goal(study, trial), probability=probability)
+
+
+def _goes_on(trial: Trial) -> bool:
+    return trial.row.window is not None and not trial.is_replicate and not trial.is_parked
+
+
+def _goal(study: StudyState, trial: Trial) -> str:
+    """How far a trial that has been scouted goes on."""
+    ahead = trial.spec.looks[trial.last_look :]
+    if not ahead or trial.is_audited:
+        return "to its end"
+    return f"to {ahead[0] / study.specs.smallest_samples:.0%}"
 
 
 def _why(trial: Trial) -> str:

@@ -25,6 +25,19 @@ class RunningTrial:
     loss: float | None  # nats per token, the last step's
     grad_norm: float | None
     verdict: str  # "" before the window closed; then "continue", "audit"
+    goal: str = ""  # of a study that scouts: "scouting", "to 30%", "to its end"
+    probability: float | None = None  # P that it was sent on with
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedTrial:
+    """A trial that waits at a look, as a progress display shows it."""
+
+    number: int
+    params: Mapping[str, object]  # the searched ones
+    share: float | None  # of the smallest budget, where it was looked at last
+    early_eval: float | None  # of the objective, there
+    probability: float | None  # P when it was decided on last
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,10 @@ class Status:
     saved_share: float | None  # of the settled trials' planned compute; None before there is one
     elapsed_s: float
     left_s: float | None  # an estimate
-    best: str  # "trial 3: choice_accuracy 0.712", or ""
+    best: str  # "trial 3: choice_accuracy 0.712, base 0.568", or ""
     doing: Sequence[str] = ()  # of a study that scouts: "scouting 9 of 16", "advancing trial 4 ..."
     parked: int = 0
+    waiting: Sequence[ParkedTrial] = ()  # those that are parked, the most promising first
     used_share: float | None = (
         None  # of the full grid: every trial to its end; of a study that scouts
     )
@@ -118,7 +132,13 @@ class PlainView:
 
 
 def status_lines(status: Status) -> list[str]:
-    """The study in lines: in one where it does not scout, else each within 80 columns."""
+    """What is done and the study's numbers, in lines: in one where it does not scout, else each
+    within 80 columns."""
+    return [*status.doing, *number_lines(status)]
+
+
+def number_lines(status: Status) -> list[str]:
+    """How many trials are where, the compute and the time."""
     parts = [
         f"{status.completed} completed",
         *([f"{status.parked} parked"] if status.parked else []),
@@ -130,11 +150,11 @@ def status_lines(status: Status) -> list[str]:
     counts, time = ", ".join(parts[:-1]) + f" {parts[-1]}", _time(status)
     if status.used_share is not None and status.floor_share is not None:
         compute = f"compute {status.used_share:.0%} of the full grid"
-        return [*status.doing, counts, f"{compute}, floor {status.floor_share:.0%}; {time}"]
+        return [counts, f"{compute}, floor {status.floor_share:.0%}; {time}"]
     saved = ""
     if status.saved_share is not None and status.saved_share > 0:  # early evaluations cost first
         saved = f"; {status.saved_share:.0%} of the compute saved"
-    return [*status.doing, f"{counts}{saved}; {time}"]
+    return [f"{counts}{saved}; {time}"]
 
 
 def _time(status: Status) -> str:

@@ -28,7 +28,7 @@ from sweep.report.recipes_text import recipes_report
 from sweep.report.study_report import study_report, trial_report
 from sweep.report.text_table import Column, table_lines, table_width
 from sweep.report.trial_types import VerdictReport
-from sweep.report.view import PlainView, RunningTrial, Status, status_lines
+from sweep.report.view import ParkedTrial, PlainView, RunningTrial, Status, status_lines
 from sweep.storage.ledger import BASE
 from sweep.storage.paths import StudyPaths
 from sweep.storage.states import State
@@ -354,7 +354,7 @@ def status(**changes: Any) -> Status:
         "saved_share": 0.31,
         "elapsed_s": 500.0,
         "left_s": 1234.0,
-        "best": "trial 1: choice_accuracy 0.712",
+        "best": "trial 1: choice_accuracy 0.712, base 0.568",
         **changes,
     }
     return Status(**values)
@@ -376,6 +376,26 @@ def test_the_live_view_shows_the_study_and_keeps_what_was_said(width: int) -> No
     assert "31% of the compute saved" in last
     assert "8 min 20 s so far, 20 min 34 s left" in last
     assert "best so far: trial 1: choice_accuracy 0.712" in last
+
+
+@WIDTHS
+def test_a_study_that_scouts_is_one_table_of_who_runs_and_who_waits(width: int) -> None:
+    running = [
+        RunningTrial(3, {"lr": 2e-5}, "training", 12, 256, 1.234, 0.83, "", "scouting"),
+        RunningTrial(4, {"lr": 3e-5}, "evaluating", 70, 256, 1.1, 0.5, "continue", "to 30%", 0.38),
+    ]
+    waiting = [ParkedTrial(n, {"lr": 1e-5 * n}, 0.19, 0.5, 0.3 - n / 100) for n in range(5, 25)]
+    stream = io.StringIO()
+    with LiveView(Console(file=stream, width=width, height=24, force_terminal=True)) as view:
+        view.show(status(running=running, waiting=waiting, parked=20, doing=["advancing trial 4"]))
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= width
+    assert any(re.search(r"trial 3: 2e-05 +scouting +12/256 +loss 1.234", line) for line in lines)
+    assert re.search(r"trial 4: 3e-05 +to 30% +70/256 +loss 1.100, norm 0.500, P 0.38", text)
+    assert re.search(r"trial 5: 5e-05 +parked +at 19% +early eval 0.500, P 0.25", text)
+    assert "and 6 more that are parked" in text  # 24 lines: 14 of the 20 have room
+    assert "advancing" not in text  # the table says it
 
 
 def test_a_view_is_due_now_and_then() -> None:
