@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -37,7 +38,7 @@ def curves_of(observations: Iterable[tuple[int, Sequence[Observation]]], num: in
     found: dict[int, Curve] = {}
     for number, own in seen.items():
         places = [min(bisect_left(ends, one.samples_seen), len(ends) - 1) for one in own]
-        most = max(most, *(places.count(place) for place in set(places)))
+        most = max(most, *Counter(places).values())
         found[number] = _curve(own, places, len(axis))
     return Curves(axis, found, most)
 

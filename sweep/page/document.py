@@ -22,7 +22,7 @@ from sweep.report import study_text
 from sweep.report.compute_text import compute_rows, risk_lines
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import DecisionReport, TrialSummary, Window
-from trainer.contract.safe_text import safe
+from trainer.contract.safe_text import clean, document_without_secrets
 
 DIGITS, CURVE_DIGITS = 9, 4  # that count
 
@@ -50,7 +50,6 @@ def document(page: PageReport, now_s: float | None = None) -> dict[str, Any]:
         "base": {"objective": report.base.objective},
         "best": None if report.best is None else report.best.original,
         "trials": [_trial(page, trial, names) for trial in report.trials],
-        "curves": _curves(page.curves),
         "confirmed": study_text.confirm_lines(report),
         "risk": risk_lines(report),
         "audits": asdict(report.audits),
@@ -63,7 +62,7 @@ def document(page: PageReport, now_s: float | None = None) -> dict[str, Any]:
         "command": page.command,
         "study_file": yaml.safe_dump(_plain(report.resolved), sort_keys=False, allow_unicode=True),
     }
-    return _compact(found)
+    return {**_compact(document_without_secrets(found)), "curves": _curves(page.curves)}
 
 
 def _trial(page: PageReport, trial: TrialSummary, names: Sequence[str]) -> dict[str, Any]:
@@ -153,24 +152,24 @@ def _is_log(report: StudyReport, name: str) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """Without the kinds that YAML has no word for."""
+    """Without the kinds that YAML has no word for, and without control codes."""
     if isinstance(value, Mapping):
         given = cast("Mapping[object, object]", value)
-        return {safe(str(key)): _plain(one) for key, one in given.items()}
+        return {clean(str(key)): _plain(one) for key, one in given.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in cast("Iterable[object]", value)]
-    return safe(value) if isinstance(value, str) else value
+    return clean(value) if isinstance(value, str) else value
 
 
 def _compact(value: object) -> Any:
     """Texts made safe, floats with the digits that count, what is None in a mapping left out."""
     if isinstance(value, str):
-        return safe(value)
+        return clean(value)
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, Mapping):
         given = cast("Mapping[object, object]", value)
-        return {safe(str(key)): _compact(one) for key, one in given.items() if one is not None}
+        return {clean(str(key)): _compact(one) for key, one in given.items() if one is not None}
     if isinstance(value, list | tuple):
         return [_compact(one) for one in cast("Iterable[object]", value)]
     return value

@@ -32,7 +32,7 @@ function trialPart(trial) {
   return [
     h('h3', null, `Trial ${trial.number}, ${stateWords(trial)}`),
     h('p', null, configuration(trial), trial.recipe ? `; recipe ${trial.recipe}` : ''),
-    h('p', { class: 'note' }, `${endWords(trial)}; ${counted(trial.steps, 'step')} planned; ${flops(trial.flops)} of ${flops(trial.planned)}; ${duration(trial.seconds)}; ${counted(trial.attempts, 'attempt')}`),
+    h('p', { class: 'note' }, `${endWords(trial)}; ${counted(trial.steps, 'step')} planned; ${flops(trial.flops)} used, ${flops(trial.planned)} planned; ${duration(trial.seconds)}; ${counted(trial.attempts, 'attempt')}`),
     trial.error ? h('p', { class: 'trouble' }, trial.error) : null,
     ownCurve(trial),
     looks.length ? plainTable('Early dynamics', ['', 'samples', 'loss', 'norm', 'noise-free', 'early eval', 'others'], looks) : null,

@@ -67,7 +67,7 @@ function trialWords(number) {
 const endRange = focused(originals.map((trial) => trial.end), study.higher);
 
 function endColour(end) {
-  const up = (end - endRange[0]) / (endRange[1] - endRange[0]);
+  const up = (end - endRange[0]) / (endRange[1] - endRange[0] || 1);
   const good = Math.max(0, Math.min(1, study.higher ? up : 1 - up));
   return `color-mix(in oklab, var(--better) ${Math.round(100 * good)}%, var(--worse))`;
 }
