@@ -11,6 +11,7 @@ Medians.
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import statistics
 import subprocess
@@ -36,6 +37,14 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
 def report(folder: Path) -> None:
     command = [sys.executable, "-m", "sweep", "report", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """Of the processes that it starts: what else the machine does adds little."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def draw(page: Path, repeats: int) -> float | None:
@@ -69,18 +78,22 @@ def main() -> None:
     parser.add_argument("--observations", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    print("| trials | ended | MB | make, s | draw, s |")
-    print("| ---: | --- | ---: | ---: | ---: |")
+    print("| trials | ended | MB | make, s | of CPU | draw, s |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: |")
     for num in given.trials:
         for ended in ("few", "all"):
             with tempfile.TemporaryDirectory() as folder:
                 paths = made(Path(folder), num, given.observations, all_end=ended == "all")
                 took = seconds(lambda out=paths.out: report(out), given.repeats)
+                cpu = cpu_seconds(lambda out=paths.out: report(out))
                 page = paths.out / "report.html"
                 drawn = draw(page, given.repeats)
                 size = page.stat().st_size / 1e6
                 shown = "-" if drawn is None else f"{drawn:.1f}"
-                print(f"| {num:,} | {ended} | {size:.2f} | {took:.1f} | {shown} |", flush=True)
+                print(
+                    f"| {num:,} | {ended} | {size:.2f} | {took:.1f} | {cpu:.1f} | {shown} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

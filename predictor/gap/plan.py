@@ -93,16 +93,17 @@ def end_intervals(
     shares: Sequence[float],
     prior: GapPrior | None = None,
     share: float = 0.8,
-) -> dict[int, tuple[float, float, float]]:
-    """By number, of each unfinished trial: where it is expected to end, between the ends of the
-    central interval that holds `share`; as differences from the leader's objective, lower is
-    better.
+) -> tuple[int, dict[int, tuple[float, float, float]]] | None:
+    """The leader, and by number of each unfinished trial: where it is expected to end, between the
+    ends of the central interval that holds `share`; as differences from the leader's objective,
+    lower is better.
 
-    `trials` and `shares` as for `plan`. Empty while none is finished, or nothing gives ends a unit.
+    `trials` and `shares` as for `plan`. None while none is finished, or nothing gives ends a unit.
     """
     cohort = _Cohort.of(trials, shares, prior or shipped_prior())
     leader = cohort.leader
-    return (cohort.intervals(leader, share) if leader else None) or {}
+    found = cohort.intervals(leader, share) if leader else None
+    return (leader.number, found) if leader and found is not None else None
 
 
 def behind_by_prior(

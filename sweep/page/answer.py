@@ -29,11 +29,12 @@ def question(report: StudyReport, names: Sequence[str]) -> str:
     what = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     base = at(report.resolved, "model").get("base", "the base model")
     better = "higher" if report.direction == "maximize" else "lower"
+    held = "".join(f", with {one.text}" for one in report.constraints)
     give = "give" if len(names) > 1 else "gives"
     subject = f"Which {what} {give}" if what else "How good a"
     if not what:
-        return f"{subject} {report.metric} does {base} reach ({better} is better)?"
-    return f"{subject} {base} the best {report.metric} ({better} is better)?"
+        return f"{subject} {report.metric} does {base} reach ({better} is better){held}?"
+    return f"{subject} {base} the best {report.metric} ({better} is better){held}?"
 
 
 def tiles(report: StudyReport) -> list[Tile]:
@@ -44,11 +45,21 @@ def tiles(report: StudyReport) -> list[Tile]:
 def _best(report: StudyReport) -> Tile:
     best = report.best
     if best is None:
-        return Tile(f"best {report.metric}", f.MISSING, "no trial is completed so far")
+        return Tile(f"best {report.metric}", f.MISSING, _why_no_best(report))
     return Tile(
         f"best {report.metric}",
         f.fixed(best.mean, 4),
         f"trial {best.original}; {_seeds(best)}",
+    )
+
+
+def _why_no_best(report: StudyReport) -> str:
+    nearest = report.nearest
+    if nearest is None:
+        return "no trial is completed so far"
+    end = f.fixed(nearest.objective, 4)
+    return (
+        f"no completed trial holds every constraint; the nearest is trial {nearest.number}, {end}"
     )
 
 

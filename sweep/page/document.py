@@ -18,9 +18,9 @@ from sweep import formats as f
 from sweep.account.terms import Terms, at
 from sweep.page import answer
 from sweep.page.page_types import Curves, PageReport, Values
-from sweep.report import study_text
+from sweep.report import constraints_text, study_text
 from sweep.report.compute_text import compute_rows, risk_lines
-from sweep.report.study_types import StudyReport
+from sweep.report.study_types import ConstraintReport, StudyReport
 from sweep.report.trial_types import DecisionReport, TrialSummary, Window
 from trainer.contract.safe_text import clean, document_without_secrets
 
@@ -49,12 +49,15 @@ def document(page: PageReport, now_s: float | None = None) -> dict[str, Any]:
         "flop": {"size": size, "unit": unit},
         "base": {"objective": report.base.objective},
         "best": None if report.best is None else report.best.original,
+        "nearest": None if report.nearest is None else report.nearest.number,
         "trials": [_trial(page, trial, names) for trial in report.trials],
         "confirmed": study_text.confirm_lines(report),
         "risk": risk_lines(report),
         "audits": asdict(report.audits),
         "compute": {"rows": compute_rows(report), "bars": _waterfall(report)},
+        "constraints": [_constraint(report, one) for one in report.constraints] or None,
         "what_if": None if page.what_if is None else asdict(page.what_if),
+        "trade_off": constraints_text.TRADE_OFF,
         "data": page.data,
         "environment": page.environment,
         "notes": report.notes,
@@ -88,12 +91,24 @@ def _trial(page: PageReport, trial: TrialSummary, names: Sequence[str]) -> dict[
         "band": band and [band.low, band.end, band.high],
         "verdict": verdict and {"kind": verdict.kind, "reason": verdict.reason},
         "decisions": [_decision(one) for one in page.decisions.get(trial.number, ())],
+        "feasible": trial.is_feasible,
+        "held": [[one.distance, one.low, one.high, one.words] for one in trial.constraints] or None,
         "error": trial.error and f"{trial.error.kind}: {trial.error.message}",
         "attempts": trial.attempts,
         "measured": {
             name: [one.value, one.stderr, one.num, one.groups or None]
             for name, one in trial.measurements.items()
         },
+    }
+
+
+def _constraint(report: StudyReport, one: ConstraintReport) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "line": constraints_text.constraint_line(report, one),
+        "head": [" ".join(title.split()) for title in (*constraints_text.HEAD, "")],
+        "rows": constraints_text.trade_off_rows(report, one),
+        "front": one.front,
     }
 
 

@@ -23,6 +23,7 @@ SCRIPTS = (  # in this order; each file one picture or one idea
     "trials",
     "answer",
     "progress",
+    "constraints",
     "space",
     "signals",
     "curves",

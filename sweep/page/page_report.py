@@ -54,14 +54,14 @@ def _bands(
 ) -> dict[int, Band]:
     """Differences from the leader's end, as the gap model expects them, made ends: where higher is
     better with the other sign."""
-    ends = [trial.objective for trial in report.originals if trial.objective is not None]
     seen = scouted(trials, report.metric, guarded(decisions))
-    if not ends or not seen.shares:
+    told = end_intervals(seen.trials, seen.shares, gap_prior(facts)) if seen.shares else None
+    best = None if told is None else report.trial(told[0]).objective
+    if told is None or best is None:
         return {}
     sign = -1 if report.direction == "maximize" else 1
-    best = min(ends, key=lambda end: sign * end)
     found: dict[int, Band] = {}
-    for number, gaps in end_intervals(seen.trials, seen.shares, gap_prior(facts)).items():
+    for number, gaps in told[1].items():
         low, end, high = (best + sign * gap for gap in gaps)
         found[number] = Band(min(low, high), end, max(low, high))
     return found

@@ -200,8 +200,16 @@ def test_losses_of_two_phases_are_not_compared() -> None:
     assert effects == [0.0, 0.0]
 
 
+def intervals(share: float) -> dict[int, tuple[float, float, float]]:
+    found = end_intervals(LED, SHARES, share=share)
+    assert found is not None
+    leader, ends = found
+    assert leader == 0
+    return ends
+
+
 def test_an_end_is_expected_within_its_interval_and_the_wider_holds_more() -> None:
-    narrow, wide = (end_intervals(LED, SHARES, share=share) for share in (0.5, 0.9))
+    narrow, wide = (intervals(share) for share in (0.5, 0.9))
     assert narrow.keys() == wide.keys() == set(range(1, 8))
     for number, (low, expected, high) in narrow.items():
         assert wide[number][0] < low < expected < high < wide[number][2]
@@ -216,9 +224,9 @@ def test_the_ends_of_an_interval_are_where_its_share_says() -> None:
     goal = -SETTINGS.min_gain * found.spread
     for number, one in found.forecasts.items():
         p = one.probability
-        low, _, high = end_intervals(LED, SHARES, share=abs(1 - 2 * p))[number]
+        low, _, high = intervals(abs(1 - 2 * p))[number]
         assert (low if p < 0.5 else high) == pytest.approx(goal)
 
 
 def test_nothing_is_expected_before_a_trial_is_finished() -> None:
-    assert end_intervals(COHORT, SHARES) == {}
+    assert end_intervals(COHORT, SHARES) is None

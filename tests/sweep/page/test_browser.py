@@ -19,7 +19,7 @@ from sweep.page.write import write_page
 from sweep.storage.ledger import Decision, Ledger
 from sweep.storage.paths import StudyPaths
 from tests.support.browser import chromium, opened
-from tests.support.hostile_study import HOSTILE, SHOWN, hostile
+from tests.support.page_ledgers import HOSTILE, SHOWN, held_to_a_floor, hostile
 from tests.support.sweep_ledgers import completed, decision, fill, observation, trial, written
 
 pytestmark = pytest.mark.slow
@@ -34,14 +34,21 @@ def browser() -> Iterator[Any]:
         yield found
 
 
-@contextmanager
-def page(
-    browser: Any, folder: Path, change: Any = fill, name: str = "demo", **how: Any
-) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study with a trial in every state."""
+    return made(tmp_path_factory.mktemp("demo"), fill)
+
+
+def made(folder: Path, change: Any, name: str = "demo") -> Path:
     with written(folder, name) as ledger:
         change(ledger)
-        made = write_page(ledger, StudyPaths(folder))
-    with opened(browser, made.path, **how) as tab:
+        return write_page(ledger, StudyPaths(folder)).path
+
+
+@contextmanager
+def page(browser: Any, folder: Path, change: Any, name: str = "demo") -> Iterator[Any]:
+    with opened(browser, made(folder, change, name)) as tab:
         yield tab
 
 
@@ -54,8 +61,8 @@ def head(tab: Any, title: str) -> Any:
     return tab.locator("#trial-table thead button", has_text=title)
 
 
-def test_it_opens_with_every_part(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_it_opens_with_every_part(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         titles = tab.locator("h2").all_text_contents()
         assert titles == [
             *("The best", "Configurations", "Early signals against the end"),
@@ -80,10 +87,8 @@ def test_names_of_strangers_are_shown_and_harmless(browser: Any, tmp_path: Path)
         ]
 
 
-def test_a_click_on_a_title_sorts_and_what_is_unknown_stays_last(
-    browser: Any, tmp_path: Path
-) -> None:
-    with page(browser, tmp_path) as tab:
+def test_a_click_on_a_title_sorts_and_what_is_unknown_stays_last(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         assert rows(tab)[:3] == [2, 1, 0]  # by the objective, the best first
         assert head(tab, "choice").locator("..").get_attribute("aria-sort") == "descending"
         head(tab, "choice").click()
@@ -95,8 +100,8 @@ def test_a_click_on_a_title_sorts_and_what_is_unknown_stays_last(
         assert rows(tab) == list(range(8))[::-1]
 
 
-def test_states_and_words_filter_the_trials(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_states_and_words_filter_the_trials(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         tab.locator("input[name=state-completed]").uncheck()
         tab.locator("input[name=state-running]").uncheck()
         assert sorted(rows(tab)) == [3, 4, 5]
@@ -116,8 +121,8 @@ def test_many_trials_are_shown_when_asked_for(browser: Any, tmp_path: Path) -> N
         assert len(rows(tab)) == 150
 
 
-def test_keys_go_through_the_trials_of_a_picture_and_open_one(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_keys_go_through_the_trials_of_a_picture_and_open_one(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         tab.locator("#progress .chart").focus()
         tab.keyboard.press("ArrowRight")
         assert tab.locator("#tip").is_visible()
@@ -129,8 +134,8 @@ def test_keys_go_through_the_trials_of_a_picture_and_open_one(browser: Any, tmp_
         assert tab.locator("#tip").is_hidden()
 
 
-def test_a_pointer_shows_the_configuration_and_the_reason(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_a_pointer_shows_the_configuration_and_the_reason(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         tab.locator("#space .mark[data-trial='3']").hover(force=True)
         told = tab.locator("#tip").text_content()
         assert "trial 3 pruned" in told
@@ -138,8 +143,8 @@ def test_a_pointer_shows_the_configuration_and_the_reason(browser: Any, tmp_path
         assert "rank 7 of 8" in told
 
 
-def test_a_trials_part_has_its_decisions_and_failures(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_a_trials_part_has_its_decisions_and_failures(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         tab.goto(tab.url + "#trial-5")  # as a link to it does
         part = tab.locator("#trial-5")
         assert "out of memory: it was [red]said[/red]" in part.text_content()
@@ -147,23 +152,32 @@ def test_a_trials_part_has_its_decisions_and_failures(browser: Any, tmp_path: Pa
         assert tab.locator("#trial-1 .spark").count() == 2
 
 
-def test_every_picture_has_a_table(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path) as tab:
+def test_every_picture_has_a_table(browser: Any, demo: Path) -> None:
+    with opened(browser, demo) as tab:
         for name in ("#progress", "#space", "#signals", "#chances", "#curves"):
             tab.locator(f"{name} details.behind summary").last.click()
             assert tab.locator(f"{name} details.behind td").count() > 0
 
 
-def test_it_is_as_wide_as_a_phone(browser: Any, tmp_path: Path) -> None:
-    with page(browser, tmp_path, viewport={"width": 390, "height": 844}) as tab:
+def test_the_cost_of_a_constraint_is_drawn_with_its_bound(browser: Any, tmp_path: Path) -> None:
+    with page(browser, tmp_path, held_to_a_floor) as tab:
+        marks = tab.locator("#constraint-0 .chart .mark")
+        assert marks.count() == 2
+        assert tab.locator("#constraint-0 .chart .mark.broken").count() == 1
+        bound = float(tab.locator("#constraint-0 .bound").get_attribute("x1"))
+        assert float(tab.locator("#constraint-0 .chart .mark.best").get_attribute("cx")) > bound
+        tab.locator("input[name=state-broken]").uncheck()
+        assert rows(tab) == [0]
+
+
+def test_it_is_as_wide_as_a_phone(browser: Any, demo: Path) -> None:
+    with opened(browser, demo, viewport={"width": 390, "height": 844}) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_it_is_dark_where_that_is_preferred_and_light_on_paper(
-    browser: Any, tmp_path: Path
-) -> None:
+def test_it_is_dark_where_that_is_preferred_and_light_on_paper(browser: Any, demo: Path) -> None:
     back = "getComputedStyle(document.body).backgroundColor"
-    with page(browser, tmp_path, color_scheme="dark") as tab:
+    with opened(browser, demo, color_scheme="dark") as tab:
         assert tab.evaluate(back) == "rgb(20, 24, 29)"
         tab.emulate_media(media="print", color_scheme="dark")
         assert tab.evaluate(back) == "rgb(255, 255, 255)"

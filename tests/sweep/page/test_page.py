@@ -21,7 +21,7 @@ from sweep.page.html import page_html
 from sweep.page.page_report import page_report
 from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
-from tests.support.hostile_study import HOSTILE, SHOWN, hostile
+from tests.support.page_ledgers import HOSTILE, SHOWN, held_to_a_floor, hostile
 from tests.support.sweep_ledgers import completed, fill, observation, trial, written
 from trainer.contract.spec import UserError
 
@@ -101,6 +101,17 @@ def test_its_policy_allows_its_own_script_and_no_request(tmp_path: Path) -> None
     assert policy[1].startswith("default-src 'none'")
     assert not re.search(r'(?:src|href)="(?:https?:)?//', html)
     assert "Copyright" in script  # of the library, with its licence
+
+
+def test_who_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
+    page = page_of(tmp_path, held_to_a_floor)
+    assert page["best"] == 0
+    assert [one["feasible"] for one in page["trials"]] == [True, False]
+    ((*ends, words),) = page["trials"][1]["held"]
+    assert ends == pytest.approx([-0.04, -0.0478, -0.0322], abs=1e-4)
+    assert words == "broken for certain"
+    assert page["constraints"][0]["front"] == [1, 0]
+    assert page["question"].endswith("(higher is better), with lm_eval:mmlu at least base - 0.01?")
 
 
 def curve(*losses: float, tokens: int = 5, batch: int = 4) -> list[Observation]:

@@ -12,7 +12,7 @@ function answerPart() {
 
 function shortAnswer() {
   const best = byNumber.get(study.best);
-  if (!best) return 'No trial is completed so far.';
+  if (!best) return study.nearest === undefined ? 'No trial is completed so far.' : ['None that holds every constraint; the nearest is ', h('a', { href: `#trial-${study.nearest}` }, `trial ${study.nearest}`), '.'];
   const own = study.names.map((name) => [h('span', { class: 'name' }, name), ' ', h('b', null, parameter(best.params[name]))]);
   return [own.flatMap((one, i) => (i ? [', ', one] : [one])), own.length ? ': ' : '', h('a', { href: `#trial-${best.number}` }, `trial ${best.number}`)];
 }

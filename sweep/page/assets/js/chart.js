@@ -139,14 +139,15 @@ function mark(trial, x, y, more = {}) {
   if (trial.kind === 'failed') {
     return s('path', { ...own, d: `M${x - size} ${y - size}L${x + size} ${y + size}M${x + size} ${y - size}L${x - size} ${y + size}` });
   }
-  if (trial.kind === 'pruned') return s('circle', { ...own, cx: x, cy: y, r: size });
+  if (trial.kind === 'broken') return s('rect', { ...own, x: x - size + 0.5, y: y - size + 0.5, width: 2 * size - 1, height: 2 * size - 1 });
   if (trial.kind === 'running' || trial.kind === 'waiting') {
     return s('path', { ...own, d: `M${x - size} ${y - size}L${x + size} ${y}L${x - size} ${y + size}Z` });
   }
   return s('circle', { ...own, cx: x, cy: y, r: size });
 }
 
-function legendOf(kinds) {
+function legendOf(all) {
+  const kinds = all.filter(([kind]) => kind !== 'best' || byNumber.has(study.best));
   return h('p', { class: 'legend', 'aria-hidden': 'true' }, kinds.map(([kind, text]) =>
     h('span', null, s('svg', { width: 26, height: 14 }, kindSample(kind)), text)));
 }

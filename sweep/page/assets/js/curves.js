@@ -5,7 +5,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 // Those that are drawn: all, or the best and others spread by how they ended.
 function drawnTrials() {
-  const known = originals.filter((trial) => study.curves.trials[trial.number]);
+  const known = originals.filter((trial) => study.curves.trials[trial.number] || trial.points.length);
   if (known.length <= MOST_LINES) return known;
   const order = [...known].sort((a, b) => sign * ((a.end ?? sign * Infinity) - (b.end ?? sign * Infinity)) || a.number - b.number);
   const step = (order.length - 1) / (MOST_LINES - 1);
@@ -25,7 +25,7 @@ function cohortBand(series) {
 function lineStyle(trial, alpha) {
   return {
     label: `trial ${trial.number}`,
-    stroke: () => colour(trial.isBest ? '--accent' : trial.kind === 'completed' ? '--ink-2' : '--faint-ink'),
+    stroke: () => colour(trial.isBest ? '--accent' : trial.kind === 'completed' || trial.kind === 'broken' ? '--ink-2' : '--faint-ink'),
     width: trial.isBest ? 2.5 : 1,
     alpha: trial.isBest ? 1 : alpha,
     dash: trial.kind === 'parked' ? [2, 3] : undefined,
@@ -107,13 +107,14 @@ function focusedRange(values, low, high) {
 function curvesPart() {
   const shown = drawnTrials();
   if (!shown.length) return null;
-  const xs = [0, ...study.curves.samples];
+  const last = Math.max(...shown.map((trial) => trial.points.at(-1)?.samples ?? 0));
+  const xs = [0, ...(study.curves.samples.length ? study.curves.samples : [last])];
   const sync = uPlot.sync('curves');
   const looks = [...new Set(originals.flatMap((trial) => trial.looks.map((look) => look.samples)))].sort((a, b) => a - b).slice(0, 12);
   const padded = (values) => [null, ...values, ...Array(xs.length - 1 - values.length).fill(null)];
   const one = (kind, id, title, isLog) => {
     const drawn = (values) => padded(isLog ? values.map((value) => (value > 0 ? Math.log10(value) : null)) : values);
-    const series = shown.map((trial) => drawn(study.curves.trials[trial.number][kind]));
+    const series = shown.map((trial) => drawn(study.curves.trials[trial.number]?.[kind] || []));
     if (!series.some((values) => values.some(isNumber))) return null;
     return curvePicture({ id, title, xs, series, band: originals.length > 3 ? cohortBand(Object.values(study.curves.trials).map((curves) => drawn(curves[kind]))) : null, isLog, shown, sync, looks });
   };
@@ -125,7 +126,7 @@ function curvesPart() {
   const evals = originals.map(evalsOf);
   const says = [`Dashed: looks. Shaded: 8 of 10 trials that were there.`];
   if (study.curves.steps_a_point > 1) says.push(`Thinned: a point is the mean of up to ${study.curves.steps_a_point} steps.`);
-  if (shown.length < originals.length) says.push(`${shown.length} of ${counted(originals.length, 'trial')} are drawn, spread by how they ended; the shading is of all.`);
+  if (shown.length < originals.length && shown.length >= MOST_LINES) says.push(`${shown.length} of ${counted(originals.length, 'trial')} are drawn, spread by how they ended; the shading is of all.`);
   says.push('A noise-free norm is of the last 8 steps together, and missing where the noise hides it. Drag to look closer, double click to go back.');
   return section('curves', 'Curves',
     h('p', { class: 'note' }, says.join(' ')),
@@ -139,9 +140,9 @@ function curvesPart() {
 
 // Ten places along the axis are enough to be read out.
 function curvesTable(shown) {
-  const xs = study.curves.samples;
+  const xs = study.curves.samples.length ? study.curves.samples : [0];
   const places = [...new Set(Array.from({ length: 10 }, (_, i) => Math.round((i + 1) * (xs.length / 10)) - 1))].filter((i) => i >= 0);
   const rows = shown.flatMap((trial) => ['training loss', 'gradient norm', 'noise-free norm'].map((what, kind) =>
-    [trial.number, what, ...places.map((i) => number(study.curves.trials[trial.number][kind].slice(0, i + 1).findLast(isNumber)))]));
+    [trial.number, what, ...places.map((i) => number((study.curves.trials[trial.number]?.[kind] || []).slice(0, i + 1).findLast(isNumber)))]));
   return plainTable('Curves: the last value by so many samples', ['trial', 'what', ...places.map((i) => number(xs[i], 4))], rows);
 }

@@ -27,7 +27,7 @@ function spacePart() {
     height: 380,
     legend: h('p', { class: 'legend' }, h('span', { class: 'ramp', 'aria-hidden': 'true' }), `worse to better ${study.metric}`,
       study.names.length > 2 ? [choice('x', 'across'), choice('y', 'up')] : null),
-    caption: `Filled: trained to the end. Hollow: stopped or not at its end${expected ? ', coloured by where the predictor expects it to end' : ''}. Those of one value are set apart a little.`,
+    caption: `Filled: trained to the end${study.constraints ? ' (squares break a constraint)' : ''}. Hollow: stopped or not at its end${expected ? ', coloured by where the predictor expects it to end' : ''}. Those of one value are set apart a little.`,
     axes: () => ({ x: axisOf(chosen.x), y: axisOf(chosen.y) }),
     draw(plot) {
       const [ax, ay] = [axisOf(chosen.x), axisOf(chosen.y)];
@@ -39,7 +39,7 @@ function spacePart() {
         const y = ay.place(plot.y, vy) + (ay.jitter ? apart(trial.number, 11) : 0);
         if (!isNumber(x) || !isNumber(y)) continue;
         const colour = isNumber(trial.end) ? endColour(trial.end) : 'var(--faint-ink)';
-        const filled = trial.kind === 'completed';
+        const filled = trial.kind === 'completed' || trial.kind === 'broken';
         plot.marks.append(mark(trial, x, y, { size: originals.length > 200 ? 4 : 7, class: trial.isBest ? 'best own' : 'own', style: `--own: ${colour}; --fill: ${filled ? colour : 'transparent'}` }));
         plot.points.push({ x, y, trial: trial.number });
       }

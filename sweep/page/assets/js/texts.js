@@ -27,12 +27,6 @@ function riskPart() {
     audited.length > 12 ? behind(auditedTable) : audited.length ? auditedTable() : null);
 }
 
-// Only of a study that has any: see sweep/page/document.py.
-function constraintsPart() {
-  if (!study.constraints) return null;
-  return section('constraints', 'Constraints', lines(study.constraints));
-}
-
 function dataPart() {
   if (!study.data.length) return null;
   return section('data', 'Data', h('pre', { tabindex: 0 }, study.data.join('\n')));

@@ -12,10 +12,12 @@ const KINDS = [
   ['parked', 'parked'],
   ['running', 'running or waiting'],
   ['failed', 'failed'],
+  ['broken', 'to its end, breaks a constraint'],
 ];
 
 for (const trial of trials) {
   trial.kind = trial.state === 'waiting' ? 'running' : trial.state;
+  if (trial.feasible === false && trial.kind === 'completed') trial.kind = 'broken';
   trial.isBest = trial.number === study.best;
   trial.end = trial.objective ?? trial.band?.[1]; // known, else predicted
   const batch = trial.batch || 1;
@@ -41,6 +43,7 @@ function stateWords(trial) {
   const parts = [trial.state];
   if (trial.isBest) parts.push('the best');
   if (trial.audited) parts.push('audited');
+  if (trial.feasible === false) parts.push('breaks a constraint');
   if (trial.confirms !== undefined) parts.push(`trial ${trial.confirms} again`);
   return parts.join(', ');
 }

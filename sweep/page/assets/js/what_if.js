@@ -50,7 +50,7 @@ function whatIfPart() {
     const fewer = [...recorded].filter((number) => !now.has(number));
     const unspent = [...now.values()].reduce((sum, one) => sum + byNumber.get(one.trial).planned * (1 - one.step / Math.max(byNumber.get(one.trial).steps, 1)), 0);
     const stated = [...now.values()].reduce((sum, one) => sum + (one.audited ? 0 : one.probability), 0);
-    const ended = originals.filter((trial) => isNumber(trial.objective));
+    const ended = originals.filter((trial) => isNumber(trial.objective) && trial.feasible !== false);
     const best = (list) => list.reduce((a, b) => (a === null || sign * b.objective < sign * a.objective ? b : a), null);
     const [all, kept] = [best(ended), best(ended.filter((trial) => !now.has(trial.number)))];
     const lines = [
