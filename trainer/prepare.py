@@ -33,7 +33,9 @@ datasets), tokenizer/, and last of all prepared.json, whose keys are
     benchmarks         {metric: {"questions", "input_tokens", "groups": {name: count}, "digest" of
                         the questions and prompts, "window": tokens that fit into the model,
                         "truncated": prompts that do not, "written_tokens_at_most": where the model
-                        writes, a part of input_tokens, "scores" and "fewshot" of each task}}
+                        writes, a part of input_tokens, "scores" and "fewshot" of each task}, of
+                        a function of one's own {"rows", "input_tokens", "groups", "digest"}}; null
+                        where none was asked for
     base_measurements  {metric: Measurement as a dict}, or null
     machine            {"device", "num_devices", "device_gib", "memory_gib", "cores"}
 """
@@ -56,10 +58,12 @@ import torch
 from trainer.contract.files import write_json
 from trainer.contract.fingerprint import file_sha256, model_facts
 from trainer.contract.measurement import Scores
-from trainer.contract.metrics import part_of
+from trainer.contract.metrics import kind_of, part_of
+from trainer.contract.outside import cause_of
 from trainer.contract.scores import base_scores_folder, write_scores
 from trainer.contract.spec import (
     Alive,
+    DataSpec,
     Prepared,
     PrepareSpec,
     UserError,
@@ -82,6 +86,8 @@ from trainer.data.store import TOKENIZER, VERSION
 from trainer.data.tables import ChoiceTable, TextTable
 from trainer.data.template import read_template
 from trainer.evaluation.evaluator import Evaluator
+from trainer.evaluation.own import failed, keep_rows
+from trainer.model.fit import is_out_of_memory
 from trainer.model.load import CheckedModel, best_device, check_model, load_model
 from trainer.training.link import Link
 
@@ -105,6 +111,8 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         shutil.rmtree(cache_dir, ignore_errors=True)
     tokenizer = checked.tokenizer
     evaluator = Evaluator(out_dir, getattr(torch, spec.model.dtype), tokenizer, spec.benchmarks)
+    if any(kind_of(metric) == "own" for metric in spec.metrics):
+        keep_rows(_rows_of_own(spec.data, cache_dir), out_dir)
     link.send(Alive("reading the benchmarks"))
     benchmarks = evaluator.prepare(spec.metrics, checked.config)
     base_measurements, base_scores = _measure_base(spec, evaluator, link)
@@ -130,7 +138,7 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         },
         "max_length": spec.data.max_length,
         **told,
-        "benchmarks": benchmarks,
+        "benchmarks": benchmarks or None,
         "base_measurements": base_measurements,
         "machine": _machine(),
     }
@@ -139,6 +147,17 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         facts["sources"]["template"] = {"path": spec.data.template, "sha256": digest}
     write_json(out_dir / "prepared.json", facts)
     link.send(Prepared(facts, base_scores))
+
+
+def _rows_of_own(data: DataSpec, cache_dir: Path) -> Source:
+    """Those that functions of one's own are called with."""
+    source = data.own or data.eval
+    if source is None:
+        raise UserError("a metric of your own needs rows to be called with: give objective.data")
+    try:
+        return read_source(source, "test", cache_dir)
+    finally:
+        shutil.rmtree(cache_dir, ignore_errors=True)
 
 
 def _states_padding_side(folder: Path) -> bool:
@@ -237,7 +256,12 @@ def _measure_base(
     measured: dict[str, Any] = {}
     scores: dict[str, Scores] = {}
     for metric in spec.metrics:
-        found, rows = evaluator.measure(metric, model, lambda: link.alive(doing))
+        try:
+            found, rows = evaluator.measure(metric, model, lambda: link.alive(doing))
+        except Exception as error:  # by a function of the user's
+            if kind_of(metric) != "own" or is_out_of_memory(error) or cause_of(error):
+                raise
+            raise UserError(failed(metric, "it failed on the base model", error)) from None
         measured[metric], scores[metric] = asdict(found), rows.packed()
         write_scores(base_scores_folder(Path(spec.out_dir)), metric, scores[metric])
     return measured, scores

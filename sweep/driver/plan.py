@@ -69,7 +69,10 @@ def study_plan(
             Setting(path, value, loaded.origins[path])
             for path, value in leaves(study.to_document())
         ],
-        data={name: facts[name] for name in DATA_FACTS},
+        data={
+            **{name: facts[name] for name in DATA_FACTS},
+            "benchmarks": facts.get("benchmarks"),
+        },
         trials=trials,
         hours=study.run.max_hours if study.run.trials == "auto" else None,
         replicates=replicates,

@@ -16,12 +16,14 @@ DATA_FACTS = (
 )
 SURPRISING = 0.2  # share of a source's rows cut or dropped that is worth a warning
 
+_MOST_GROUPS = 8  # that are named
 _HELD_OUT = ("eval", "choices")
 _WRITTEN_AS = {"chat": "chats", "text": "text"}
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """Rows, tokens, what was cut or dropped, and warnings; `data` has the keys of DATA_FACTS."""
+    """Rows, tokens, what was cut or dropped, and warnings; `data` has the keys of DATA_FACTS, and
+    may have benchmarks."""
     phases = {f"phase {i}": facts for i, facts in enumerate(data["phases"] or (), start=1)}
     held_out = {"eval": data["eval"]} if data["eval"] else {}
     notes = data["notes"]
@@ -35,6 +37,8 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield from _rows(name, facts, notes)
     if data["choices"]:
         yield from _questions(data["choices"], notes, data["shapes"]["choices"])
+    for metric, facts in (data.get("benchmarks") or {}).items():
+        yield from _benchmark(metric, facts)
     for name, facts in ((phases or {"train": data["train"]}) | held_out).items():
         read, cut = facts["rows_read"], facts["truncated"]
         yield from _warning(read - facts["rows"], read, f"rows of {name} were dropped")
@@ -90,6 +94,25 @@ def _questions(choices: Mapping[str, Any], notes: Mapping[str, Any], shape: str)
     yield from _notes(notes.get("choices", ()), choices["questions_read"], "questions")
     if choices["dropped_too_long"]:
         yield f"{'':<8} the longest that was read has {choices['longest_read']:,} tokens"
+
+
+def _benchmark(metric: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    num, what = facts.get("questions"), "questions"
+    if num is None:
+        num, what = facts["rows"], "rows"
+    named = list(facts["groups"].items())
+    groups = ", ".join(f"{name} {count:,}" for name, count in named[:_MOST_GROUPS])
+    more = f", and {len(named) - _MOST_GROUPS} more" if len(named) > _MOST_GROUPS else ""
+    in_groups = f" ({groups}{more})" if len(named) > 1 else ""
+    yield f"{metric}: {num:,} {what}{in_groups}, {facts['input_tokens']:,} tokens"
+    if written := facts.get("written_tokens_at_most"):
+        yield f"{'':<8} its answers are written by the model, {written:,} tokens of these at most"
+    if cut := facts.get("truncated"):
+        yield (
+            f"warning: {metric}: {cut:,} prompts are longer than the model's window of "
+            f"{facts['window']:,} tokens and lose their beginning; ask for fewer examples "
+            "(objective.fewshot)"
+        )
 
 
 def trained_shapes(shapes: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,7 @@ from trainer.contract.metrics import kind_of
 from trainer.contract.scores import base_scores_folder, read_scores
 from trainer.contract.spec import BenchmarkSpec, UserError
 from trainer.evaluation.measure import Scored, load_scored, measure
+from trainer.evaluation.own import OwnMetric
 from trainer.evaluation.rows import Rows, over_base
 from trainer.model.random_state import no_random_numbers_taken
 from trainer.model.team import Team
@@ -31,6 +32,7 @@ class Evaluator:
         self._data_dir, self._dtype, self._tokenizer = data_dir, dtype, tokenizer
         self._spec = benchmarks
         self._scored: dict[str, Scored] = {}
+        self._owns: dict[str, OwnMetric] = {}
         self._benchmarks: dict[str, Any] = {}
 
     def prepare(self, metrics: Sequence[str], config: Any) -> dict[str, Any]:
@@ -40,12 +42,14 @@ class Evaluator:
         facts: dict[str, Any] = {}
         mistakes: list[str] = []
         for metric in metrics:
-            if kind_of(metric) == "harness":
-                try:
-                    with no_random_numbers_taken():
+            try:
+                with no_random_numbers_taken():
+                    if kind_of(metric) == "harness":
                         facts[metric] = self._benchmark(metric).prepare(config)
-                except UserError as error:
-                    mistakes.append(str(error))
+                    elif kind_of(metric) == "own":
+                        facts[metric] = self._own(metric).facts()
+            except UserError as error:
+                mistakes.append(str(error))
         if mistakes:
             raise UserError("\n".join(dict.fromkeys(mistakes)))
         return facts
@@ -65,7 +69,7 @@ class Evaluator:
         with no_random_numbers_taken():
             found, rows, kept = self._measured(metric, model, alive, team, num_units)
         base = read_scores(base_scores_folder(self._data_dir), metric)
-        if base is not None:
+        if base is not None and (kept is None or len(kept) == len(rows.scores)):
             found = over_base(found, rows, Rows.unpacked(base).at(kept))
         return found, rows
 
@@ -82,12 +86,17 @@ class Evaluator:
             benchmark = self._benchmark(metric)
             return benchmark.measure(model, self._dtype, alive, team, num_units)
         if kind == "own":
-            raise UserError(f"{metric} cannot be measured yet")
+            return self._own(metric).measure(model, self._dtype, alive, team, num_units)
         scored = self._scored.get(metric) or load_scored(self._data_dir, metric)
         self._scored[metric] = scored
         if num_units is not None:
             scored = scored.subset(num_units)
         return (*measure(model, scored, self._dtype, alive, team), scored.kept)
+
+    def _own(self, metric: str) -> OwnMetric:
+        if metric not in self._owns:
+            self._owns[metric] = OwnMetric(metric, self._data_dir, self._tokenizer, self._spec)
+        return self._owns[metric]
 
     def _benchmark(self, metric: str) -> Any:
         if metric not in self._benchmarks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,17 +23,11 @@ from trainer.evaluation.batching import evaluating
 from trainer.evaluation.benchmark_scores import leaves, measurement, score_tree
 from trainer.evaluation.harness_model import HarnessModel, most_written
 from trainer.evaluation.kept_data import KeptData
-from trainer.evaluation.questions import Asked, TaskQuestions, digest, early_part
+from trainer.evaluation.questions import Asked, TaskQuestions, digest
 from trainer.evaluation.rows import Rows
-from trainer.evaluation.tasks import find, load, quiet, read, save
+from trainer.evaluation.subset import early_part
+from trainer.evaluation.tasks import check_code, find, load, may_run_code, quiet, read, save
 from trainer.model.team import Team
-
-CODE_SWITCH = "HF_ALLOW_CODE_EVAL"  # the harness's own way of allowing code that a model wrote
-
-
-def may_run_code() -> bool:
-    """Whether tasks that run what a model writes are allowed."""
-    return os.environ.get(CODE_SWITCH) == "1"
 
 
 def window_of(config: Any, tokenizer: Any) -> int:
@@ -68,6 +61,13 @@ class Benchmark:
                 local_tasks.keep_rows(own, name, kept)
         else:
             entries = find(self._names, folders)
+        check_code(self._metric, entries)
+        if self._spec.chat and not self._tokenizer.chat_template:
+            raise UserError(
+                f"{self._metric}: objective.shape: chat asks in the turns of a chat template, and "
+                "the tokenizer of model.base has none: name one with data.template: FILE.jinja, or "
+                "leave shape out"
+            )
         save(entries, self._file)
         self._load(kept)
         self._digest.write_text(digest(self._questions))
@@ -79,7 +79,7 @@ class Benchmark:
 
     def _load(self, kept: KeptData) -> None:
         with kept.instead_of_loading():
-            loaded = load(self._names, read(self._file), self._spec.fewshot)
+            loaded = load(self._metric, self._names, read(self._file), self._spec.fewshot)
         self._loaded = loaded
         self._tree = score_tree(self._name, self._score, loaded)
         self._scores = {score.task: score for score in leaves(self._tree)}
@@ -107,6 +107,12 @@ class Benchmark:
                 truncated += sum(map(asker.is_cut, encoded))
                 continue
             most = [most_written(request.args[1]) for request in flat]
+            if max(most) >= window:
+                raise UserError(
+                    f"{self._metric}: an answer may have {max(most):,} tokens, and the model's "
+                    f"window has {window:,}: set max_gen_toks in a task file of your own that "
+                    "includes this one, or take a model of more positions"
+                )
             lengths = [len(asker.tok_encode(request.args[0])) for request in flat]
             truncated += sum(
                 length + more > window for length, more in zip(lengths, most, strict=True)

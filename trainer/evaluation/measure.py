@@ -18,10 +18,9 @@ from trainer.data.store import list_column, open_table
 from trainer.data.tokenise import IGNORED
 from trainer.evaluation.batching import device_of, evaluating, run_in_batches
 from trainer.evaluation.rows import Rows, by_group
+from trainer.evaluation.subset import SUBSET_SEED
 from trainer.model.head import scoring_head
 from trainer.model.team import Team
-
-SUBSET_SEED = 0  # the early evaluation's samples are the same for all trials
 
 
 @dataclass(frozen=True, slots=True)

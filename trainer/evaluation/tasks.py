@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,9 +20,12 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Entry, Kind, TaskIndex
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from trainer.contract.outside import cause_of
+from trainer.contract.safe_text import clipped
 from trainer.contract.spec import UserError
 
 BUILT_IN = Path(lm_eval.tasks.__file__).parent
+CODE_SWITCH = "HF_ALLOW_CODE_EVAL"  # the harness's own way of allowing code that a model wrote
 FEWSHOT_SEED = 1234  # that of the harness's command line
 
 Index = Mapping[str, Entry]
@@ -109,14 +113,43 @@ def _path(portable: str, folder: Path) -> Path:
     return Path(portable)
 
 
-def load(names: Sequence[str], entries: Index, fewshot: Mapping[str, int]) -> Loaded:
+def may_run_code() -> bool:
+    """Whether tasks that run what a model writes are allowed."""
+    return os.environ.get(CODE_SWITCH) == "1"
+
+
+def check_code(metric: str, entries: Index) -> None:
+    """Raise UserError where a task runs what a model writes, and nobody has allowed that."""
+    files = [entry.yaml_path for entry in entries.values() if entry.yaml_path is not None]
+    if not may_run_code() and any(
+        load_yaml(f, resolve_func=False).get("unsafe_code") for f in files
+    ):
+        raise UserError(
+            f"{metric}: runs code that the model writes, on this machine: set {CODE_SWITCH}=1 in "
+            "the environment to allow that, or take another task"
+        )
+
+
+def load(metric: str, names: Sequence[str], entries: Index, fewshot: Mapping[str, int]) -> Loaded:
     """The tasks with as many examples before each question as `fewshot` says of the task or of the
     nearest group that holds it; else as many as the task says, and none where it says nothing.
     Examples are drawn as on the harness's command line."""
     manager = TaskManager(include_defaults=False)
     manager._index = dict(entries)
-    with quiet():
-        found = manager.load(list(names))
+    try:
+        with quiet():
+            found = manager.load(list(names))
+    except UserError as error:
+        raise UserError(f"{metric}: {error}") from None
+    except ImportError as error:
+        raise UserError(f"{metric}: its tasks need a package: {clipped(str(error))}") from None
+    except Exception as error:  # whatever a task file, and the code beside it, may do wrong
+        if cause_of(error):
+            raise
+        said = " ".join(str(error).split())
+        raise UserError(
+            f"{metric}: its tasks cannot be loaded ({type(error).__name__}: {clipped(said)})"
+        ) from None
     tasks, groups = found["tasks"], found.get("groups", {})
     shots = _shots(names, tasks, groups, fewshot)
     for name, task in tasks.items():

@@ -17,7 +17,7 @@ from trainer.contract.spec import BenchmarkSpec, UserError
 from trainer.evaluation import batching
 from trainer.evaluation.evaluator import Evaluator
 from trainer.evaluation.harness import Benchmark
-from trainer.evaluation.questions import early_part
+from trainer.evaluation.subset import early_part
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 METRIC = "lm_eval:words"
@@ -337,3 +337,159 @@ def test_a_wrong_row_is_named(prepare: Any, tmp_path: Path) -> None:
     write_rows(own / "mine.jsonl", [*rows_of_words(2), {"prompt": "?", "choices": ["a"]}])
     with pytest.raises(UserError, match=r"mine\.jsonl, line 3: choices"):
         prepare("lm_eval:mine", tasks=str(own))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    return folder
+
+
+def write_task(folder: Path, **changes: Any) -> str:
+    """A task file of the name `mine`, on the rows of the Hub's data set someone/something."""
+    task = {
+        "task": "mine",
+        "dataset_path": "someone/something",
+        "output_type": "multiple_choice",
+        "test_split": "test",
+        "doc_to_text": "{{prompt}}",
+        "doc_to_choice": "choices",
+        "doc_to_target": "answer",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }
+    (folder / "mine.yaml").write_text(yaml.safe_dump(task | changes))
+    return "lm_eval:mine"
+
+
+class GatedRepoError(Exception):
+    """As the Hub's client calls it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionError("nobody there"), "cannot be read .*sweep tasks"),
+        (GatedRepoError("403"), "is gated: accept its terms"),
+    ],
+)
+def test_the_hub_is_asked_once_and_its_trouble_is_a_sentence(
+    prepare: Any, own: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def info(self: Any, name: str, **_: Any) -> None:
+        asked.append(name)
+        raise error
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", info)
+    metric = write_task(own)
+    two = {"group": "two", "task": ["mine", "again"], "aggregate_metric_list": [{"metric": "acc"}]}
+    (own / "two.yaml").write_text(yaml.safe_dump(two))
+    again = (own / "mine.yaml").read_text().replace("task: mine", "task: again")
+    (own / "again.yaml").write_text(again)
+    with pytest.raises(UserError, match=said):
+        prepare(metric, "lm_eval:two", tasks=str(own))
+    assert asked == ["someone/something"] * 2  # once for each metric
+
+
+def test_offline_only_what_is_there_is_read(
+    prepare: Any, own: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import datasets.config
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="someone/something cannot be read"):
+        prepare(write_task(own), tasks=str(own))
+
+
+def test_a_folder_here_is_not_taken_for_the_hubs_data_set(
+    prepare: Any, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own)
+    (own / "someone/something").mkdir(parents=True)
+    with pytest.raises(UserError, match="would be taken in place of the Hub's data set"):
+        prepare(write_task(own), tasks=str(own))
+
+
+def test_code_that_a_model_writes_is_run_only_where_that_is_allowed(
+    prepare: Any, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_ALLOW_CODE_EVAL", raising=False)
+    with pytest.raises(UserError, match="set HF_ALLOW_CODE_EVAL=1"):
+        prepare(write_task(own, unsafe_code=True), tasks=str(own))
+
+
+def test_a_chat_needs_a_template(prepare: Any) -> None:
+    with pytest.raises(UserError, match=r"objective\.shape: chat .* has none"):
+        prepare(METRIC, chat=True)
+
+
+def test_a_task_file_that_cannot_be_loaded_is_a_sentence(prepare: Any, own: Path) -> None:
+    metric = write_task(own, output_type="nonsense")
+    with pytest.raises(UserError, match="lm_eval:mine: its tasks cannot be loaded"):
+        prepare(metric, tasks=str(own))
+
+
+def test_answers_longer_than_the_window_are_refused(prepare: Any, own: Path, tasks: Path) -> None:
+    metric = write_task(
+        own,
+        dataset_path="json",
+        dataset_kwargs={"data_files": {"test": str(tasks / "words.jsonl")}},
+        output_type="generate_until",
+        doc_to_choice=None,
+        generation_kwargs={"until": ["\n"], "max_gen_toks": 300},
+        metric_list=[{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    )
+    with pytest.raises(UserError, match="an answer may have 300 tokens"):
+        prepare(metric, tasks=str(own))
+
+
+def writes(own: Path, tasks: Path) -> str:
+    return write_task(
+        own,
+        dataset_path="json",
+        dataset_kwargs={"data_files": {"test": str(tasks / "words.jsonl")}},
+        output_type="generate_until",
+        doc_to_choice=None,
+        doc_to_target="{{choices[answer]}}",
+        generation_kwargs={"until": ["\n"], "max_gen_toks": 6},
+        metric_list=[{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    )
+
+
+def test_a_task_whose_answers_are_written_says_so_and_counts_them(
+    prepare: Any, own: Path, tasks: Path, base: tuple[Any, Any]
+) -> None:
+    metric = writes(own, tasks)
+    facts, evaluator = prepare(metric, tasks=str(own))
+    assert facts[metric]["written_tokens_at_most"] == 30 * 6
+    found, rows = evaluator.measure(metric, base[0], lambda: None)
+    assert 0 < found.input_tokens <= facts[metric]["input_tokens"]
+    assert found.margin is None and len(rows.scores) == 30
+
+
+def test_answers_from_numbers_that_are_none_have_no_score(
+    prepare: Any, own: Path, tasks: Path, tiny_model: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    broken = AutoModelForCausalLM.from_pretrained(tiny_model)
+    broken.lm_head.weight.data.fill_(float("nan"))
+    metric = writes(own, tasks)
+    _, evaluator = prepare(metric, tasks=str(own))
+    found, rows = evaluator.measure(metric, broken, lambda: None)
+    assert np.isnan(found.value) and np.isnan(rows.scores).all()
+
+
+@pytest.mark.slow
+def test_an_unknown_task_is_told_with_the_nearest_names(prepare: Any) -> None:
+    with pytest.raises(UserError, match=r"no task or group arc_eazy; near it: arc_easy"):
+        prepare("lm_eval:arc_eazy")
