@@ -12,7 +12,7 @@ import optuna
 from predictor.gap.ends import expected_ends
 from predictor.types import CohortTrial, WindowSignals
 from sweep.driver import sampling
-from sweep.driver.shadow import shadow_study
+from sweep.driver.shadow import End, shadow_study
 from tests.support.studies import make_study
 
 NUM = 1000
@@ -40,7 +40,7 @@ def main() -> None:
             start = time.process_time()
             ends = expected_ends(cohort, [0.1])
             known = time.process_time()
-            shadow = shadow_study(truth, ends)
+            shadow = shadow_study(truth, {n: End(end) for n, end in ends.items()})
             shown = time.process_time()
             own = sampling.make_sampler(study, NUM, parallel=True)
             shadow.ask()

@@ -66,6 +66,15 @@ class CohortTrial:
     warmup_steps: int = 0
     expected_miss: float = 0.0  # the probability stated when it was pruned by rank, unaudited
     looks: tuple[WindowSignals, ...] = ()  # those after the window, in their order
+    # By how far constraints are held, by name: 0 or more is held, below 0 broken. At each look,
+    # from the window on, as the end would have it, with a standard error; and at the end.
+    early_slacks: tuple[Mapping[str, tuple[float, float]], ...] = ()
+    slacks: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it was found to hold every constraint at its end, or there is none."""
+        return all(slack >= 0 for slack in self.slacks.values())
 
     @property
     def is_finished(self) -> bool:

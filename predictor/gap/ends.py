@@ -31,7 +31,7 @@ def expected_ends(
         return {}
     units = Units.of([t.window for t in seen if t.window])
     found = plan(seen, shares, Settings(), prior)
-    leader = next((t for t in seen if t.number == found.leader), None)
+    leader = next((t for t in seen if t.number == found.reference), None)
     is_told = bool(found.forecasts) or all(t.is_finished for t in seen)
     if leader is None or not is_told:
         return behind_by_prior(seen, shares[0], prior, units)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from predictor.features import config_columns, standardise, with_squares
 from predictor.gap.bent import unbent
+from predictor.gap.choice import GapForecast, choose
+from predictor.gap.feasible import ALL_HELD, LIKELY, p_feasible
 from predictor.gap.prior import GapPrior, shipped_prior
 from predictor.gap.regression import Ends, Rows, final_gaps, prior_slopes
 from predictor.gap.units import SIGNALS, Units, bend, gaps
@@ -20,20 +22,7 @@ from predictor.types import CohortTrial, Settings, WindowSignals
 
 Floats = NDArray[np.float64]
 
-_LEAST_LEFT = 0.01  # of a trial's training
 FEWEST_ENDS = 3  # finished trials that give the unit of the ends where there is no early evaluation
-
-
-@dataclass(frozen=True, slots=True)
-class GapForecast:
-    """What is expected of a trial that is not finished, against the leader."""
-
-    number: int
-    share: float  # of the budget, where it was looked at last
-    probability: float  # that it ends better than the leader by min_gain x the spread of the ends
-    improvement: float  # expected, 0 where it does not overtake; in early spreads
-    behind: float  # early spreads that it is expected to end behind the leader; bent
-    effects: Mapping[str, float]  # of each signal on `behind`
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +30,12 @@ class Plan:
     """What to do next with the trials that have been looked at."""
 
     next: int | None  # the trial that goes on to its next look; None: none is worth it
-    leader: int | None  # the best finished trial
+    leader: int | None  # the best finished trial that holds every constraint
     forecasts: Mapping[int, GapForecast]  # by number; empty while no trial is finished
     silent: float | None  # how far it is believed that no early number tells; None: not asked
     spread: float | None = None  # median - best of all ends, expected where not known; objective's
     ranking: tuple[int, ...] = ()  # all that are not finished, the most promising first
+    reference: int | None = None  # the leader; without one the best finished trial
 
     @property
     def expected_misses(self) -> float:
@@ -68,24 +58,29 @@ def plan(
     among those whose P of overtaking the leader is at least `settings.risk`, or whose giving up
     would bring the expected misses above `settings.max_expected_misses`. Trials in `busy`, on a
     worker now, are judged but not chosen.
+
+    Where there are constraints, P and the improvement are times P(feasible). While no finished
+    trial is feasible, P is P(feasible) alone and the likeliest goes on; of those that are as likely
+    as not, the one that is expected to end best.
     """
     cohort = _Cohort.of(trials, shares, prior or shipped_prior())
     waiting = [t for t in cohort.unfinished if t.number not in busy]
-    leader = cohort.leader
-    if leader is None:
+    leader, reference = cohort.leader, cohort.reference
+    if reference is None:
         ranking = cohort.by_preference()
         waits = {t.number for t in waiting}
         chosen = next((number for number in ranking if number in waits), None)
         return Plan(chosen, None, {}, None, ranking=ranking)
-    found = cohort.forecasts(leader, settings.min_gain)
+    number = None if leader is None else leader.number
+    found = cohort.forecasts(reference, settings.min_gain)
     if found is None:
         ranking = tuple(t.number for t in cohort.unfinished)
         chosen = waiting[0].number if waiting else None
-        return Plan(chosen, leader.number, {}, None, ranking=ranking)
+        return Plan(chosen, number, {}, None, ranking=ranking, reference=reference.number)
     forecasts, silent, spread = found
     ranking = tuple(sorted(forecasts, key=lambda n: (-forecasts[n].probability, n)))
-    chosen = _chosen(waiting, forecasts, settings)
-    return Plan(chosen, leader.number, forecasts, silent, spread, ranking)
+    chosen = choose([forecasts[t.number] for t in waiting], settings, has_leader=leader is not None)
+    return Plan(chosen, number, forecasts, silent, spread, ranking, reference.number)
 
 
 def end_intervals(
@@ -94,16 +89,16 @@ def end_intervals(
     prior: GapPrior | None = None,
     share: float = 0.8,
 ) -> tuple[int, dict[int, tuple[float, float, float]]] | None:
-    """The leader, and by number of each unfinished trial: where it is expected to end, between the
-    ends of the central interval that holds `share`; as differences from the leader's objective,
+    """The plan's reference, and by number of each unfinished trial: where it is expected to end,
+    between the ends of the central interval that holds `share`; as differences from its objective,
     lower is better.
 
     `trials` and `shares` as for `plan`. None while none is finished, or nothing gives ends a unit.
     """
     cohort = _Cohort.of(trials, shares, prior or shipped_prior())
-    leader = cohort.leader
-    found = cohort.intervals(leader, share) if leader else None
-    return (leader.number, found) if leader and found is not None else None
+    reference = cohort.reference
+    found = cohort.intervals(reference, share) if reference else None
+    return (reference.number, found) if reference and found is not None else None
 
 
 def behind_by_prior(
@@ -116,23 +111,6 @@ def behind_by_prior(
     best = min(firsts, key=lambda w: _or_last(w.early_eval))
     behind: list[float] = (gaps(firsts, best, units) @ prior_slopes(prior, share, units)).tolist()
     return {t.number: gap for t, gap in zip(trials, behind, strict=True)}
-
-
-def _chosen(
-    waiting: Sequence[CohortTrial], forecasts: Mapping[int, GapForecast], settings: Settings
-) -> int | None:
-    own = [forecasts[t.number] for t in waiting]
-    worth = [one for one in own if not one.probability < settings.risk]
-    if not worth and math.fsum(f.probability for f in own) > settings.max_expected_misses:
-        worth = own
-    if not worth:
-        return None
-    return max(worth, key=lambda one: (one.improvement / _left(one), -one.number)).number
-
-
-def _left(one: GapForecast) -> float:
-    """Of its training, as a share; a look may be at its very end."""
-    return max(_LEAST_LEFT, 1 - one.share)
 
 
 class _Cohort(NamedTuple):
@@ -155,8 +133,14 @@ class _Cohort(NamedTuple):
 
     @property
     def leader(self) -> CohortTrial | None:
-        finished = [t for t in self.trials if t.is_finished]
+        finished = [t for t in self.trials if t.is_finished and t.is_feasible]
         return min(finished, key=lambda t: (t.objective, t.number), default=None)
+
+    @property
+    def reference(self) -> CohortTrial | None:
+        finished = [t for t in self.trials if t.is_finished]
+        best = min(finished, key=lambda t: (t.objective, t.number), default=None)
+        return self.leader or best
 
     @property
     def ends(self) -> list[float]:
@@ -168,16 +152,23 @@ class _Cohort(NamedTuple):
 
     def by_preference(self) -> tuple[int, ...]:
         """All, the one that the prior alone prefers first, against the best at the first look; ties
-        by number."""
+        by number. Those that are less likely feasible than not come after, the likeliest first."""
         if not self.trials:
             return ()
         behind = behind_by_prior(self.trials, self.shares[0], self.prior, self.units)
-        return tuple(sorted(behind, key=behind.__getitem__))
+        feasible = p_feasible(self.trials)
+
+        def place(number: int) -> tuple[float, float]:
+            likely = feasible[number].probability if feasible else 1.0
+            return -min(likely, LIKELY), behind[number]
+
+        return tuple(sorted(behind, key=place))
 
     def forecasts(
         self, leader: CohortTrial, min_gain: float
     ) -> tuple[dict[int, GapForecast], float, float] | None:
-        """None while ends have no unit."""
+        """None while ends have no unit. `leader`: the reference; none of its kind is feasible where
+        it is not."""
         unit = self._unit_of_ends()
         if unit is None:
             return None
@@ -185,14 +176,20 @@ class _Cohort(NamedTuple):
         spread = self._spread_of_ends(leader, unit, [ends.mean for _, ends, _, _ in found])
         goal = -min_gain * spread
         forecasts: dict[int, GapForecast] = {}
+        feasible = p_feasible(self.trials)
         for look, ends, gap, asked in found:
             below, improvement = ends.below(goal)
             effects: list[list[float]] = (ends.slopes * gap).tolist()
             stated = zip(below.tolist(), improvement.tolist(), ends.mean.tolist(), strict=True)
-            for i, own, by_signal in zip(asked, stated, effects, strict=True):
-                number = self.trials[i].number
+            for i, (p, gain, behind), by_signal in zip(asked, stated, effects, strict=True):
+                number, share = self.trials[i].number, self.shares[look]
                 named: dict[str, float] = dict(zip(SIGNALS, by_signal, strict=True))
-                forecasts[number] = GapForecast(number, self.shares[look], *own, named)
+                overtakes = p if leader.is_feasible else 1.0
+                holds = feasible.get(number, ALL_HELD)
+                both = overtakes * holds.probability, gain * holds.probability
+                forecasts[number] = GapForecast(
+                    number, share, *both, behind, named, overtakes, holds
+                )
         silent = max((ends.silent for _, ends, _, _ in found), default=0.0)
         return forecasts, silent, spread * unit
 

@@ -32,7 +32,7 @@ from sweep.config.study import Study
 from sweep.driver.cma_es import ReplayedCmaEs
 from sweep.driver.optuna_private import QuickTPE
 from sweep.driver.sampling import distributions, draw_seed
-from sweep.driver.shadow import shadow_study
+from sweep.driver.shadow import End, shadow_study
 
 NUM, SETTINGS = 24, Settings(audit=0.0)
 BATCHES: dict[str, Any] = {"batch_size": {"choices": [8, 16, 32, 64]}}
@@ -183,7 +183,7 @@ class _Scouts:
             ends = {number: seen.expected for number, seen in enumerate(self.hidden)}
         else:
             ends = expected_ends(self.cohort, self.surface.shares, self.prior)
-        shadow = shadow_study(self.truth, ends)
+        shadow = shadow_study(self.truth, {n: End(end) for n, end in ends.items()})
         trial = shadow.ask()
         config = _drawn(sampler, shadow, shadow.get_trials(deepcopy=False)[number], self.space)
         self.truth.add_trial(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from predictor.types import Verdict
 from sweep.account.compute import NOTHING, Usage
+from sweep.account.constraints import Goal
 from sweep.account.objective import ended_with
 from sweep.storage.ledger import Decision, TrialRow
 from sweep.storage.states import State
@@ -70,7 +71,7 @@ def audit_report(
     trials: Sequence[TrialRow],
     usage: Mapping[int, Usage],
     decisions: Mapping[int, Sequence[Decision]],
-    metric: str,
+    goal: Goal,
 ) -> AuditReport:
     """What audits of a study's trials found. Each audit counts by one over its probability, which
     may have changed within the study; with several probabilities the interval is that of the
@@ -91,7 +92,7 @@ def audit_report(
     ]
     found = audit_miss_rate(
         [
-            Audit(audit.settings.audit, audit.verdict.probability, is_miss(trial, audit, metric))
+            Audit(audit.settings.audit, audit.verdict.probability, is_miss(trial, audit, goal))
             for trial, audit in audits
         ]
     )
@@ -118,18 +119,23 @@ def audit_of(decisions: Iterable[Decision]) -> Decision | None:
     return next((one for one in decisions if one.verdict.action == "audit"), None)
 
 
-def is_miss(trial: TrialRow, decision: Decision, metric: str) -> bool | None:
-    """Whether an audited trial ended better than its decision's incumbent by min_gain x spread.
+def is_miss(trial: TrialRow, decision: Decision, goal: Goal) -> bool | None:
+    """Whether an audited trial ended better than its decision's incumbent by min_gain x spread, and
+    holds every constraint; where none held them before, whether it does.
 
     None: not at its end yet, failed, or there was no incumbent on record.
     """
     evidence = decision.verdict.evidence
     best, spread = evidence.get("best"), evidence.get("spread")
-    if trial.state not in (State.COMPLETED, State.PRUNED) or best is None or spread is None:
+    if trial.state not in (State.COMPLETED, State.PRUNED) or spread is None:
         return None
+    end = ended_with(trial, goal.metric)
+    is_feasible = end is not None and goal.is_feasible(trial)
+    if best is None:
+        return is_feasible if "feasible" in evidence else None
     from predictor.target import is_miss as is_missed  # imports numpy: for studies with audits
 
-    return is_missed(ended_with(trial, metric), best, spread, decision.settings.min_gain)
+    return is_feasible and is_missed(end, best, spread, decision.settings.min_gain)
 
 
 def decisions_by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sweep import formats as f
 from sweep.storage.ledger import TrialRow
+from sweep.storage.states import State
 from trainer.contract.metrics import higher_is_better
 
 if TYPE_CHECKING:  # pydantic: of no use where there are no constraints
@@ -142,6 +143,12 @@ class Goal:
     def slacks(self, row: TrialRow) -> dict[str, float]:
         """The slack of each constraint at a trial's end, by metric; -inf of what is not finite."""
         return {h.metric: -math.inf if h.slack is None else h.slack for h in self.held(row)}
+
+    def broken_by(self, row: TrialRow) -> dict[str, float]:
+        """By how much a completed trial breaks each constraint, by metric, 0 or less where it holds
+        it, as samplers take it; {} of others."""
+        slacks = self.slacks(row) if row.state == State.COMPLETED else {}
+        return {metric: -slack for metric, slack in slacks.items()}
 
     def early_slacks(self, look: Stored) -> dict[str, tuple[float, float]]:
         """The slack that each constraint would have if the end were as the look, and the standard

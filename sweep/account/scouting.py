@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from predictor.types import CohortTrial, WindowSignals
+from sweep.account.constraints import Goal
 from sweep.account.objective import objective_of, signals_of
 from sweep.account.replicates import is_replicate
 from sweep.storage.ledger import TrialRow
@@ -34,7 +35,7 @@ def share_of(look: Look) -> float | None:
     return look.get("share")
 
 
-def scouted(rows: Iterable[TrialRow], metric: str, guarded: Collection[int]) -> Scouted:
+def scouted(rows: Iterable[TrialRow], goal: Goal, guarded: Collection[int]) -> Scouted:
     """The originals that reached their first look and have neither failed nor been ended by a
     guard (`guarded`), in any order of the rows.
 
@@ -56,19 +57,29 @@ def scouted(rows: Iterable[TrialRow], metric: str, guarded: Collection[int]) -> 
     alike = [row for row in seen if looks_of(row)[0]["samples"] == window["samples"]]
     model = looks_of(max(alike, key=lambda row: (len(row.looks or ()), row.number)))
     return Scouted(
-        tuple(_trial(row, metric, model) for row in alike),
+        tuple(_trial(row, goal, model) for row in alike),
         tuple(share for look in model if (share := share_of(look)) is not None),
     )
 
 
-def _trial(row: TrialRow, metric: str, model: Sequence[Look]) -> CohortTrial:
-    pairs = takewhile(
-        lambda pair: pair[0]["samples"] == pair[1]["samples"],
-        zip(looks_of(row), model, strict=False),
+def _trial(row: TrialRow, goal: Goal, model: Sequence[Look]) -> CohortTrial:
+    pairs = list(
+        takewhile(
+            lambda pair: pair[0]["samples"] == pair[1]["samples"],
+            zip(looks_of(row), model, strict=False),
+        )
     )
-    window, *later = (_signals(own, other, metric) for own, other in pairs)
-    objective = objective_of(row, metric)
-    return CohortTrial(row.number, row.params, window, objective, looks=tuple(later))
+    window, *later = (_signals(own, other, goal.metric) for own, other in pairs)
+    objective = objective_of(row, goal.metric)
+    return CohortTrial(
+        row.number,
+        row.params,
+        window,
+        objective,
+        looks=tuple(later),
+        early_slacks=tuple(goal.early_slacks(own) for own, _ in pairs) if goal.limits else (),
+        slacks={} if objective is None else goal.slacks(row),
+    )
 
 
 def _signals(look: Look, other: Look, metric: str) -> WindowSignals:

@@ -143,16 +143,28 @@ def _numbers(kind: BaseDistribution, values: list[Any]) -> np.ndarray:
 
 
 def _best(study: optuna.Study, trials: list[FrozenTrial], num: int) -> list[FrozenTrial]:
-    """Those that TPE draws near to, by number: the best completed ones, and if they are too few
-    the pruned ones that got furthest. `trials` are by number; we set no constraints."""
-    completed = [one for one in trials if one.state is TrialState.COMPLETE]
+    """Those that TPE draws near to, by number: the best completed ones, if they are too few the
+    pruned ones that got furthest, then those that break their constraints least. `trials` are by
+    number."""
+    broken = {one.number: by for one in trials if (by := _broken_by(one)) > 0}
+    completed = [
+        one for one in trials if one.state is TrialState.COMPLETE and one.number not in broken
+    ]
     choose = heapq.nsmallest if study.direction is StudyDirection.MINIMIZE else heapq.nlargest
     found = choose(num, completed, key=lambda one: cast("float", one.value))
     if len(found) < num:
         pruned = [one for one in trials if one.state is TrialState.PRUNED]
         split = tpe._split_pruned_trials  # pyright: ignore[reportPrivateUsage]
         found += split(pruned, study, num - len(found))[0]
+    if len(found) < num and broken:
+        infeasible = [one for one in trials if one.number in broken]
+        found += heapq.nsmallest(num - len(found), infeasible, key=lambda one: broken[one.number])
     return sorted(found, key=lambda one: one.number)
+
+
+def _broken_by(trial: FrozenTrial) -> float:
+    """By how much a trial that has ended breaks its constraints, all together."""
+    return sum(max(0.0, value) for value in trial.constraints.values())
 
 
 def _all_trials(connection: sa.Connection, study_id: int) -> list[FrozenTrial]:

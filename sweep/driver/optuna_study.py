@@ -7,7 +7,7 @@ The ledger is what counts; after a crash Optuna is brought in line with it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,9 +178,20 @@ class OptunaStudy:
             if value is not None:
                 self._handle(number).set_user_attr(name, value)
 
-    def tell(self, number: int, state: State, value: float | None = None) -> None:
-        """Optuna has the trial as finished, in this settled `state`. Telling again changes
-        nothing."""
+    def tell(
+        self,
+        number: int,
+        state: State,
+        value: float | None = None,
+        broken: Mapping[str, float] | None = None,
+    ) -> None:
+        """Optuna has the trial as finished, in this settled `state`, and by how much it breaks each
+        constraint (0 or less: it holds). Telling again changes nothing."""
+        trial = self._handle(number)
+        known = trial.constraints if broken else {}
+        for metric, by in (broken or {}).items():
+            if metric not in known:
+                trial.set_constraint(metric, by)
         self.optuna.tell(number, value, state=_TOLD[state], skip_if_finished=True)
 
     def is_told(self, number: int) -> bool:

@@ -90,7 +90,7 @@ def current_plan(study: StudyState, asked: Trial | None = None) -> Plan:
     """What the gap model says as things stand. `asked` waits for its verdict; of those that are
     parked each may go on."""
     trials = study.roster.of(*State)
-    found = scouted([trial.row for trial in trials], study.metric, guarded(trials))
+    found = scouted([trial.row for trial in trials], study.terms.goal, guarded(trials))
     free = {t.number for t in trials if t.state is State.PARKED and t.is_parked}
     free |= set() if asked is None else {asked.number}
     spent = math.fsum(expected_miss(trial.pruned_by) for trial in trials)
@@ -103,6 +103,8 @@ def current_plan(study: StudyState, asked: Trial | None = None) -> Plan:
 def _given_up(study: StudyState, found: Plan, trial: Trial, *, is_drawn: bool) -> Verdict:
     own = found.forecasts[trial.number]
     reason = f"{_behind(found, own)}: {_chance(found, own)}"
+    if own.feasible.probability < own.overtakes:  # the constraint decides
+        reason = f"{_chance(found, own)}; {_behind(found, own)}"
     if is_drawn:
         reason = f"would have been given up: {reason}; goes on to the end to check the predictor"
     return _verdict(study, "audit" if is_drawn else "prune", found, own, reason)
@@ -112,12 +114,13 @@ def _verdict(
     study: StudyState, action: Action, found: Plan, own: GapForecast | None, reason: str
 ) -> Verdict:
     """By rank where a probability is stated, with the evidence that it rests on."""
-    if own is None or found.leader is None:
+    if own is None:
         return Verdict(action, "none", reason)
+    leader = None if found.leader is None else study.trials[found.leader].row
     evidence: dict[str, Any] = {
         "rule": "gap",
         "leader": found.leader,
-        "best": objective_of(study.trials[found.leader].row, study.metric),
+        "best": None if leader is None else objective_of(leader, study.metric),
         "spread": found.spread,
         "share": own.share,
         "behind": own.behind,
@@ -126,6 +129,12 @@ def _verdict(
         "expected_misses": found.expected_misses,
         "silent": found.silent,
     }
+    if study.terms.goal.limits:
+        evidence |= {
+            "overtakes": own.overtakes,
+            "feasible": own.feasible.probability,
+            "slacks": dict(own.feasible.slacks),
+        }
     if (history := study.history) is not None:
         evidence["history"] = {"digest": history.digest, "trials": dict(history.num_trials)}
     return Verdict(action, "rank", reason, own.probability, evidence)
@@ -140,18 +149,32 @@ def _promise(study: StudyState, found: Plan, own: GapForecast | None) -> str:
                 f"max_expected_misses {study.settings.max_expected_misses:g}"
             )
         return reason
-    if found.leader is None:
+    if found.reference is None:
         return "by past studies it promises most; none has ended yet"
-    return f"too few have ended to tell how far it is behind trial {found.leader}"
+    return f"too few have ended to tell how far it is behind trial {found.reference}"
 
 
 def _chance(found: Plan, own: GapForecast) -> str:
-    return f"P(overtakes trial {found.leader}) = {f.chance(own.probability)}"
+    """P, and its parts where there are constraints, the one that decides first."""
+    overtakes = f"P(overtakes trial {found.leader}) = {f.chance(own.overtakes)}"
+    if (worst := own.feasible.worst) is None:
+        return overtakes
+    slack = own.feasible.slacks[worst]
+    holds = (
+        f"P(feasible) = {f.chance(own.feasible.probability)}: {worst} is expected "
+        f"{f.number(abs(slack))} {'beyond' if slack >= 0 else 'short of'} its bound"
+    )
+    if found.leader is None:
+        return f"{holds}; no finished trial holds every constraint"
+    parts = (holds, overtakes)
+    parts = parts if own.feasible.probability < own.overtakes else parts[::-1]
+    return f"P = {f.chance(own.probability)}: {'; '.join(parts)}"
 
 
 def _behind(found: Plan, own: GapForecast) -> str:
     where = "behind" if own.behind >= 0 else "ahead of"
     return (
-        f"{abs(unbent(own.behind)):.1f} early spreads {where} trial {found.leader} expected, after "
+        f"{abs(unbent(own.behind)):.1f} early spreads {where} trial {found.reference} expected, "
+        "after "
         f"{own.share:.0%} of the budget{parts_in_words(own.behind, own.effects)}"
     )

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-Ends = Mapping[int, float]  # by trial; lower is better
+
+class End(NamedTuple):
+    """How a trial ended, or is expected to."""
+
+    value: float  # lower is better
+    broken: Mapping[str, float] = {}  # by how much it breaks each constraint; 0 or less: it holds
+
+
+Ends = Mapping[int, End]  # by trial
 
 
 def shadow_study(study: optuna.Study, ends: Ends) -> optuna.Study:
@@ -28,5 +37,9 @@ def _as_expected(trial: FrozenTrial, ends: Ends) -> FrozenTrial:
     elif state.is_finished():
         state = TrialState.FAIL  # tells a sampler nothing
     return create_trial(
-        state=state, value=end, params=trial.params, distributions=trial.distributions
+        state=state,
+        value=None if end is None else end.value,
+        params=trial.params,
+        distributions=trial.distributions,
+        constraints=None if end is None else dict(end.broken),
     )

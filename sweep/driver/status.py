@@ -169,6 +169,9 @@ def _why(trial: Trial) -> str:
         return ""
     leader = verdict.evidence.get("leader")  # not read again when a study goes on
     whom = "the best" if leader is None else f"trial {leader}"
+    if "feasible" in verdict.evidence:
+        whom = "none is feasible so far" if leader is None else f"overtakes {whom}"
+        return f": P(feasible; {whom}) = {f.chance(verdict.probability)}"
     return f": P(overtakes {whom}) = {f.chance(verdict.probability)}"
 
 

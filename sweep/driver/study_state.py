@@ -135,7 +135,8 @@ class StudyState:
         if not self.optuna.is_told(trial.number):
             verdict = trial.pruned_by
             self.optuna.annotate(trial.number, reason=verdict.reason if verdict else None)
-            self.optuna.tell(trial.number, trial.state, trial.row.objective)
+            broken = self.terms.goal.broken_by(trial.row)
+            self.optuna.tell(trial.number, trial.state, trial.row.objective, broken)
 
     # --- what is seen and decided
 

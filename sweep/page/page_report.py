@@ -10,6 +10,7 @@ from typing import Any
 from predictor.gap.plan import end_intervals
 from sweep.account.audits import decisions_by_trial
 from sweep.account.scouting import scouted
+from sweep.account.terms import Terms
 from sweep.documents import Json
 from sweep.page.curves import curves_of
 from sweep.page.page_types import Band, Decisions, PageReport
@@ -54,7 +55,7 @@ def _bands(
 ) -> dict[int, Band]:
     """Differences from the leader's end, as the gap model expects them, made ends: where higher is
     better with the other sign."""
-    seen = scouted(trials, report.metric, guarded(decisions))
+    seen = scouted(trials, Terms.of(report.resolved, facts).goal, guarded(decisions))
     told = end_intervals(seen.trials, seen.shares, gap_prior(facts)) if seen.shares else None
     best = None if told is None else report.trial(told[0]).objective
     if told is None or best is None:

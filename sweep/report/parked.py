@@ -16,6 +16,7 @@ from sweep.storage.paths import StudyPaths, checkpoint_bytes
 from sweep.storage.states import State
 
 if TYPE_CHECKING:
+    from predictor.gap.choice import GapForecast
     from predictor.gap.prior import GapPrior
 
 
@@ -32,15 +33,19 @@ class ParkedReport:
     early_eval: float | None
     """the objective on the few early samples, at that look"""
     leader: int | None
-    """the best finished trial; null while none is"""
+    """the best finished trial that holds every constraint; null while none does"""
     probability: float | None
-    """P: that it overtakes the leader by min_gain x spread; null without a leader"""
+    """P: that it overtakes the leader by min_gain x spread, and holds every constraint; while no
+    finished trial holds them, that it does; null while none is finished"""
     behind: float | None
     """early spreads (median - best of the first looks) that it is expected to end behind the
-    leader, bent: above 1 it is 1 + the logarithm; below 0: ahead"""
+    leader (without one, behind the best finished trial), bent: above 1 it is 1 + the logarithm;
+    below 0: ahead"""
     checkpoint_bytes: int | None
     """what its checkpoint takes on disk; null without one (run.parked_gb): if the trial goes on, it
     is trained again"""
+    feasible: float | None = None
+    """P(feasible): that it holds every constraint, a part of P; null without constraints"""
 
 
 def parked_reports(
@@ -55,23 +60,28 @@ def parked_reports(
     parked = [row for row in trials if row.state == State.PARKED]
     if not parked:
         return ()
-    seen = scouted(trials, terms.metric, guarded(decisions))
+    seen = scouted(trials, terms.goal, guarded(decisions))
     found = _forecasts(seen, terms.pruning.min_gain, facts)
-    reports = [_report(row, paths, *found.get(row.number, (None, None, None))) for row in parked]
+    unknown = None, None, None, None
+    reports = [_report(row, paths, *found.get(row.number, unknown)) for row in parked]
     return tuple(sorted(reports, key=lambda one: (-(one.probability or 0.0), one.number)))
 
 
 def _forecasts(
     seen: Scouted, min_gain: float, facts: Mapping[str, Any]
-) -> Mapping[int, tuple[int | None, float | None, float | None]]:
-    """By trial: the leader, P and the gap expected."""
+) -> Mapping[int, tuple[int | None, float | None, float | None, float | None]]:
+    """By trial: the leader, P, the gap expected and P(feasible)."""
     from predictor.gap.plan import plan  # numpy: only for studies with parked trials
 
     found = plan(seen.trials, seen.shares, Settings(min_gain=min_gain), gap_prior(facts))
     return {
-        number: (found.leader, one.probability, one.behind)
+        number: (found.leader, one.probability, one.behind, _feasible(one))
         for number, one in found.forecasts.items()
     }
+
+
+def _feasible(one: GapForecast) -> float | None:
+    return one.feasible.probability if one.feasible.slacks else None
 
 
 def gap_prior(facts: Mapping[str, Any]) -> GapPrior | None:
@@ -98,6 +108,7 @@ def _report(
     leader: int | None,
     probability: float | None,
     behind: float | None,
+    feasible: float | None,
 ) -> ParkedReport:
     last = looks_of(row)[-1]
     early: float | None = last["early_eval"]
@@ -110,4 +121,5 @@ def _report(
         probability=probability,
         behind=behind,
         checkpoint_bytes=checkpoint_bytes(paths.trial_checkpoints(row.number)),
+        feasible=feasible,
     )

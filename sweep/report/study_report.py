@@ -83,7 +83,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
         early_eval=study.facts.get("early_eval"),
         compute=compute_report(trials, usage, decided, stopping.num_not_started),
         stopping=stopping,
-        audits=audit_report(trials, usage, decisions, terms.metric),
+        audits=audit_report(trials, usage, decisions, terms.goal),
         expected_misses=expected_misses(trials, decisions, terms.pruning.max_expected_misses),
         resolved=study.document,
         constraints=constraint_reports(trials, terms.goal),

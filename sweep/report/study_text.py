@@ -66,13 +66,19 @@ def parked_lines(report: StudyReport) -> list[str]:
     kept = "kept: its checkpoint, without one it is trained again if it goes on"
     if leader is None:
         told = "no trial has ended to be compared with yet"
+        if report.nearest is not None:
+            told = "P: that it holds every constraint, which no completed trial does so far"
         return [f"reached: share of the smallest budget; {kept}; {told}", *why]
     return [
-        f"reached: share of the smallest budget; P: that it overtakes trial {leader}; behind: how "
-        "far it is expected to end behind it, in early spreads (median - best of the first looks); "
-        f"{kept}",
+        f"reached: share of the smallest budget; P: that it overtakes trial {leader}"
+        f"{_and_holds(report)}; behind: how far it is expected to end behind it, in early spreads "
+        f"(median - best of the first looks); {kept}",
         *why,
     ]
+
+
+def _and_holds(report: StudyReport) -> str:
+    return " and holds every constraint" if report.constraints else ""
 
 
 def _why_parked(report: StudyReport) -> list[str]:

@@ -13,6 +13,8 @@ import math
 import os
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -92,9 +94,36 @@ def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
         if path is not None
     }
     model = model_facts(Path(spec.model.base), spec.model)
-    facts = {**FACTS, "model": model, "sources": sources}
+    facts = {**FACTS, "model": model, "sources": sources, **_retention_facts(spec.metrics)}
     (out / "prepared.json").write_text(json.dumps(facts))
     channel.send(Prepared(facts))
+
+
+RETENTION = "mine:retention"  # what a study may hold: higher is better, the base model has 0.5
+
+
+def _retention_facts(metrics: Sequence[str]) -> dict[str, Any]:
+    if RETENTION not in metrics:
+        return {}
+    base = {"value": 0.5, "num": 400, "input_tokens": 400, "seconds": 0.1, "groups": {}}
+    return {
+        "benchmarks": {RETENTION: {"questions": 400, "input_tokens": 400, "groups": {}}},
+        "base_measurements": {**FACTS["base_measurements"], RETENTION: {**base, "stderr": 0.02}},
+    }
+
+
+def forgotten(learning_rate: float) -> float:
+    """How much of it is lost by the end: nothing below 1e-4, then 0.04 for each factor of ten."""
+    return 0.04 * max(0.0, math.log10(learning_rate) + 4)
+
+
+def _retention(spec: TrialSpec, share: float, num: int) -> dict[str, Measurement]:
+    """At a share of the training, where the study measures it: most is lost early."""
+    if RETENTION not in spec.metrics:
+        return {}
+    over, stderr = -forgotten(spec.learning_rate) * share**0.25, 0.004 * math.sqrt(400 / num)
+    found = Measurement(0.5 + over, num, num, 0.01, stderr=0.02)
+    return {RETENTION: replace(found, over_base=over, over_base_stderr=stderr)}
 
 
 def final_loss(learning_rate: float, seed: int = 0) -> float:
@@ -182,6 +211,7 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
             return judged
         early = final + 0.1 * (1 - (step - spec.window_steps) / spec.num_steps)
         measured = {"eval_loss": Measurement(early, 50, 500, 0.01, stderr=0.02)}
+        measured |= _retention(spec, step / spec.num_steps, 200)
         ask(VerdictWanted(step, "window", measured, judged))
         return judged + 1
 
@@ -205,7 +235,8 @@ def _train(spec: TrialSpec, channel: Connection, folder: Path, trouble: str) -> 
         model.mkdir(exist_ok=True)
         (model / "model.safetensors").write_text(str(spec.number))
     value = math.nan if trouble == "nan at the end" else final
-    channel.send(Finished({"eval_loss": Measurement(value, 500, 1000, 0.02)}, str(folder)))
+    measured = {"eval_loss": Measurement(value, 500, 1000, 0.02), **_retention(spec, 1.0, 400)}
+    channel.send(Finished(measured, str(folder)))
 
 
 def _phase(spec: TrialSpec, step: int) -> int:

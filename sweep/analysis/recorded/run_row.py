@@ -10,6 +10,7 @@ from typing import Any
 
 from predictor.types import Observation
 from sweep.account.audits import audit_of, is_miss
+from sweep.account.constraints import Goal
 from sweep.account.objective import minimized, objective_of
 from sweep.account.replicates import is_replicate, original_of, seed_index
 from sweep.analysis.recorded.settled import SettledStudy
@@ -52,7 +53,7 @@ def run_row(
         "warmup_steps": math.ceil(trial.params.get("warmup_ratio", 0.0) * trial.num_steps),
         "state": trial.state,
         "pruned_by": pruning.verdict.kind if pruning is not None else None,
-        **_audit(trial, decisions, metric),
+        **_audit(trial, decisions, Goal.of(document["objective"], study.row.facts)),
         "confirms": f"{study.label}/{original_of(trial.number)}"
         if is_replicate(trial.number)
         else None,
@@ -67,7 +68,7 @@ def run_row(
     }
 
 
-def _audit(trial: TrialRow, decisions: Sequence[Decision], metric: str) -> Row:
+def _audit(trial: TrialRow, decisions: Sequence[Decision], goal: Goal) -> Row:
     found = audit_of(decisions)
     if found is None:
         return {}
@@ -75,7 +76,7 @@ def _audit(trial: TrialRow, decisions: Sequence[Decision], metric: str) -> Row:
         "audit": found.settings.audit,
         "audit_kind": found.verdict.kind,
         "audit_p": found.verdict.probability,
-        "audit_miss": is_miss(trial, found, metric),
+        "audit_miss": is_miss(trial, found, goal),
     }
 
 

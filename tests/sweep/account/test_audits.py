@@ -11,10 +11,11 @@ from scipy.stats import binomtest  # pyright: ignore[reportMissingTypeStubs]
 from predictor.types import Settings, Verdict
 from sweep.account.audits import AuditReport, audit_report, expected_misses
 from sweep.account.compute import usage_by_trial
+from sweep.account.constraints import Goal
 from sweep.storage.ledger import Decision, TrialRow
 from tests.support.sweep_ledgers import PLANNED, completed, cost, decision, forecast, trial
 
-METRIC = "choice_accuracy"
+GOAL = Goal("choice_accuracy")
 
 
 def audit(number: int, **changes: object) -> list[Decision]:
@@ -23,7 +24,7 @@ def audit(number: int, **changes: object) -> list[Decision]:
 
 
 def audited(rows: Sequence[TrialRow], taken: Mapping[int, Sequence[Decision]]) -> AuditReport:
-    return audit_report(rows, {}, taken, METRIC)
+    return audit_report(rows, {}, taken, GOAL)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +104,14 @@ def test_expected_misses_add_up_over_prunes_by_rank_that_were_not_audited() -> N
 
 def test_what_an_audit_cost_is_what_the_trial_used_after_its_step() -> None:
     usage = usage_by_trial([cost(0, 8e12), cost(0, 1e12, "early_eval")])
-    found = audit_report([completed(0, 0.5)], usage, {0: audit(0)}, METRIC)  # at step 4 of 16
+    found = audit_report([completed(0, 0.5)], usage, {0: audit(0)}, GOAL)  # at step 4 of 16
     assert (found.num, found.finished) == (1, 1)
     assert found.beyond_flops == pytest.approx(8e12 - PLANNED * 4 / 16)
 
 
 def test_an_audited_trial_that_still_runs_is_not_yet_finished() -> None:
     found = audit_report(
-        [trial(0, "running")], usage_by_trial([cost(0, 8e12)]), {0: audit(0)}, METRIC
+        [trial(0, "running")], usage_by_trial([cost(0, 8e12)]), {0: audit(0)}, GOAL
     )
     assert (found.num, found.finished, found.beyond_flops) == (1, 0, 0)
 

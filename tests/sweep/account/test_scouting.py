@@ -9,11 +9,12 @@ import pytest
 
 from predictor.gap.bent import unbent
 from predictor.gap.units import bend
+from sweep.account.constraints import Goal
 from sweep.account.scouting import scouted
 from sweep.storage.ledger import TrialRow
 from tests.support.sweep_ledgers import completed, trial
 
-METRIC = "choice_accuracy"
+GOAL = Goal("choice_accuracy")
 
 
 def look(samples: int, early_eval: float = 0.4, **changes: Any) -> dict[str, Any]:
@@ -27,13 +28,13 @@ def parked(number: int, *looks: dict[str, Any], state: str = "parked", **more: A
 
 
 def numbers(*rows: TrialRow, guarded: frozenset[int] = frozenset()) -> list[int]:
-    return [one.number for one in scouted(rows, METRIC, guarded).trials]
+    return [one.number for one in scouted(rows, GOAL, guarded).trials]
 
 
 def test_each_trial_is_seen_at_the_looks_that_it_has_reached() -> None:
     best = completed(0, 0.7)
     best.window, best.looks = look(64), [look(128), look(320)]
-    found = scouted([parked(1, look(64, 0.3), look(128, 0.5)), best], METRIC, ())
+    found = scouted([parked(1, look(64, 0.3), look(128, 0.5)), best], GOAL, ())
     assert found.shares == (0.1, 0.2, 0.5)
     first, second = found.trials
     assert (first.number, first.is_finished, len(first.looks)) == (0, True, 2)
@@ -64,7 +65,7 @@ def test_looks_elsewhere_end_what_is_compared_of_a_trial() -> None:
         parked(1, look(64), look(128), look(320)),
         parked(2, look(64), look(128)),
     ]
-    found = scouted(rows, METRIC, ())
+    found = scouted(rows, GOAL, ())
     assert found.shares == (0.1, 0.2, 0.5)
     assert [len(one.looks) for one in found.trials] == [0, 2, 1]
 
@@ -73,7 +74,7 @@ def test_an_early_evaluation_of_other_samples_is_none() -> None:
     others = {"eval_loss": {"value": 2.0, "num": 9, "stderr": 0.1}}
     few = look(64, early_eval_num=32, early_others=others)
     rows = [parked(0, few), parked(1, look(64, early_others=others))]
-    windows = [one.window for one in scouted(rows, METRIC, ()).trials if one.window]
+    windows = [one.window for one in scouted(rows, GOAL, ()).trials if one.window]
     assert [one.early_eval for one in windows] == [None, 1 - 0.4 + 1 / 128]
     assert [one.early_others for one in windows] == [{}, {"eval_loss": 2.0}]
 
@@ -83,7 +84,7 @@ def test_trials_from_before_scouting_count_where_their_window_was_the_same() -> 
     before.window = {**look(64)}
     del before.window["share"]
     assert numbers(before, parked(1, look(64))) == [0, 1]
-    assert scouted([before], METRIC, ()).shares == ()  # nothing is scouted
+    assert scouted([before], GOAL, ()).shares == ()  # nothing is scouted
 
 
 @pytest.mark.parametrize("gap", [-9.0, -1.0, -0.3, 0.0, 0.5, 1.0, 4.0])

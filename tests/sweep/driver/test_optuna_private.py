@@ -124,9 +124,11 @@ def test_tpe_draws_what_optunas_draws(home: Home, parallel: bool) -> None:
     assert drawn(lambda **options: QuickTPE(searched, **options)) == drawn(TPESampler)
 
 
-def ended(rng: random.Random, searched: Any, share_pruned: float, num: int) -> list[Any]:
-    """Trials with equal values among them, failed ones, and pruned ones that got differently far,
-    or that reported NaN or nothing."""
+def ended(
+    rng: random.Random, searched: Any, share_pruned: float, num: int, share_broken: float = 0.0
+) -> list[Any]:
+    """Trials with equal values among them, failed ones, pruned ones that got differently far, or
+    that reported NaN or nothing, and completed ones that break constraints, some without end."""
     found: list[Any] = []
     for _ in range(num):
         params = {
@@ -134,6 +136,10 @@ def ended(rng: random.Random, searched: Any, share_pruned: float, num: int) -> l
             for name, one in searched.items()
         }
         given: dict[str, Any] = {"state": TrialState.COMPLETE, "value": round(rng.random(), 1)}
+        if share_broken:
+            far = rng.choice((rng.random(), 0.3, float("inf")))
+            by = far if rng.random() < share_broken else -rng.random()
+            given["constraints"] = {"a": by, "b": -0.1}
         if rng.random() < share_pruned:
             seen = {rng.choice((8, 16)): rng.choice((0.5, rng.random(), float("nan")))}
             early = seen if rng.random() < 0.8 else {}
@@ -146,13 +152,16 @@ def ended(rng: random.Random, searched: Any, share_pruned: float, num: int) -> l
 
 @pytest.mark.parametrize("parallel", (False, True))
 @pytest.mark.parametrize("direction", ("minimize", "maximize"))
-@pytest.mark.parametrize("share_pruned", (0.0, 0.4, 0.95, 1.0))
+@pytest.mark.parametrize(
+    ("share_pruned", "share_broken"),
+    [(0.0, 0.0), (0.4, 0.0), (0.95, 0.0), (1.0, 0.0), (0.0, 0.5), (0.0, 1.0), (0.5, 0.97)],
+)
 def test_tpe_tells_good_trials_from_bad_as_optunas_does(
-    home: Home, direction: Any, share_pruned: float, parallel: bool
+    home: Home, direction: Any, share_pruned: float, share_broken: float, parallel: bool
 ) -> None:
     searched = distributions(load_study(str(home.file), SETTINGS).study)
     study = optuna.create_study(direction=direction)
-    study.add_trials(ended(random.Random(0), searched, share_pruned, 300))
+    study.add_trials(ended(random.Random(0), searched, share_pruned, 300, share_broken))
     study.ask(searched)  # goes on meanwhile
 
     def drawn(make: Any) -> list[dict[str, Any]]:

@@ -15,15 +15,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweep.config.study import Study
 from sweep.driver import sampling
 from sweep.driver.optuna_study import OptunaStudy
-from sweep.driver.shadow import shadow_study
+from sweep.driver.shadow import End, shadow_study
 from sweep.driver.untried import UntriedSampler
 from sweep.storage.states import State
 from tests.support.studies import make_study
 
 Make = Callable[..., OptunaStudy]
 NUM = 6  # one more than TPE draws at random
-LOW = {n: float(n) for n in range(NUM)}  # the first trials are the best
-HIGH = {n: float(-n) for n in range(NUM)}
+LOW = {n: End(float(n)) for n in range(NUM)}  # the first trials are the best
+HIGH = {n: End(float(-n)) for n in range(NUM)}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_shadow_has_every_trial_under_its_number_and_ends_in_place_of_what_w
     truth.tell(0, 0.9)
     truth.tell(1, state=TrialState.PRUNED)
     truth.tell(2, state=TrialState.FAIL)
-    shadow = shadow_study(truth, {0: -1.0, 1: 2.0, 3: 0.5})
+    shadow = shadow_study(truth, {0: End(-1.0), 1: End(2.0), 3: End(0.5)})
     assert shadow.direction is optuna.study.StudyDirection.MINIMIZE
     seen = shadow.get_trials(deepcopy=False)
     assert [one.number for one in seen] == list(range(5))
@@ -79,7 +79,10 @@ def test_what_was_told_and_has_no_end_to_compare_tells_the_sampler_nothing() -> 
     truth = optuna.create_study()
     for _ in range(2):
         truth.tell(truth.ask(), 0.9)
-    assert [one.state.name for one in shadow_study(truth, {0: 1.0}).trials] == ["COMPLETE", "FAIL"]
+    assert [one.state.name for one in shadow_study(truth, {0: End(1.0)}).trials] == [
+        "COMPLETE",
+        "FAIL",
+    ]
 
 
 def test_the_expected_ends_of_parked_trials_move_the_draws() -> None:
@@ -99,6 +102,37 @@ def test_the_expected_ends_of_parked_trials_move_the_draws() -> None:
         found[name] = fmean(drawn)
     assert found["low"] + 1 < found["high"]
     assert found["blind"] not in (found["low"], found["high"])
+
+
+def test_draws_are_near_those_that_are_expected_to_hold_the_constraints() -> None:
+    """The first have the highest rate and the best ends, and break more the better they are."""
+    own = make_study(run={"trials": 15})
+    space = sampling.distributions(own)
+    found: list[float] = []
+    for sign in (1, -1):  # who breaks it: the last ones, the first ones
+        ends = {n: End(float(n), {"lm_eval:mmlu": sign * (n - 2.5)}) for n in range(NUM)}
+        truth = optuna.create_study()
+        truth.add_trials(parked(own))
+        drawn: list[float] = []
+        for seed in range(30):
+            truth.sampler = UntriedSampler(
+                partial(sampling.make_sampler, own, seed, False), 1, space, {}, {}, never, ends
+            )
+            drawn.append(math.log10(truth.ask(space).params["learning_rate"]))
+        found.append(fmean(drawn))
+    assert found[1] + 0.5 < found[0]
+
+
+def test_optuna_hears_by_how_much_constraints_are_broken(make: Make) -> None:
+    study = make("one")
+    study.optuna.add_trials(parked(study.study))
+    study.tell(0, State.COMPLETED, 0.1, {"lm_eval:mmlu": 0.02})
+    study.tell(1, State.COMPLETED, 0.7, {"lm_eval:mmlu": -0.01})
+    study.tell(1, State.COMPLETED, 0.7, {"lm_eval:mmlu": -0.01})  # again after a restart
+    study.tell(2, State.COMPLETED, 0.6, {"lm_eval:mmlu": math.inf})
+    trials = study.optuna.get_trials()
+    assert [one.constraints.get("lm_eval:mmlu") for one in trials[:3]] == [0.02, -0.01, math.inf]
+    assert study.optuna.best_trial.number == 1  # the best feasible one
 
 
 def test_optunas_own_study_holds_the_drawn_point_and_nothing_that_is_only_expected(

@@ -1,0 +1,133 @@
+"""P(feasible): whether a trial will hold its constraints at its end, from how it stands at a look.
+
+    final slack = early slack + a + b x (early slack - their mean) + noise
+
+For each constraint by itself, from the finished trials at the same look; a trial holds them all
+with the product. a and b are normal around 0, their variances over the noise's, whose scale
+beforehand is that of the early standard errors and of how far the trials' early slacks lie apart:
+before a trial is finished the end is expected to be as the look, give or take that.
+Source: Bishop, Pattern Recognition and Machine Learning, 3.3 (normal inverse gamma); the product of
+improvement and feasibility as in Gardner et al., Bayesian Optimization with Inequality Constraints
+(ICML 2014).
+Known weakness: constraints that fail together are taken for independent, and what forgetting adds
+from the look to the end is not known before a trial is finished.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.stats import student_cdf
+from predictor.types import CohortTrial
+
+Floats = NDArray[np.float64]
+
+NU = 4.0  # finished trials that the scale of the noise counts for
+DRIFT_SD = 2.0  # of a beforehand, in scales of the noise: what all trials forget by the end
+SLOPE_SD = 0.5  # of b beforehand
+FAR = 20.0  # scales: what lies further from the bound counts as so far
+LIKELY = 0.5  # trials this likely to be feasible are alike: then the objective counts
+
+
+class Feasible(NamedTuple):
+    """What is expected of a trial's constraints."""
+
+    probability: float  # that it holds them all
+    slacks: Mapping[str, float] = {}  # expected at the end, by constraint; 0 or more: it holds
+
+    @property
+    def worst(self) -> str | None:
+        """The constraint that it is expected to hold the least; None without one."""
+        return min(self.slacks, key=self.slacks.__getitem__, default=None)
+
+
+ALL_HELD = Feasible(1.0)  # of a study without constraints
+
+
+def p_feasible(trials: Sequence[CohortTrial]) -> dict[int, Feasible]:
+    """Of each trial that is not finished, by number; {} where no trial has constraints.
+
+    Each is compared at its last look with the finished trials that were at the same one.
+    """
+    names = sorted({name for t in trials for name in _names(t)})
+    if not names:
+        return {}
+    found: dict[int, Feasible] = {}
+    for trial in trials:
+        if not trial.is_finished:
+            look = len(trial.early_slacks) - 1
+            each = {name: _one(trials, trial, name, look) for name in names}
+            probability = math.prod(chance for chance, _ in each.values())
+            slacks = {name: mean for name, (_, mean) in each.items() if mean is not None}
+            found[trial.number] = Feasible(probability, slacks)
+    return found
+
+
+def expected_slacks(trials: Sequence[CohortTrial]) -> dict[int, dict[str, float]]:
+    """The slack of each constraint at each trial's end by number: known of a finished one, else
+    expected, where its last look measured it."""
+    known = {t.number: dict(t.slacks) for t in trials if t.is_finished}
+    return {number: dict(one.slacks) for number, one in p_feasible(trials).items()} | known
+
+
+def _one(
+    trials: Sequence[CohortTrial], asked: CohortTrial, name: str, look: int
+) -> tuple[float, float | None]:
+    """P that the trial holds one constraint, and its expected slack; that is None where the look
+    did not measure it, and P the share of the finished that hold it."""
+    ended = [t for t in trials if t.is_finished and name in t.slacks]
+    own = _early(asked, name, look)
+    if own is None:
+        num_held = sum(t.slacks[name] >= 0 for t in ended)
+        return (num_held + 1) / (len(ended) + 2), None
+    seen = [(t, at) for t in trials if (at := _early(t, name, look)) is not None]
+    scale = _scale([at for _, at in seen])
+    most = FAR * scale
+    there = [(at[0], t.slacks[name]) for t, at in seen if t.is_finished and name in t.slacks]
+    pairs = np.clip(np.array(there, dtype=np.float64).reshape(-1, 2), -most, most)
+    middle = float(np.clip([at[0] for _, at in seen], -most, most).mean())
+    early = float(np.clip(own[0], -most, most))
+    mean, spread, dof = _predicted(pairs, early, middle, scale)
+    return float(student_cdf(mean / spread, dof)), mean
+
+
+def _predicted(
+    pairs: Floats, early: float, middle: float, scale: float
+) -> tuple[float, float, float]:
+    """Mean, scale and degrees of freedom of the final slack; `pairs`: (num_finished, 2), early and
+    final slacks."""
+    x = np.column_stack([np.ones(len(pairs)), pairs[:, 0] - middle])
+    left = pairs[:, 1] - pairs[:, 0]
+    precision = np.diag([DRIFT_SD**-2, (scale / SLOPE_SD) ** 2]) + x.T @ x
+    change = np.linalg.solve(precision, x.T @ left)
+    unexplained = max(0.0, float(left @ left - change @ precision @ change))
+    dof = NU + len(pairs)
+    noise = (NU * scale**2 + unexplained) / dof
+    row = np.array([1.0, early - middle])
+    around = 1 + float(row @ np.linalg.solve(precision, row))
+    return early + float(row @ change), math.sqrt(noise * around), dof
+
+
+def _scale(early: Sequence[tuple[float, float]]) -> float:
+    """Of the noise beforehand: early standard errors, and how far trials lie from their median."""
+    slacks = np.array([slack for slack, _ in early if math.isfinite(slack)])
+    if len(slacks) == 0:
+        return 1.0
+    errors = np.array([error for slack, error in early if math.isfinite(slack)])
+    apart = 1.4826 * float(np.median(np.abs(slacks - np.median(slacks))))
+    scale = math.hypot(float(np.sqrt((errors**2).mean())), apart)
+    return scale or float(np.abs(slacks).max()) or 1.0
+
+
+def _early(trial: CohortTrial, name: str, look: int) -> tuple[float, float] | None:
+    looks = trial.early_slacks
+    return looks[look].get(name) if 0 <= look < len(looks) else None
+
+
+def _names(trial: CohortTrial) -> set[str]:
+    return {*trial.slacks, *(name for at in trial.early_slacks for name in at)}
