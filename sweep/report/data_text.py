@@ -37,8 +37,9 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield from _rows(name, facts, notes)
     if data["choices"]:
         yield from _questions(data["choices"], notes, data["shapes"]["choices"])
-    for metric, facts in (data.get("benchmarks") or {}).items():
-        yield from _benchmark(metric, facts)
+    benchmarks: Mapping[str, Mapping[str, Any]] = data.get("benchmarks") or {}
+    for metric, asked in benchmarks.items():
+        yield from _benchmark(metric, asked)
     for name, facts in ((phases or {"train": data["train"]}) | held_out).items():
         read, cut = facts["rows_read"], facts["truncated"]
         yield from _warning(read - facts["rows"], read, f"rows of {name} were dropped")

@@ -2,90 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from lm_eval.api.metrics import aggregate_subtask_metrics, mean
+from lm_eval.api.metrics import mean
 
 from trainer.contract.measurement import Measurement
 from trainer.contract.spec import UserError
 from trainer.evaluation.rows import Rows, by_group
+from trainer.evaluation.score_tree import (
+    Mean,
+    Score,
+    Tree,
+    above_chance,
+    leaves,
+    num_of,
+    parts_of,
+    value_of,
+    weights_of,
+)
 from trainer.evaluation.tasks import Loaded
 
 _KNOWN_BY = ("acc_norm", "acc", "exact_match")  # what a benchmark is known by, the first it has
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What is counted of a task: a metric of the harness after a filter of its answers."""
-
-    task: str
-    metric: str
-    filter: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """The mean over parts: over their questions, or of their means."""
-
-    name: str
-    parts: Sequence[Score | Mean]
-    by_size: bool
-
-
-Tree = Score | Mean
-
-
-def leaves(tree: Tree) -> list[Score]:
-    """The scores that it is made of."""
-    return (
-        [tree] if isinstance(tree, Score) else [one for part in tree.parts for one in leaves(part)]
-    )
-
-
-def value_of(tree: Tree, scores: Mapping[str, np.ndarray]) -> float:
-    """As the harness adds up, from the scores of each task (num_questions,). NaN where one is; of
-    tasks of which nothing was asked nothing counts."""
-    if isinstance(tree, Score):
-        return float(mean(scores[tree.task].tolist()))
-    parts = [part for part in tree.parts if num_of(part, scores)]
-    values = [value_of(part, scores) for part in parts]
-    sizes = [num_of(part, scores) for part in parts]
-    return float(aggregate_subtask_metrics(values, sizes, tree.by_size))
-
-
-def num_of(tree: Tree, scores: Mapping[str, Any]) -> int:
-    """The number of questions."""
-    return sum(len(scores.get(leaf.task, ())) for leaf in leaves(tree))
-
-
-def weights_of(tree: Tree, scores: Mapping[str, Any], whole: float = 1.0) -> dict[str, float]:
-    """What a question of each task weighs in the value, `whole` all together."""
-    if isinstance(tree, Score):
-        return {tree.task: whole / len(scores[tree.task])}
-    parts = [part for part in tree.parts if num_of(part, scores)]
-    total = num_of(tree, scores)
-    found: dict[str, float] = {}
-    for part in parts:
-        share = num_of(part, scores) / total if tree.by_size else 1 / len(parts)
-        found |= weights_of(part, scores, whole * share)
-    return found
+STRICT = "strict_acc"  # of IFEval, as the Open LLM Leaderboard has it
 
 
 def score_tree(name: str, asked: str | None, loaded: Loaded) -> Tree:
     """What the metric lm_eval:NAME[:SCORE] is the mean of. UserError where it has no such score, or
     one that is no mean over questions, or lower is better."""
     if name in loaded.tasks:
-        return _score_of(loaded.tasks[name], asked)
+        return score_of(loaded.tasks[name], asked)
     group = loaded.groups.get(name)
     if group is None:  # a tag
-        return Mean(name, [_score_of(task, asked) for task in loaded.tasks.values()], False)
-    tasks = group.get_all_tasks()
+        return Mean(name, [score_of(task, asked) for task in loaded.tasks.values()], False)
+    return group_tree(group, asked)
+
+
+def group_tree(group: Any, asked: str | None = None) -> Tree:
+    """The score of a group as the harness adds it up; of one that it adds nothing up of, the mean
+    of its members' scores."""
+    name, tasks = group.name, group.get_all_tasks()
     listed = group.aggregate_metric_list or []
     if not listed:
-        return Mean(name, [_score_of(task, asked) for task in tasks], False)
+        members = [
+            group_tree(member, asked)
+            if hasattr(member, "get_all_tasks")
+            else score_of(member, asked)
+            for member in group
+        ]
+        return members[0] if len(members) == 1 else Mean(name, members, False)
     metric, _, filter = (asked or "").partition(",")
     found = [one for one in listed if not asked or one.metric == metric]
     if not found:
@@ -93,14 +60,15 @@ def score_tree(name: str, asked: str | None, loaded: Loaded) -> Tree:
     one = min(found, key=lambda each: _rank(each.metric))
     wanted = one.metric + (f",{filter}" if filter else "")
     members = [task for task in tasks if one.metric in task.aggregation()]
-    return Mean(name, [_score_of(task, wanted) for task in members], bool(one.weight_by_size))
+    return Mean(name, [score_of(task, wanted) for task in members], bool(one.weight_by_size))
 
 
 def _rank(metric: str) -> int:
     return _KNOWN_BY.index(metric) if metric in _KNOWN_BY else len(_KNOWN_BY)
 
 
-def _score_of(task: Any, asked: str | None) -> Score:
+def score_of(task: Any, asked: str | None) -> Score:
+    """The score of a task: the one asked for, or the one that it is known by."""
     name = task.task_name
     means = [metric for metric, how in task.aggregation().items() if how is mean]
     means = [metric for metric in means if task.higher_is_better().get(metric, True)]
@@ -127,6 +95,8 @@ def _no_score(name: str, asked: str | None, known: Sequence[str]) -> UserError:
 
 def question_scores(score: Score, samples: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """The score of each question (num_questions,); NaN where the model's answer is not finite."""
+    if score.metric == STRICT:
+        return strict_scores(samples)
     found: list[float] = []
     for sample in samples:
         if sample["filter"] != score.filter:
@@ -137,6 +107,15 @@ def question_scores(score: Score, samples: Sequence[Mapping[str, Any]]) -> np.nd
         is_finite = all(np.isfinite(said[0]) for said in _log_probs(sample))
         found.append(float(value) if is_finite else float("nan"))
     return np.array(found)
+
+
+def strict_scores(samples: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """IFEval's score of each prompt (num_prompts,), whose mean is the mean of its two strict
+    accuracies: over prompts, and over the instructions of all prompts."""
+    prompts = np.array([float(sample["prompt_level_strict_acc"]) for sample in samples])
+    followed = [sample["inst_level_strict_acc"] for sample in samples]
+    per_prompt = sum(map(len, followed)) / len(samples)
+    return prompts / 2 + np.array([sum(each) for each in followed]) / per_prompt / 2
 
 
 def question_margins(
@@ -179,6 +158,7 @@ def measurement(
     model gave. Tokens and seconds are 0."""
     of_task = {leaf.task: leaf for leaf in leaves(tree) if leaf.task in samples}
     scores = {name: question_scores(of_task[name], samples[name]) for name in samples}
+    scores = above_chance(tree, scores)
     if not is_finite and all(np.isfinite(each).all() for each in scores.values()):
         scores = {name: np.full(len(each), np.nan) for name, each in scores.items()}
     margins = {
@@ -195,7 +175,7 @@ def measurement(
     for part in parts_of(tree):
         if num_of(part, scores):
             own = rows_of([leaf.task for leaf in leaves(part) if leaf.task in scores])
-            groups[name_of(part)] = (value_of(part, scores), own.stderr)
+            groups[part.name] = (value_of(part, scores), own.stderr)
     found = Measurement(
         value_of(tree, scores),
         len(rows.scores),
@@ -212,15 +192,3 @@ def measurement(
         margin = Rows(np.concatenate(told), rows.weights)
         found = replace(found, margin=margin.mean, margin_stderr=margin.stderr)
     return found, rows
-
-
-def parts_of(tree: Tree) -> Iterator[Tree]:
-    """What it is made of, at all levels, itself left out."""
-    for part in () if isinstance(tree, Score) else tree.parts:
-        yield part
-        yield from parts_of(part)
-
-
-def name_of(part: Tree) -> str:
-    """Of a task or a group."""
-    return part.task if isinstance(part, Score) else part.name

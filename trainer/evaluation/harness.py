@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,13 +18,14 @@ from lm_eval.models.utils import resolve_max_length
 from trainer.contract.measurement import Measurement
 from trainer.contract.metrics import harness_name
 from trainer.contract.spec import BenchmarkSpec, UserError
-from trainer.evaluation import local_tasks
+from trainer.evaluation import boards, local_tasks
 from trainer.evaluation.batching import evaluating
-from trainer.evaluation.benchmark_scores import leaves, measurement, score_tree
+from trainer.evaluation.benchmark_scores import measurement, score_tree
 from trainer.evaluation.harness_model import HarnessModel, most_written
 from trainer.evaluation.kept_data import KeptData
 from trainer.evaluation.questions import Asked, TaskQuestions, digest
 from trainer.evaluation.rows import Rows
+from trainer.evaluation.score_tree import leaves
 from trainer.evaluation.subset import early_part
 from trainer.evaluation.tasks import check_code, find, load, may_run_code, quiet, read, save
 from trainer.model.team import Team
@@ -51,6 +52,8 @@ class Benchmark:
         tasks = self._folder / "tasks"
         tasks.mkdir(parents=True, exist_ok=True)
         kept, folders = KeptData(self._folder / "data", is_open=True), [tasks]
+        if self._name == boards.OPENLLM:
+            boards.write_first(tasks)
         if self._spec.tasks is not None:
             own = Path(self._spec.tasks).expanduser().resolve()
             for name in (rows := local_tasks.names_of(own)):
@@ -81,7 +84,9 @@ class Benchmark:
         with kept.instead_of_loading():
             loaded = load(self._metric, self._names, read(self._file), self._spec.fewshot)
         self._loaded = loaded
-        self._tree = score_tree(self._name, self._score, loaded)
+        is_board = self._name == boards.LEADERBOARD and "leaderboard_ifeval" in loaded.tasks
+        tree_of = boards.second if is_board else partial(score_tree, self._name)
+        self._tree = tree_of(self._score, loaded)
         self._scores = {score.task: score for score in leaves(self._tree)}
         asker = HarnessModel(None, self._tokenizer, 1)
         with kept.instead_of_loading():
