@@ -69,7 +69,9 @@ STEPS: Mapping[str, Column] = {
     "seconds": Column("float64"),
 }
 
-OTHER = "other_"  # a column of STEPS begins so, and goes on with what is measured in it
+# A column of steps that begins so goes on with what is measured in it. Any metric may stand there,
+# as other_lm_eval:mmlu; those in STEPS are in every export.
+OTHER = "other_"
 
 
 def needed(columns: Mapping[str, Column]) -> list[str]:

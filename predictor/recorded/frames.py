@@ -193,7 +193,7 @@ def _require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
 
 def _sorted(frame: pd.DataFrame) -> _Steps:
     columns = {name: _numbers(frame, name, "steps") for name in needed(STEPS)}
-    others = [name for name in STEPS if name.startswith(OTHER)]
+    others = [name for name in frame.columns if str(name).startswith(OTHER)]
     for name in ("samples", "tokens", "grad_sq_noise_free", "phase", "eval_stderr", *others):
         if name in frame.columns:
             columns[name] = _numbers(frame, name, "steps")

@@ -23,7 +23,6 @@ PLACE = {
     "phase": "phase",
 }
 MEASURED = ("loss", "grad_norm", "lr", "grad_sq_noise_free", "grad_sq_noise", "seconds")
-EVALUATED = [name for name in STEPS if name.startswith(("eval_", OTHER))]
 OBSERVED = {**PLACE, **{name: name for name in MEASURED}}
 
 
@@ -59,7 +58,7 @@ class StepTable:
         columns, horizon = self.columns, run["horizon_step"]
         columns["run"] += [run["run"]] * len(seen)
         columns["fraction"] += [one.step / horizon for one in seen]
-        for name in EVALUATED:
+        for name in columns.keys() - OBSERVED.keys() - {"run", "fraction"}:
             columns[name] += [None] * len(seen)
         for name, own in OBSERVED.items():
             columns[name] += map(attrgetter(own), seen)
@@ -69,13 +68,16 @@ class StepTable:
         row = {"run": run["run"], "fraction": at.step / run["horizon_step"], **place, **changes}
         row |= {"eval_loss": one.value, "eval_stderr": one.stderr}
         row |= {OTHER + name: value for name, value in one.others.items()}
+        for name in sorted(row.keys() - self.columns.keys()):  # a metric that not every set has
+            self.columns[name] = [None] * len(self.columns["run"])
         for name, column in self.columns.items():
             column.append(row.get(name))
 
     def _close_frame(self) -> None:
+        known = types(STEPS)
         series = {
-            name: pd.Series(self.columns[name], dtype=kind)  # pyright: ignore[reportCallIssue, reportArgumentType]
-            for name, kind in types(STEPS).items()
+            name: pd.Series(values, dtype=known.get(name, "float64"))  # pyright: ignore[reportCallIssue, reportArgumentType]
+            for name, values in self.columns.items()
         }
         self.frames.append(pd.DataFrame(series))
         self.columns = {name: [] for name in STEPS}
