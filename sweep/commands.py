@@ -95,9 +95,10 @@ def inspect(
     /,
     *,
     trial: int | None = None,
+    trials: Literal["few", "all"] = "few",
     json_: AsJson = False,
 ) -> int:
-    """Show a study's trials: completed, pruned and why, failed, and what was saved.
+    """Show a study: the best, what was saved and at what risk, and its trials.
 
     Parameters
     ----------
@@ -105,6 +106,8 @@ def inspect(
         The name of a study under ./runs, a study's folder, or URL#NAME.
     trial
         Show everything of this one trial.
+    trials
+        Whether each table has all trials, or the first few.
     """
     from sweep.documents import to_json
     from sweep.report.study_report import study_report, trial_report
@@ -127,7 +130,7 @@ def inspect(
         else:
             from sweep.report.print_study import print_study
 
-            print_study(report)
+            print_study(report, every_trial=trials == "all")
     return 0
 
 

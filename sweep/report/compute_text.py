@@ -62,6 +62,17 @@ def compute_rows(report: StudyReport) -> list[tuple[str, str, str]]:
     return [*rows, time]
 
 
+def saved_lines(report: StudyReport) -> list[str]:
+    """What was saved, in a sentence; none before a trial is completed or pruned."""
+    c = report.compute
+    if not any(trial.state in (State.COMPLETED, State.PRUNED) for trial in report.trials):
+        return []
+    saved, (size, unit) = c.planned_flops - c.used_flops, f.flop_unit(c.planned_flops)
+    share = f.share(saved, c.planned_flops)
+    of = f"{share} of {f.number(c.planned_flops / size)} {unit}, net of audits and overhead"
+    return [f"saved {of}; used {f.number(c.used_flops / size)} {unit} in {duration(c.seconds)}"]
+
+
 def _whole_study(report: StudyReport) -> list[tuple[str, float, str]]:
     """While the study is not finished, what it takes if none is pruned: what, FLOPs and remark.
 

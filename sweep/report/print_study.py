@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from predictor.gap.bent import unbent
 from sweep import formats as f
 from sweep.account.compute import Usage
-from sweep.account.outcome import Standing
 from sweep.formats import duration
 from sweep.report import constraints_text, study_text
-from sweep.report.compute_text import compute_rows, risk_lines
+from sweep.report.compute_text import compute_rows, risk_lines, saved_lines
 from sweep.report.console import (
     Console,
     heading,
@@ -28,23 +27,31 @@ from sweep.report.text_table import Column, table_width
 from sweep.report.trial_types import TrialSummary
 from sweep.storage.states import State
 
+MOST_ROWS = 10  # of a table of trials, where not all are asked for
 _REASON = 50  # columns that a reason needs beside its trial's numbers
 _SIGNALS = ("early loss", "grad norm", "noise- free", "early eval")
 
 
-def print_study(report: StudyReport, console: Console | None = None) -> None:
-    """Print the whole report, section by section."""
+def print_study(
+    report: StudyReport, console: Console | None = None, *, every_trial: bool = False
+) -> None:
+    """Print the whole report: the best, what was saved and what is doubtful first, then the tables.
+
+    Of many completed or pruned trials MOST_ROWS stand in a table, unless `every_trial` is wanted.
+    """
     console = console or make_console()
     names = study_text.varying(report)
+    most = len(report.trials) if every_trial else MOST_ROWS
     console.print(plain(study_text.headline(report), "bold"))
     print_lines(failure_lines(report), console)
-    if report.state is Standing.NONE_FEASIBLE:
-        print_lines(constraints_text.nearest_lines(report)[:1], console)
     print_lines([study_text.standing(report)], console)
-    if same := study_text.fixed_parameters(report):
-        console.print(plain(f"the same in all trials: {same}", "dim"))
     print_lines((f"note: {note}" for note in report.notes), console)
-    _print_ended(report, names, console)
+    heading(console, "Best")
+    print_lines(study_text.best_lines(report), console)
+    if saved := [*saved_lines(report), *risk_lines(report)]:
+        heading(console, "Saved, and at what risk")
+        print_lines(saved, console)
+    _print_ended(report, names, console, most)
     if report.parked:
         _print_parked(report, names, console)
     _print_others(report, names, console)
@@ -55,40 +62,45 @@ def print_study(report: StudyReport, console: Console | None = None) -> None:
         heading(console, "Of the best few alone, ± standard error")
         columns = [Column(name) for name in ("trial", *metrics)]
         print_columns(console, columns, final_rows(report, metrics))
-    heading(console, "Best")
-    print_lines(study_text.best_lines(report), console)
     if report.constraints:
         _print_constraints(report, console)
     heading(console, "Compute")
     print_rows(console, compute_rows(report))
-    if risk := risk_lines(report):
-        heading(console, "Risk")
-        print_lines(risk, console)
     what = "all of it is" if report.best else "logs and records are"
     console.print(plain(f"\n{what} in {report.out}", "dim"))
 
 
-def _print_ended(report: StudyReport, names: Sequence[str], console: Console) -> None:
+def _print_ended(report: StudyReport, names: Sequence[str], console: Console, most: int) -> None:
+    """`most`: trials of a table."""
     completed, pruned = (
         [trial for trial in report.in_state(state) if not trial.is_replicate]
         for state in (State.COMPLETED, State.PRUNED)
     )
+    tables = {"Completed, best first": completed}
     if report.constraints:
-        feasible, broken = report.completed(feasible=True), report.completed(feasible=False)
-        heading(console, "Feasible, best first")
-        _print_trials(report, feasible, names, console)
-        if broken:
-            heading(console, "Infeasible, best first: each breaks a constraint")
-            _print_trials(report, broken, names, console)
-    else:
-        heading(console, "Completed, best first")
-        _print_trials(report, completed, names, console)
+        tables = {
+            "Feasible, best first": report.completed(feasible=True),
+            "Infeasible, best first: each breaks a constraint": report.completed(feasible=False),
+        }
+    for number, (title, trials) in enumerate(tables.items()):
+        if trials or number == 0:
+            heading(console, title)
+            _print_trials(report, trials[:most], names, console)
+            _say_more(trials, most, console)
+    if same := study_text.fixed_parameters(report):
+        console.print(plain(f"the same in all trials: {same}", "dim"))
     if audited := [trial for trial in completed if trial.is_audited]:
         console.print(plain("* audited: to be pruned, but taken to the end to check the predictor"))
-        _print_reasons(console, audited)
+        _print_reasons(console, audited[:most])
     if pruned:
         heading(console, "Pruned")
-        _print_trials(report, pruned, names, console, with_reasons=True)
+        _print_trials(report, pruned[:most], names, console, with_reasons=True)
+        _say_more(pruned, most, console)
+
+
+def _say_more(trials: Sequence[TrialSummary], most: int, console: Console) -> None:
+    if len(trials) > most:
+        console.print(plain(f"and {len(trials) - most:,} more: --trials all", "dim"))
 
 
 def _print_constraints(report: StudyReport, console: Console) -> None:
@@ -152,7 +164,7 @@ def _print_trials(
     signals = [*_SIGNALS, *["P"] * has_chance]
     head = ["trial", *names, *signals, report.metric, unit, "time"]
     # a title on as many lines as it has words: the numbers set the width
-    columns = [Column("\n".join(re.split("[ _]", title))) for title in head]
+    columns = [Column("\n".join(re.split("[ _]|(?<=:)", title))) for title in head]
     blank = [""] * (len(names) + len(signals))
     rows = [["base", *blank, *_end(base.objective, base.compute, size)]]
     rows += [_trial_row(trial, names, size, has_chance) for trial in trials]

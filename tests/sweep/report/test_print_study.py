@@ -22,7 +22,7 @@ from sweep.report.console import print_lines
 from sweep.report.curves import curve, labelled_curve
 from sweep.report.live import LiveView
 from sweep.report.print_recipes import print_recipes
-from sweep.report.print_study import print_study
+from sweep.report.print_study import MOST_ROWS, print_study
 from sweep.report.print_trial import print_trial
 from sweep.report.recipes_text import recipes_report
 from sweep.report.study_report import study_report, trial_report
@@ -71,6 +71,24 @@ def test_a_study_reads_as_it_was_last_looked_at(
     check_golden(f"inspect_{width}", study(Path("runs/demo"), width))
 
 
+def test_of_many_trials_the_first_few_are_shown_unless_all_are_asked_for(tmp_path: Path) -> None:
+    with written(tmp_path) as ledger:
+        for number in range(MOST_ROWS + 3):
+            ledger.save_trial(completed(number, 0.5 + number / 100))
+        report = study_report(ledger, StudyPaths(tmp_path))
+    few = shown(lambda console: print_study(report, console))
+    every = shown(lambda console: print_study(report, console, every_trial=True))
+    assert "and 3 more: --trials all" in few and "--trials all" not in every
+    worst = re.compile(r"^ +0 +.*0\.5000", re.MULTILINE)
+    assert not worst.search(few) and worst.search(every)
+
+
+def test_what_a_person_wants_first_stands_before_the_tables(tmp_path: Path) -> None:
+    text = study(tmp_path, 80)
+    places = [text.index(f"\n{title}") for title in ("Best", "Saved, and", "Completed", "Compute")]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("number", [1, 3, 4])
 def test_a_trial_reads_as_it_was_last_looked_at(tmp_path: Path, number: int) -> None:
     check_golden(f"inspect_trial_{number}", one_trial(tmp_path, number, 80))
@@ -111,7 +129,7 @@ def test_only_parameters_that_vary_are_columns(tmp_path: Path, width: int) -> No
     text = study(tmp_path, width)
     table = section(text, "Completed")
     assert "4e-05" in table
-    assert "constant" not in table
+    assert "constant" not in table.partition("the same in all trials")[0]
     assert "the same in all trials: schedule constant" in text
 
 
