@@ -1,4 +1,5 @@
-"""The commands of `sweep` that look at what was recorded: evidence, replay, tune, export."""
+"""The commands of `sweep` that look at what was recorded: evidence, replay, tune, dashboard,
+export."""
 
 from __future__ import annotations
 
@@ -146,6 +147,27 @@ def tune(
         max_runs=max_runs,
         as_json=json_,
     )
+
+
+@app.command
+def dashboard(study: str, /, *, port: int = 8080) -> int:
+    """Show a study in optuna-dashboard, read-only, also while another process runs it.
+
+    Verdicts are notes on the trials, curves are figures on the study's page. Nothing is written;
+    only this machine is answered. Needs pip install 'sft-sweep[dashboard]'.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    port
+        Of 127.0.0.1; 0: one that is free.
+    """
+    from sweep.dashboard.serve import serve
+    from sweep.report.console import print_lines
+
+    serve(study, port, lambda line: print_lines([line]))
+    return 0
 
 
 @app.command

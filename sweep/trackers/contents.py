@@ -78,6 +78,7 @@ def trial_end(trial: TrialSummary) -> End:
             f"final/{metric}/over_base": one.over_base,
             **{f"final/{metric}/{group}": value for group, value in one.groups.items()},
         }
+    values |= {f"constraint/{one.metric}/slack": one.slack for one in trial.constraints}
     texts = {"state": str(trial.state)}
     tags = [str(trial.state)]
     if verdict is not None:
@@ -151,6 +152,7 @@ def _prefix(report: StudyReport) -> str:
 def _marks(trial: TrialSummary) -> dict[str, bool]:
     return {
         "audited": trial.is_audited,
+        "breaks a constraint": trial.is_feasible is False,
         "replicate": trial.is_replicate,
         f"recipe {trial.recipe}": trial.recipe is not None,
     }

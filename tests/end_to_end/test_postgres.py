@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from sqlalchemy import event
 
+from sweep.dashboard.private import ReadOnlyStudy
+from sweep.dashboard.serve import served
 from sweep.driver.retry import retry_trials
 from sweep.report.study_report import study_report
 from sweep.report.study_types import StudyReport
@@ -22,6 +27,7 @@ from sweep.storage.migrate import VERSION, refuse_unreadable, upgrade, version_o
 from tests.support.drivers import start_driver
 from tests.support.home import Home
 from tests.support.postgres import Server, running_server
+from tests.support.tracker_files import tracked
 from trainer.contract.spec import UserError
 
 pytest.importorskip("psycopg")
@@ -74,6 +80,22 @@ def test_several_studies_share_a_database(home: Home, url: str) -> None:
     assert len(states(url)) == 8
     assert len(states(url, "other")) == 2
     assert not (home.out / "study.db").exists()
+
+
+def test_a_dashboard_and_a_tracker_read_a_server_and_write_nothing_there(
+    home: Home, url: str
+) -> None:
+    asked = (f"run.storage={url}", "run.trials=1", "run.report_to=[tensorboard]")
+    assert home.run(*asked) == 0
+    assert set(tracked("tensorboard", home.out)) == {"trial-0000", "study"}
+    with served(f"{url}#fake", 0) as address, urlopen(address.replace("dashboard", "api")) as page:
+        shown = json.load(page)
+    assert shown["trials"][0]["note"]["body"].startswith("**completed**")
+    storage = ReadOnlyStudy(url, "fake", lambda _: {})
+    with pytest.raises(StorageInternalError) as refused:
+        storage.set_study_user_attr(storage.study_id, "x", 1)
+    assert "read-only transaction" in str(refused.value.__cause__)
+    storage.engine.dispose()
 
 
 def test_a_killed_driver_gives_its_lock_back_and_loses_nothing(home: Home, url: str) -> None:
