@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from predictor.types import Observation
@@ -15,7 +17,29 @@ MOST_POINTS = 20_000  # of one kind, all trials together
 FEWEST, MOST = 40, 400  # points of a trial
 SMOOTHED = 8  # steps that a noise-free norm is estimated from: one alone is mostly noise
 
-Seen = Mapping[int, Sequence[Observation]]
+Values = list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """A trial's steps, small enough to hold millions. NaN: not there."""
+
+    samples: array[int]
+    tokens: array[int]  # that bear loss, of each step
+    loss: array[float]
+    grad_norm: array[float]
+    squares: array[float]  # of the norm, without noise
+
+    @staticmethod
+    def of(own: Sequence[Observation]) -> _Steps:
+        squares = (o.grad_sq_noise_free for o in own)
+        return _Steps(
+            array("q", (o.samples_seen for o in own)),
+            array("q", (b - a for a, b in pairwise((0, *(o.loss_tokens_seen for o in own))))),
+            array("d", (o.loss for o in own)),
+            array("d", (o.grad_norm for o in own)),
+            array("d", (math.nan if square is None else square for square in squares)),
+        )
 
 
 def curves_of(observations: Iterable[tuple[int, Sequence[Observation]]], num: int) -> Curves:
@@ -25,11 +49,11 @@ def curves_of(observations: Iterable[tuple[int, Sequence[Observation]]], num: in
     each trial, the axis is cut into as many equal parts, and a point is the mean of a trial's steps
     in one. What is not finite is left out.
     """
-    seen = {number: own for number, own in observations if own}
+    seen = {number: _Steps.of(own) for number, own in observations if own}
     room = max(FEWEST, min(MOST, MOST_POINTS // max(num, 1)))
-    counts = sorted({one.samples_seen for own in seen.values() for one in own})
+    counts = sorted({samples for own in seen.values() for samples in own.samples})
     if len(counts) <= room:
-        axis, ends = list(map(float, counts)), list(map(float, counts))
+        axis = ends = list(map(float, counts))
     else:
         width = counts[-1] / room
         ends = [width * (i + 1) for i in range(room)]
@@ -37,42 +61,35 @@ def curves_of(observations: Iterable[tuple[int, Sequence[Observation]]], num: in
     most = 1
     found: dict[int, Curve] = {}
     for number, own in seen.items():
-        places = [min(bisect_left(ends, one.samples_seen), len(ends) - 1) for one in own]
+        places = [min(bisect_left(ends, samples), len(ends) - 1) for samples in own.samples]
         most = max(most, *Counter(places).values())
-        found[number] = _curve(own, places, len(axis))
+        found[number] = Curve(
+            loss=_means(places, own.loss, own.tokens, len(axis)),
+            grad_norm=_means(places, own.grad_norm, [1] * len(places), len(axis)),
+            noise_free=_noise_free(places, own.squares, len(axis)),
+        )
     return Curves(axis, found, most)
 
 
-def _curve(own: Sequence[Observation], places: Sequence[int], num_points: int) -> Curve:
-    tokens = [after - before for before, after in pairwise((0, *(o.loss_tokens_seen for o in own)))]
-    steps = list(zip(places, own, tokens, strict=True))
-    return Curve(
-        loss=_means(((at, one.loss, num) for at, one, num in steps), num_points),
-        grad_norm=_means(((at, one.grad_norm, 1) for at, one, _ in steps), num_points),
-        noise_free=_noise_free(steps, num_points),
-    )
-
-
-def _means(values: Iterable[tuple[int, float, float]], num_points: int) -> list[float | None]:
-    """Weighted means of (place, value, weight) by place; None where there is no finite one."""
-    sums, weights = [0.0] * num_points, [0.0] * num_points
-    for at, value, weight in values:
+def _means(
+    places: Iterable[int], values: Iterable[float], weights: Iterable[int], num_points: int
+) -> Values:
+    """Weighted means by place; None where there is no finite value."""
+    sums, totals = [0.0] * num_points, [0] * num_points
+    for at, value, weight in zip(places, values, weights, strict=True):
         if math.isfinite(value):
             sums[at] += weight * value
-            weights[at] += weight
-    return [s / w if w else None for s, w in zip(sums, weights, strict=True)]
+            totals[at] += weight
+    return [s / total if total else None for s, total in zip(sums, totals, strict=True)]
 
 
-def _noise_free(
-    steps: Sequence[tuple[int, Observation, int]], num_points: int
-) -> list[float | None]:
+def _noise_free(places: Iterable[int], squares: Iterable[float], num_points: int) -> Values:
     """At each step that measured it, of the last ones together: the mean of squares may be
     negative, then the noise hides it."""
-    found: list[float | None] = [None] * num_points
+    found: Values = [None] * num_points
     last: list[float] = []
-    for at, one, _ in steps:
-        square = one.grad_sq_noise_free
-        if square is not None and math.isfinite(square):
+    for at, square in zip(places, squares, strict=True):
+        if math.isfinite(square):
             last = [*last[1 - SMOOTHED :], square]
             mean = math.fsum(last) / len(last)
             found[at] = math.sqrt(mean) if mean > 0 and len(last) == SMOOTHED else None
