@@ -48,10 +48,10 @@ function figure({ id, label, caption, height = 360, axes, draw, table, legend })
 }
 
 function frame({ label, axes, draw, width, height, note }) {
-  const around = { left: 58, right: 14, top: 14, bottom: 44 };
-  const [left, right, top, bottom] = [around.left, width - around.right, around.top, height - around.bottom];
-  const x = axes.x.scale([left, right], width < 560 ? 4 : 7);
+  const [right, top, bottom] = [width - 14, 14, height - 44];
   const y = axes.y.scale([bottom, top], height < 250 ? 4 : 5);
+  const left = 32 + 7.2 * Math.max(2, ...y.ticks.map(({ text }) => text.length)); // the title stands beside the longest
+  const x = axes.x.scale([left, right], width < 560 ? 4 : 7);
   const grid = s('g', { class: 'grid' });
   for (const { value, text } of y.ticks) {
     const at = y.place(value);

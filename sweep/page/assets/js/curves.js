@@ -123,7 +123,7 @@ function curvesPart() {
     const at = new Map(trial.points.map((point) => [point.samples, point.value]));
     return evalXs.map((x) => at.get(x) ?? null);
   };
-  const evals = originals.map(evalsOf);
+  const evals = shown.map(evalsOf);
   const says = [`Dashed: looks. Shaded: 8 of 10 trials that were there.`];
   if (study.curves.steps_a_point > 1) says.push(`Thinned: a point is the mean of up to ${study.curves.steps_a_point} steps.`);
   if (shown.length < originals.length && shown.length >= MOST_LINES) says.push(`${shown.length} of ${counted(originals.length, 'trial')} are drawn, spread by how they ended; the shading is of all.`);
@@ -133,7 +133,7 @@ function curvesPart() {
     one(0, 'curve-loss', 'training loss, nats per token', false),
     one(1, 'curve-norm', 'gradient norm, raw', true),
     one(2, 'curve-free', 'gradient norm, noise-free', true),
-    evals.flat().some(isNumber) ? curvePicture({ id: 'curve-evals', title: `${study.metric}: at looks, and at the end`, xs: evalXs, series: shown.map(evalsOf), band: originals.length > 3 ? cohortBand(evals) : null, shown, sync, looks, points: true }) : null,
+    evals.flat().some(isNumber) ? curvePicture({ id: 'curve-evals', title: `${study.metric}: at looks, and at the end`, xs: evalXs, series: evals, band: originals.length > 3 ? [evalXs.map(() => null), evalXs.map(() => null)] : null, shown, sync, looks, points: true }) : null,
     h('p', { class: 'axis-title' }, 'samples'),
     behind(() => curvesTable(shown)));
 }

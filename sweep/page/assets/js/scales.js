@@ -34,7 +34,7 @@ function categories(values, [from, to]) {
   const width = (to - from) / Math.max(values.length, 1);
   const index = new Map(values.map((value, i) => [String(value), i]));
   const place = (value) => from + (index.get(String(value)) + 0.5) * width;
-  return { place, ticks: values.map((value) => ({ value, text: parameter(value) })) };
+  return { place, ticks: values.map((value) => ({ value, text: parameter(value).length > 18 ? `${parameter(value).slice(0, 17)}…` : parameter(value) })) };
 }
 
 // The smallest and largest, with a margin on both sides.
