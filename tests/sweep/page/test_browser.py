@@ -143,6 +143,21 @@ def test_a_pointer_shows_the_configuration_and_the_reason(browser: Any, demo: Pa
         assert "rank 7 of 8" in told
 
 
+def test_parameters_of_every_kind_have_a_place(browser: Any, tmp_path: Path) -> None:
+    def change(ledger: Ledger) -> None:
+        for number in range(4):
+            row = completed(number, 0.5 + number / 10)
+            row.params |= {"lora": {"rank": 8 * number}, "mix": [1, number], "flag": number > 1}
+            ledger.save_trial(row)
+
+    with page(browser, tmp_path, change) as tab:
+        across, up = tab.locator("#space select").all()
+        for name in ("lora", "mix", "flag", "learning_rate"):
+            across.select_option(name)
+            up.select_option(name)
+            assert tab.locator("#space .chart .mark").count() == 4
+
+
 def test_a_trials_part_has_its_decisions_and_failures(browser: Any, demo: Path) -> None:
     with opened(browser, demo) as tab:
         tab.goto(tab.url + "#trial-5")  # as a link to it does

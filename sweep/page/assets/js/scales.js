@@ -31,10 +31,12 @@ function logarithmic([low, high], [from, to], wanted = 6) {
 }
 
 function categories(values, [from, to]) {
+  const key = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+  const short = (text) => (text.length > 18 ? `${text.slice(0, 17)}…` : text);
   const width = (to - from) / Math.max(values.length, 1);
-  const index = new Map(values.map((value, i) => [String(value), i]));
-  const place = (value) => from + (index.get(String(value)) + 0.5) * width;
-  return { place, ticks: values.map((value) => ({ value, text: parameter(value).length > 18 ? `${parameter(value).slice(0, 17)}…` : parameter(value) })) };
+  const index = new Map(values.map((value, i) => [key(value), i]));
+  const place = (value) => from + (index.get(key(value)) + 0.5) * width;
+  return { place, ticks: values.map((value) => ({ value, text: short(parameter(value)) })) };
 }
 
 // The smallest and largest, with a margin on both sides.

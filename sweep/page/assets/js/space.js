@@ -7,11 +7,11 @@ function axisOf(name) {
   if (!isNumeric || (distinct.length <= 8 && distinct.every(Number.isInteger))) {
     distinct.sort((a, b) => (isNumber(a) && isNumber(b) ? a - b : String(a) < String(b) ? -1 : 1));
     const short = (range) => categories(distinct, range);
-    return { title: name, scale: short, jitter: true, place: (scale, value) => scale.place(typeof value === 'object' ? JSON.stringify(value) : value) };
+    return { title: name, scale: short, jitter: true };
   }
   const isLog = study.log.includes(name) || (Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 50);
   const domain = isLog ? logExtent(values) : extent(values, 0.06);
-  return { title: name, scale: (range, n) => (isLog ? logarithmic(domain, range, n) : linear(domain, range, n)), place: (scale, value) => scale.place(value) };
+  return { title: name, scale: (range, n) => (isLog ? logarithmic(domain, range, n) : linear(domain, range, n)) };
 }
 
 function spacePart() {
@@ -35,8 +35,8 @@ function spacePart() {
       for (const trial of [...originals].sort((a, b) => Number(a.isBest) - Number(b.isBest))) {
         const [vx, vy] = [trial.params[chosen.x], trial.params[chosen.y]];
         if (vx === undefined || vy === undefined) continue;
-        const x = ax.place(plot.x, vx) + (ax.jitter ? apart(trial.number, 5) : 0);
-        const y = ay.place(plot.y, vy) + (ay.jitter ? apart(trial.number, 11) : 0);
+        const x = plot.x.place(vx) + (ax.jitter ? apart(trial.number, 5) : 0);
+        const y = plot.y.place(vy) + (ay.jitter ? apart(trial.number, 11) : 0);
         if (!isNumber(x) || !isNumber(y)) continue;
         const colour = isNumber(trial.end) ? endColour(trial.end) : 'var(--faint-ink)';
         const filled = trial.kind === 'completed' || trial.kind === 'broken';
