@@ -47,6 +47,7 @@ _OF_TRIAL: Mapping[str, Callable[[TrialSummary], Any]] = {
     "action": lambda trial: trial.verdict and trial.verdict.action,
     "reason": lambda trial: trial.verdict and trial.verdict.reason,
     "objective": lambda trial: trial.objective,
+    "feasible": lambda trial: trial.is_feasible,
     "flops": lambda trial: trial.compute.flops,
     "seconds": lambda trial: trial.compute.seconds,
     "attempts": lambda trial: trial.attempts,
@@ -69,7 +70,8 @@ class Study:
         Params stand under their names. `early_loss` (nats per loss-bearing token), `grad_norm`,
         `grad_norm_noise_free` and `early_eval` are of the early window. `p` is the stated
         probability of beating the best of that moment, `p0` the same before anybody looked.
-        `objective` is the metric at the end, NaN of a trial that did not get there; `flops` and
+        `objective` is the metric at the end, NaN of a trial that did not get there; `feasible`
+        whether it holds every constraint, None without any and before its end; `flops` and
         `seconds` (device-seconds) what the trial has cost.
         """
         report = self.report()
@@ -102,7 +104,7 @@ class Study:
     @property
     def best(self) -> BestReport | None:
         """The best configuration, its objective, and where its model lies (`model_dir`); None while
-        no trial is completed."""
+        no trial is completed that holds every constraint."""
         return self.report().best
 
     def report(self, to: str | Path | None = None) -> StudyReport:
