@@ -235,6 +235,35 @@ def recipes(
 
 
 @app.command
+def tasks(
+    pattern: str = "",
+    /,
+    *,
+    tasks: Path | None = None,
+    json_: AsJson = False,
+) -> int:
+    """List what can be named as lm_eval:TASK, and what of it works without the Hub.
+
+    Parameters
+    ----------
+    pattern
+        Of names, as mmlu*. Without one: your own tasks, and the groups of the harness.
+    tasks
+        A folder of tasks of your own, as objective.tasks.
+    """
+    from sweep.report.print_tasks import find_tasks, print_tasks
+
+    found = find_tasks(pattern or "*", tasks)
+    if json_:
+        print_json(found)
+        return 0
+    if not pattern:
+        found = [one for one in found if one["from"] == "folder" or one["kind"] == "group"]
+    print_tasks(found)
+    return 0
+
+
+@app.command
 def studies() -> int:
     """List the shipped studies."""
     from sweep.config.sources import shipped_studies

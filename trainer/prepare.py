@@ -111,10 +111,11 @@ def prepare(spec: PrepareSpec, link: Link) -> None:
         shutil.rmtree(cache_dir, ignore_errors=True)
     tokenizer = checked.tokenizer
     evaluator = Evaluator(out_dir, getattr(torch, spec.model.dtype), tokenizer, spec.benchmarks)
-    if any(kind_of(metric) == "own" for metric in spec.metrics):
+    metrics = (*spec.metrics, *spec.final)
+    if any(kind_of(metric) == "own" for metric in metrics):
         keep_rows(_rows_of_own(spec.data, cache_dir), out_dir)
     link.send(Alive("reading the benchmarks"))
-    benchmarks = evaluator.prepare(spec.metrics, checked.config)
+    benchmarks = evaluator.prepare(metrics, checked.config)
     base_measurements, base_scores = _measure_base(spec, evaluator, link)
     facts = {
         "version": VERSION,
@@ -185,7 +186,7 @@ def _check(
 
     if (data.train is None) == (not data.phases):
         mistakes.append("data: exactly one of train and phases gives the rows to train on")
-    for metric in spec.metrics:
+    for metric in (*spec.metrics, *spec.final):
         if (source := part_of(metric)) and getattr(data, source) is None:
             mistakes.append(f"{metric} needs data to be measured on, and none is given ({source})")
     attempt(lambda: check_template(data.template))

@@ -12,7 +12,7 @@ from sweep.driver.numerics import BFLOAT16_CAUTION
 from sweep.driver.trial_spec import benchmark_spec, model_spec
 from sweep.executors import Executor, Job, Slot
 from sweep.report.view import View
-from trainer.contract.metrics import kind_of
+from trainer.contract.metrics import MT_BENCH, kind_of
 from trainer.contract.outside import Cause, OutsideError
 from trainer.contract.spec import (
     PREPARE_ENTRY,
@@ -60,6 +60,7 @@ def prepare_spec(loaded: LoadedStudy, out_dir: Path, *, measure_base: bool) -> P
         benchmarks=benchmark_spec(loaded),
         measure_base=measure_base,
         seed=study.run.seed,
+        final=tuple(metric for metric in study.objective.final if metric != MT_BENCH),
     )
 
 

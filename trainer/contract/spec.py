@@ -110,6 +110,7 @@ class PrepareSpec:
     measure_base: bool = True
     num_threads: int = 0  # 0: all
     seed: int = 0
+    final: tuple[str, ...] = ()  # metrics that are prepared, and measured of nobody yet
 
 
 @dataclass(frozen=True, slots=True)

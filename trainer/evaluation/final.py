@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from transformers import AutoTokenizer
 
 from trainer.contract.final import FinalSpec
 from trainer.contract.measurement import Measurement, Scores
 from trainer.contract.scores import base_scores_folder, write_scores
+from trainer.data.store import TOKENIZER
 from trainer.evaluation.evaluator import Evaluator
 from trainer.model.kept import load_kept
 from trainer.model.load import best_device
@@ -23,7 +25,10 @@ def measure_final(
     alive("loading the model")
     folder, data_dir = None if spec.folder is None else Path(spec.folder), Path(spec.data_dir)
     model = load_kept(spec.model, folder, best_device())
-    evaluator = Evaluator(data_dir, getattr(torch, spec.model.dtype))
+    tokenizer = AutoTokenizer.from_pretrained(
+        data_dir / TOKENIZER, trust_remote_code=spec.model.trust_remote_code
+    )
+    evaluator = Evaluator(data_dir, getattr(torch, spec.model.dtype), tokenizer, spec.benchmarks)
     measured: dict[str, Measurement] = {}
     scores: dict[str, Scores] = {}
     for metric in spec.metrics:

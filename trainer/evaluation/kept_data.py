@@ -80,7 +80,7 @@ class KeptData:
         target: Path,
     ) -> None:
         datasets.config.HF_DATASETS_CACHE = self._folder / ".cache"
-        if _is_of_the_hub(path):
+        if is_of_the_hub(path):
             self._check_hub(path)
         try:
             found = load(path, name, **kwargs)
@@ -133,13 +133,14 @@ def trouble(called: str, path: str, error: Exception) -> str:
     ways = (
         "give network access, or set HF_HUB_OFFLINE=1 where it was loaded earlier, or name a task "
         "of your own in objective.tasks; `sweep tasks` lists what works without the Hub"
-        if _is_of_the_hub(path)
+        if is_of_the_hub(path)
         else "look at dataset_path, dataset_name and dataset_kwargs in its task file"
     )
     return f"{called} cannot be read ({type(error).__name__}: {clipped(said)}): {ways}"
 
 
-def _is_of_the_hub(path: str) -> bool:
+def is_of_the_hub(path: str) -> bool:
+    """Whether a data set is none of this machine."""
     is_script = path.endswith(".py")
     return not (path in _BUILDERS or is_script or Path(path).is_absolute() or path.startswith("."))
 

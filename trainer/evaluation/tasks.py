@@ -43,17 +43,17 @@ def find(names: Sequence[str], folders: Sequence[Path]) -> dict[str, Entry]:
     """The files that the names and all that they rest on are in, the folders' before the
     harness's own. UserError with the nearest names where one is unknown."""
     own = TaskIndex.build(folders)
-    found = _resting_on(names, own)
+    found = resting_on(names, own)
     if found is None:
         near = TaskIndex.build([folder for name in names if (folder := _family(name))])
         complete = {name: entry for name, entry in near.items() if entry.kind != Kind.TAG}
-        found = _resting_on(names, {**complete, **own})
+        found = resting_on(names, {**complete, **own})
     if found is None:
         whole = {**built_in_index(), **own}
         for name in names:
             if name not in whole:
                 raise UserError(unknown(name, whole))
-        found = _resting_on(names, whole)
+        found = resting_on(names, whole)
         if found is None:
             raise UserError(f"{', '.join(names)}: rests on a task that is nowhere to be found")
     return found
@@ -194,7 +194,7 @@ def _family(name: str) -> Path | None:
     return None
 
 
-def _resting_on(names: Sequence[str], index: Index) -> dict[str, Entry] | None:
+def resting_on(names: Sequence[str], index: Index) -> dict[str, Entry] | None:
     """The entries of the names and of all below them; None where one is not in the index."""
     found: dict[str, Entry] = {}
     waiting = list(names)

@@ -111,3 +111,31 @@ def test_training_is_the_same_to_the_bit_with_and_without_it(
         observed = [replace(seen, seconds=0.0) for seen in curve(events)]
         found.append((observed, events[-1].measurements["eval_loss"].value))
     assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_questions_and_say_the_same(
+    prepared: Prepared,
+    model: ModelSpec,
+    benchmarks: BenchmarkSpec,
+    tmp_path: Path,
+    drive_forked: Drive,
+) -> None:
+    """Of a model that has not learned anything, so that only the evaluation is compared."""
+    assert prepared
+    found = []
+    for processes, parallel in ((1, "none"), (2, "ddp")):
+        spec = trial(
+            replace(model, parallel=parallel),
+            benchmarks,
+            tmp_path,
+            processes=processes,
+            trial_dir=str(tmp_path / parallel),
+            learning_rate=0.0,
+        )
+        events = drive_forked(run_trial, spec)
+        assert isinstance(events[-1], Finished), events[-1]
+        looks = [event.early[METRIC] for event in of(VerdictWanted, events)]
+        found.append([*looks, events[-1].measurements[METRIC]])
+    for one, two in zip(*found, strict=True):
+        assert replace(one, seconds=0.0) == replace(two, seconds=0.0)
