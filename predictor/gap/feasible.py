@@ -1,11 +1,14 @@
 """P(feasible): whether a trial will hold its constraints at its end, from how it stands at a look.
 
-    final slack = early slack + a + b x (early slack - their mean) + noise
+    final slack = early slack + a + b x (early slack - their mean) + h . c + d . e + noise
 
 For each constraint by itself, from the finished trials at the same look; a trial holds them all
-with the product. a and b are normal around 0, their variances over the noise's, whose scale
-beforehand is that of the early standard errors and of how far the trials' early slacks lie apart:
-before a trial is finished the end is expected to be as the look, give or take that.
+with the product. h is the configuration and d what else the look showed, both standardised over the
+trials: how much is forgotten from the look to the end differs by the rate, and at a look where
+nobody has lost a question it does not show yet. a, b, c and e are normal around 0, their variances
+over the noise's, whose scale beforehand is that of the early standard errors and of how far the
+trials' early slacks lie apart: before a trial is finished the end is expected to be as the look,
+give or take that. So of a configuration unlike all that are finished little is claimed.
 Source: Bishop, Pattern Recognition and Machine Learning, 3.3 (normal inverse gamma); the product of
 improvement and feasibility as in Gardner et al., Bayesian Optimization with Inequality Constraints
 (ICML 2014).
@@ -22,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.features import config_columns, signal_column, standardise, with_squares
 from predictor.stats import student_cdf
 from predictor.types import CohortTrial
 
@@ -30,6 +34,8 @@ Floats = NDArray[np.float64]
 NU = 4.0  # finished trials that the scale of the noise counts for
 DRIFT_SD = 2.0  # of a beforehand, in scales of the noise: what all trials forget by the end
 SLOPE_SD = 0.5  # of b beforehand
+CONFIG_SD = 2.0  # of h . c beforehand, of a trial one sd from the others in all of h; as of a
+TOLD_SD = 1.0  # of d . e, likewise
 FAR = 20.0  # scales: what lies further from the bound counts as so far
 LIKELY = 0.5  # trials this likely to be feasible are alike: then the objective counts
 
@@ -92,25 +98,50 @@ def _one(
     pairs = np.clip(np.array(there, dtype=np.float64).reshape(-1, 2), -most, most)
     middle = float(np.clip([at[0] for _, at in seen], -most, most).mean())
     early = float(np.clip(own[0], -most, most))
-    mean, spread, dof = _predicted(pairs, early, middle, scale)
+    beside, variances = _beside([t for t, _ in seen], look)
+    at_end = [i for i, (t, _) in enumerate(seen) if t.is_finished and name in t.slacks]
+    at_own = next(i for i, (t, _) in enumerate(seen) if t is asked)
+    x = np.column_stack([np.ones(len(pairs)), pairs[:, 0] - middle, beside[at_end]])
+    row = np.concatenate([[1.0, early - middle], beside[at_own]])
+    precision = np.concatenate([[DRIFT_SD**-2, (scale / SLOPE_SD) ** 2], 1 / variances])
+    change, spread, dof = _predicted(x, pairs[:, 1] - pairs[:, 0], row, precision, scale)
+    mean = early + change
     return float(student_cdf(mean / spread, dof)), mean
 
 
+def _beside(trials: Sequence[CohortTrial], look: int) -> tuple[Floats, Floats]:
+    """What is known of trials at a look beside their slacks, standardised, and how much each
+    column's slope varies beforehand, over the noise's variance. Shapes (num_trials, k), (k,)."""
+    config = standardise(with_squares(config_columns([t.config for t in trials])))
+    windows = [(t.window, *t.looks)[look] for t in trials]
+    others = sorted({name for w in windows if w is not None for name in w.early_others})
+    told = [
+        [getattr(w, name, None) for w in windows] for name in ("early_eval", "loss", "grad_norm")
+    ]
+    told += [[w and w.early_others.get(name) for w in windows] for name in others]
+    seen = standardise(np.array([signal_column(values) for values in told]).T)
+    variances = [
+        np.full(columns.shape[1], sd**2 / max(1, int(columns.any(axis=0).sum())))
+        for columns, sd in ((config, CONFIG_SD), (seen, TOLD_SD))
+    ]
+    return np.concatenate([config, seen], axis=1), np.concatenate(variances)
+
+
 def _predicted(
-    pairs: Floats, early: float, middle: float, scale: float
+    x: Floats, left: Floats, row: Floats, precision: Floats, scale: float
 ) -> tuple[float, float, float]:
-    """Mean, scale and degrees of freedom of the final slack; `pairs`: (num_finished, 2), early and
-    final slacks."""
-    x = np.column_stack([np.ones(len(pairs)), pairs[:, 0] - middle])
-    left = pairs[:, 1] - pairs[:, 0]
-    precision = np.diag([DRIFT_SD**-2, (scale / SLOPE_SD) ** 2]) + x.T @ x
-    change = np.linalg.solve(precision, x.T @ left)
-    unexplained = max(0.0, float(left @ left - change @ precision @ change))
-    dof = NU + len(pairs)
+    """Mean, scale and degrees of freedom of what comes from the look to the end, at `row`, (k,).
+
+    `x`: (num_finished, k); `left`: (num_finished,), what came of them; `precision`: (k,), of the
+    slopes beforehand, times the noise's variance.
+    """
+    posterior = np.diag(precision) + x.T @ x
+    change = np.linalg.solve(posterior, x.T @ left)
+    unexplained = max(0.0, float(left @ left - change @ posterior @ change))
+    dof = NU + len(left)
     noise = (NU * scale**2 + unexplained) / dof
-    row = np.array([1.0, early - middle])
-    around = 1 + float(row @ np.linalg.solve(precision, row))
-    return early + float(row @ change), math.sqrt(noise * around), dof
+    around = 1 + float(row @ np.linalg.solve(posterior, row))
+    return float(row @ change), math.sqrt(noise * around), dof
 
 
 def _scale(early: Sequence[tuple[float, float]]) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sweep import formats as f
 from sweep.storage.ledger import TrialRow
 from sweep.storage.states import State
-from trainer.contract.metrics import higher_is_better
+from trainer.contract.metrics import higher_is_better, is_share
 
 if TYPE_CHECKING:  # pydantic: of no use where there are no constraints
     from sweep.config.objective import Constraint
@@ -169,7 +169,9 @@ class Goal:
                 continue
             error = held.stderr or 0.0
             at_end = error * math.sqrt(min(1.0, own["num"] / base["num"])) if base else error
-            found[limit.metric] = (held.distance + limit.margin - Z95 * at_end, error)
+            least = 1 / own["num"] if is_share(limit.metric) else 0.0  # none lost so far is no 0
+            slack = held.distance + limit.margin - Z95 * at_end
+            found[limit.metric] = (slack, max(error, least))
         return found
 
     def _at_look(self, look: Stored, metric: str) -> Stored | None:

@@ -180,3 +180,23 @@ def test_ends_are_known_and_expected_as_without_constraints() -> None:
     own, free = expected_ends(trials, SHARES), expected_ends(bare, SHARES)
     assert own[1] < own[0] == 0 == free[1]  # behind the feasible leader, ahead of it
     assert sorted(own, key=own.__getitem__)[0] == sorted(free, key=free.__getitem__)[0] == 1
+
+
+def test_of_a_configuration_unlike_all_that_are_finished_little_is_claimed() -> None:
+    """Where no look shows a loss yet, what trials at high rates forgot by their ends says little of
+    a low one."""
+
+    def at(rate: float, one: CohortTrial) -> CohortTrial:
+        return replace(one, config={"learning_rate": rate})
+
+    rates = (3e-4, 4e-4, 5e-4, 6e-4)
+    ends = (-0.036, -0.047, -0.047, -0.05)
+    finished = [
+        at(rate, trial(i, 0.02, end, error=0.016))
+        for i, (rate, end) in enumerate(zip(rates, ends, strict=True), 1)
+    ]
+    like, unlike = (
+        p_feasible([at(rate, trial(0, 0.02, error=0.016)), *finished])[0].probability
+        for rate in (4.5e-4, 2e-5)
+    )
+    assert like < 0.1 < 0.25 < unlike
