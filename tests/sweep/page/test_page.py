@@ -201,6 +201,20 @@ def test_the_command_writes_into_the_studys_folder(
     assert str(page) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_it_is_opened_where_there_is_a_browser_and_else_said_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    is_there: bool,
+) -> None:  # fmt: skip
+    shown: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: shown.append(url) or is_there)
+    with written(tmp_path) as ledger:
+        fill(ledger)
+    assert main(["report", str(tmp_path), "--open"]) == 0
+    assert shown == [(tmp_path / "report.html").as_uri()]
+    assert ("no browser could be opened" in capsys.readouterr().err) is not is_there
+
+
 def test_from_python_the_page_is_written_beside_the_report(tmp_path: Path) -> None:
     import sweep
 
