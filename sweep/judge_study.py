@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sweep.account.outcome import JudgeGone
 from sweep.account.replicates import best_first
 from sweep.account.terms import Terms
 from sweep.config.errors import complaints
@@ -26,11 +27,12 @@ from sweep.report.judge_text import judge_report
 from sweep.report.judge_types import JudgeReport
 from sweep.report.view import View
 from sweep.storage.engine import make_engine
-from sweep.storage.find import locate
+from sweep.storage.find import Location, locate
 from sweep.storage.ledger import Ledger, StudyRow, TrialRow
 from sweep.storage.lock import only_driver
 from sweep.storage.migrate import upgrade
 from sweep.storage.paths import StudyPaths, kept_model
+from trainer.contract.outside import OutsideError, cause_of, described
 from trainer.contract.spec import TrialSpec, UserError
 
 _KEY = "objective.judge"
@@ -43,9 +45,22 @@ def judge_study(
     their scores. `where`: as `open_study` has it; `overrides`: of objective.judge, key.path=value.
 
     UserError where there is no study or no judge, and while a driver is at work on it; else as
-    `MtBench.measure`.
+    `MtBench.measure`, and JudgeGone where a cause outside (a full disk) keeps it from going on.
     """
     found = locate(where)
+    try:
+        return _judged(found, top, overrides, view, executor)
+    except Exception as error:
+        cause = cause_of(error, found.paths.out)
+        if cause is None:
+            raise
+        said = str(error) if isinstance(error, OutsideError) else described(cause, found.paths.out)
+        raise JudgeGone(said) from None
+
+
+def _judged(
+    found: Location, top: int, overrides: Sequence[str], view: View, executor: Executor | None
+) -> JudgeReport:
     with only_driver(found.url, found.study):
         engine = make_engine(found.url)
         try:

@@ -18,7 +18,8 @@ class PreparationFailed(RuntimeError):
 
 
 class JudgeGone(RuntimeError):
-    """A judge of answers did not answer, for a cause that may pass; what it said before is kept."""
+    """A judge of answers did not answer, or could not be asked, for a cause that may pass; what it
+    said before is kept."""
 
     __module__ = "sweep"
 

@@ -81,6 +81,12 @@ def disagreements(sections: Sections, document: Mapping[str, Any]) -> Iterator[P
         yield "budget", "must be absent where search.space.epochs is given; take one of them out"
     if sections.data is not None and sections.objective is not None:
         yield from _objective(sections.objective, sections.data)
+    has_final = sections.objective is not None and sections.objective.final
+    if has_final and sections.run is not None and sections.run.keep == "none":
+        yield (
+            "run.keep",
+            "none keeps no weights, and objective.final is measured of kept ones: best will do",
+        )
 
 
 def _weighs_nothing(pruning: Pruning) -> bool:

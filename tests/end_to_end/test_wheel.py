@@ -57,6 +57,16 @@ def test_the_packages_are_the_wheels_and_typed(installed: Path, tmp_path: Path) 
     assert typed == {"predictor", "sweep", "trainer"}
 
 
+def test_the_questions_of_mt_bench_are_there_with_their_licence(
+    installed: Path, tmp_path: Path
+) -> None:
+    code = (
+        "from importlib.resources import files; from sweep.judging.questions import questions;"
+        "print(len(questions()), (files('sweep.judging') / 'mt_bench' / 'LICENSE').is_file())"
+    )
+    assert run(installed / "python", "-c", code, cwd=tmp_path) == "80 True\n"
+
+
 def test_shipped_studies_are_listed(installed: Path, tmp_path: Path) -> None:
     listed = run(installed / "sweep", "studies", cwd=tmp_path).splitlines()
     assert [line.split()[0] for line in listed] == [*PAPER_STUDIES, "quickstart", "smollm2-gsm8k"]

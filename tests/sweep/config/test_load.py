@@ -255,6 +255,12 @@ BAD: list[tuple[list[str], str, list[str]]] = [
     (["objective.tasks=/tmp"], "objective.tasks", ["lm_eval:TASK"]),
     (["objective.fewshot={mmlu: 5}"], "objective.fewshot", ["lm_eval:TASK"]),
     (["objective.final=[mt_bench]"], "objective.judge", ["base_url"]),
+    (["objective.final=[eval_loss]"], "objective.final[0]", ["measured anyway"]),
+    (
+        ["objective.final=[choice_accuracy]", "objective.data=choices.jsonl", "run.keep=none"],
+        "run.keep",
+        ["best will do"],
+    ),
     (
         ["objective.constraints=[" + ", ".join(2 * ["{metric: eval_loss, at_most: 3}"]) + "]"],
         "objective.constraints[1].metric",

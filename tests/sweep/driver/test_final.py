@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,18 @@ def test_the_best_few_and_the_base_model_are_judged_at_the_end(
     assert {cost.trial for cost in costs(home)} == {BASE, best, second}
     assert kept(home) == []  # but for the best
     assert (home.out / "best" / "model.safetensors").read_text() == str(best)
+
+
+def test_they_stand_apart_in_the_study_s_report(
+    home: Home, server: FakeJudge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.run(*final(server))
+    capsys.readouterr()
+    main(["inspect", str(home.out)])
+    text = capsys.readouterr().out.partition("Of the best few alone")[2].partition("Best")[0]
+    rows = [line.split()[:4] for line in text.splitlines()[3:] if line]
+    assert ["base", "5.0000", "±", "0.0000"] in rows
+    assert sorted(row[0] for row in rows if row[0] != "base") == sorted(map(str, ranked(home)[:2]))
 
 
 def test_a_finished_study_is_not_judged_again(home: Home, server: FakeJudge) -> None:
@@ -240,6 +253,25 @@ def test_it_waits_for_no_driver(home: Home, server: FakeJudge) -> None:
         pytest.raises(UserError, match="is already being run"),
     ):
         afterwards(home, server)
+
+
+def test_the_command_prints_a_document_and_says_when_the_judge_is_gone(
+    home: Home,
+    server: FakeJudge,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sweep.judge_study.LocalExecutor", lambda: home.executor)
+    home.run(*TRIALS)
+    to = ("--set", f"objective.judge.base_url={server.base_url}", "objective.judge.model=my-judge")
+    server.say = lambda number, body: Said(status=503)
+    assert main(["judge", str(home.out), *to, "objective.judge.retries=0"]) == 75
+    assert "HTTP 503" in capsys.readouterr().err
+    server.say = by_whose
+    assert main(["judge", str(home.out), *to, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [model["score"]["value"] for model in document["models"]] == [5.0, 7.0]
+    assert document["judge"] == "my-judge"
 
 
 @pytest.mark.parametrize(
