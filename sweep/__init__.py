@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.contract.spec import UserError
 
 if TYPE_CHECKING:
-    from sweep.account.outcome import PreparationFailed
+    from sweep.account.outcome import JudgeGone, MeasuringFailed, PreparationFailed
     from sweep.analysis.evidence.evidence import evidence
     from sweep.analysis.replay.replay import replay
     from sweep.analysis.tune.tune import tune
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 UserError.__module__ = __name__  # tracebacks and pickles name it as it is caught
 
 __all__ = [
+    "JudgeGone",
+    "MeasuringFailed",
     "PreparationFailed",
     "Study",
     "UserError",
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "JudgeGone": "sweep.account.outcome",
+    "MeasuringFailed": "sweep.account.outcome",
     "PreparationFailed": "sweep.account.outcome",
     "Study": "sweep.api",
     "evidence": "sweep.analysis.evidence.evidence",

@@ -162,9 +162,10 @@ def run(
 
     UserError for what the caller can fix, and where a cause outside, which is printed, ends the
     preparation: there is no study yet. PreparationFailed where the data or the model could not be
-    prepared for another cause. KeyboardInterrupt after SIGINT, SystemExit(128 + its number) after
-    SIGTERM or SIGHUP: running trials have written a checkpoint, and the same call goes on from
-    there.
+    prepared for another cause. JudgeGone and MeasuringFailed where the study has finished and what
+    the best few are measured by at its end (objective.final) could not be. KeyboardInterrupt after
+    SIGINT, SystemExit(128 + its number) after SIGTERM or SIGHUP: running trials have written a
+    checkpoint, and the same call goes on from there.
     """
     loaded = load_named(study, _by_path(overrides))
     paths = StudyPaths(Path(out or RUNS / loaded.study.name).absolute())

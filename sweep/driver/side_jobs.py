@@ -38,14 +38,15 @@ def run_jobs(
             while waiting and free:
                 job, slot = waiting.pop(0), free.pop(0)
                 executor.start(job, slot)
-                running[job.key], heard_s[job.key] = slot, time.monotonic()
+                running[job.key] = slot
+                heard_s[job.key] = said_s[job.key] = time.monotonic()
                 view.say(doing(job.key))
             for key, event in executor.wait(0.5):
                 if key not in running:  # of a job that was ended before
                     continue
                 heard_s[key] = now = time.monotonic()
                 match event:
-                    case Alive(what) if now - said_s.get(key, now - SAY_EVERY_S) >= SAY_EVERY_S:
+                    case Alive(what) if now - said_s[key] >= SAY_EVERY_S:
                         said_s[key] = now
                         view.say(f"{doing(key)}: {what}")
                     case Finished():

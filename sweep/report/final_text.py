@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
+from sweep.account.terms import at
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import Measured
-from trainer.contract.metrics import EVAL_LOSS, MT_BENCH
+from trainer.contract.metrics import EVAL_LOSS
 
 
 def final_metrics(report: StudyReport) -> Sequence[str]:
-    """Those that some completed trials have and others lack, in the order they were measured."""
-    ended = [trial.measurements for trial in report.trials if trial.measurements]
-    names = dict.fromkeys(name for one in ended for name in one)
-    return [name for name in names if not all(name in one for one in ended) or name == MT_BENCH]
+    """Those that any trial has and that are not measured of every trial, in the order they were."""
+    objective = at(report.resolved, "objective")
+    also = cast("Sequence[str]", objective.get("also") or ())
+    constraints = cast("Sequence[Mapping[str, str]]", objective.get("constraints") or ())
+    usual = {report.metric, *also, *(one.get("metric") for one in constraints)}
+    names = dict.fromkeys(name for trial in report.trials for name in trial.measurements)
+    return [name for name in names if name not in usual]
 
 
 def final_rows(report: StudyReport, metrics: Sequence[str]) -> list[list[str]]:

@@ -371,7 +371,7 @@ def test_importing_is_cheap_and_names_are_there() -> None:
         getattr(sweep, "nothing")  # noqa: B009
 
 
-@pytest.mark.parametrize("name", ["UserError", "PreparationFailed"])
+@pytest.mark.parametrize("name", ["UserError", "PreparationFailed", "JudgeGone", "MeasuringFailed"])
 def test_errors_have_their_public_names_in_tracebacks_and_pickles(name: str) -> None:
     error = getattr(sweep, name)("so it is")
     assert traceback.format_exception_only(error) == [f"sweep.{name}: so it is\n"]

@@ -49,8 +49,7 @@ class LoraSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The model and how it is trained. `dtype` is what is computed in (autocast), `weights` what
-    the weights are held in."""
+    """The model and how it is trained: computed in `dtype` (autocast), held in `weights`."""
 
     base: str  # a local folder or a Hub id, as ORG/NAME or ORG/NAME@REVISION
     tuning: Literal["full", "lora"] = "full"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer
 
 from trainer.contract.final import FinalSpec
 from trainer.contract.measurement import Measurement, Scores
+from trainer.contract.metrics import part_of
 from trainer.contract.scores import base_scores_folder, write_scores
-from trainer.data.store import TOKENIZER
+from trainer.contract.spec import UserError
+from trainer.data.store import TOKENIZER, read_prepared
 from trainer.evaluation.evaluator import Evaluator
 from trainer.model.kept import load_kept
 from trainer.model.load import best_device
@@ -21,7 +24,14 @@ def measure_final(
     spec: FinalSpec, alive: Callable[[str], None]
 ) -> tuple[dict[str, Measurement], dict[str, Scores]]:
     """The metrics and their scores row by row, by metric; the base model's scores are also on disk,
-    for trials to pair with. UserError where the model is gone."""
+    for trials to pair with. UserError where the model is gone, or the data were not prepared."""
+    facts = read_prepared(Path(spec.data_dir))
+    for metric in spec.metrics:
+        if not _is_prepared(metric, facts):
+            raise UserError(
+                f"objective.final: what {metric} is measured on was not prepared when the study "
+                "was made: take it out, or give a study with it another name"
+            )
     alive("loading the model")
     folder, data_dir = None if spec.folder is None else Path(spec.folder), Path(spec.data_dir)
     model = load_kept(spec.model, folder, best_device())
@@ -37,3 +47,9 @@ def measure_final(
         if folder is None:
             write_scores(base_scores_folder(data_dir), metric, scores[metric])
     return measured, scores
+
+
+def _is_prepared(metric: str, facts: Mapping[str, Any]) -> bool:
+    if part := part_of(metric):
+        return facts[part] is not None
+    return metric in (facts.get("benchmarks") or ())

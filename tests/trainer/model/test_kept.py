@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,18 @@ def test_a_kept_model_measures_as_it_did_in_its_trial(
     (tmp_path / "trial" / "model").rename(tmp_path / "elsewhere")
     gone = drive(run_final, final)[-1]
     assert isinstance(gone, Failed) and gone.kind == "bad input" and "is gone" in gone.message
+
+
+def test_a_metric_whose_data_were_not_prepared_is_named(
+    tiny_model: Path, data_dir: Path, tmp_path: Path, drive: Drive
+) -> None:
+    facts = json.loads((data_dir / "prepared.json").read_text())
+    (tmp_path / "prepared.json").write_text(json.dumps({**facts, "choices": None}))
+    model = ModelSpec(str(tiny_model), dtype="float32")
+    final = FinalSpec(model, None, str(tmp_path), ("choice_accuracy",), BenchmarkSpec(), 1)
+    failed = drive(run_final, final)[-1]
+    assert isinstance(failed, Failed) and failed.kind == "bad input"
+    assert "objective.final: what choice_accuracy is measured on was not" in failed.message
 
 
 def test_a_reply_ends_where_the_model_says_and_at_the_end_of_text(tiny_model: Path) -> None:
