@@ -110,7 +110,7 @@ def test_they_stand_apart_in_the_study_s_report(
     home.run(*final(server))
     capsys.readouterr()
     main(["inspect", str(home.out)])
-    text = capsys.readouterr().out.partition("Of the best few alone")[2].partition("Best")[0]
+    text = capsys.readouterr().out.partition("Of the best few alone")[2].partition("Compute")[0]
     rows = [line.split()[:4] for line in text.splitlines()[3:] if line]
     assert ["base", "5.0000", "±", "0.0000"] in rows
     assert sorted(row[0] for row in rows if row[0] != "base") == sorted(map(str, ranked(home)[:2]))
