@@ -109,7 +109,9 @@ def test_recipes_alone_and_with_a_study(
     assert not (here / "runs").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["inspect"], ["recipes"], ["studies"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["inspect"], ["report"], ["recipes"], ["studies"]]
+)
 def test_help_helps(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([*command, "--help"]) == 0
     assert "Usage: sweep" in capsys.readouterr().out
