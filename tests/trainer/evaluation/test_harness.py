@@ -493,3 +493,12 @@ def test_answers_from_numbers_that_are_none_have_no_score(
 def test_an_unknown_task_is_told_with_the_nearest_names(prepare: Any) -> None:
     with pytest.raises(UserError, match=r"no task or group arc_eazy; near it: arc_easy"):
         prepare("lm_eval:arc_eazy")
+
+
+@pytest.mark.slow
+def test_nobody_waits_for_the_harness_who_asks_for_no_benchmark() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, trainer.preload; sys.exit('lm_eval' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
