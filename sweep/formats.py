@@ -116,3 +116,11 @@ def plural(what: str) -> str:
 def capital(text: str) -> str:
     """The text with its first letter in upper case, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def per_look(num: int, questions: int | None) -> str:
+    """What a look measures, in words: `num` rows or questions of each metric, or so many
+    `questions`."""
+    if questions is None or questions == num:
+        return f"{num:,} rows or questions of each metric"
+    return f"{num:,} rows, or {questions:,} questions, of each metric"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.account.early_eval import early_share, early_size, early_tokens
+from sweep.account.early_eval import early_questions, early_share, early_size, early_tokens
 from sweep.account.flops import eval_flops, eval_tokens, train_flops
 from sweep.config.budget import (
     budget_extremes,
@@ -90,6 +90,7 @@ def study_plan(
         scouts=study.pruning.settings().scouts,
         looks=looks,
         early_eval=early,
+        early_questions=early_questions(study),
         early_share=early_share(study, facts, early),
         steps=[
             StepsOfBatch(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sweep import formats as f
 from sweep.account.audits import AuditReport
 from sweep.account.outcome import Standing
-from sweep.formats import duration
+from sweep.formats import duration, per_look
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import TrialSummary
 from sweep.storage.states import PARKED, State
@@ -100,7 +100,7 @@ def _looks(report: StudyReport) -> list[tuple[str, float, str]]:
         return []
     told = f"{f.share(early, report.compute.used_flops + report.compute.unsettled_flops)} of it"
     if report.early_eval is not None:
-        told += f", {report.early_eval:,} rows or questions of each metric at a look"
+        told += f", {per_look(report.early_eval, report.early_questions)} at a look"
     return [("  at looks", early, told)]
 
 

@@ -128,6 +128,7 @@ class StudyPlan:
     scouts: bool  # all are trained to their window first, then the most promising go on
     looks: Sequence[int]  # then, after so many samples
     early_eval: int  # rows or questions of each metric that a look measures
+    early_questions: int | None  # in place of it, of metrics that ask questions
     early_share: float  # what all looks of a trial cost, of its training compute
     steps: Sequence[StepsOfBatch]
     tokens_per_trial: int

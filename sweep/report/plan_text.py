@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sweep.account.early_eval import FEWEST, MOST_SHARE
 from sweep.account.flops import CARD, CARD_FLOPS_PER_S
 from sweep.config.errors import show
-from sweep.formats import counted, flops, gigabytes, parameters
+from sweep.formats import counted, flops, gigabytes, parameters, per_look
 from sweep.report.data_text import data_lines
 from sweep.report.plan import NeededParking, StudyPlan
 from sweep.report.text_table import wrapped
@@ -77,7 +77,7 @@ def _trials(plan: StudyPlan) -> Iterator[str]:
         yield f"  go on{again}"
     if plan.early_eval:
         yield (
-            f"a look measures {plan.early_eval:,} rows or questions of each metric; all looks: "
+            f"a look measures {per_look(plan.early_eval, plan.early_questions)}; all looks: "
             f"{plan.early_share:.1%} of training"
         )
         if plan.early_share > MOST_SHARE:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sweep.account.audits import audit_report, decisions_by_trial, expected_misses
 from sweep.account.compute import (
@@ -81,6 +82,7 @@ def study_report(ledger: Ledger, paths: StudyPaths) -> StudyReport:
         best=best_report(trials, terms.goal, paths, terms.confirm),
         confirm=confirm_report(trials, terms.goal, terms.confirm),
         early_eval=study.facts.get("early_eval"),
+        early_questions=_early_questions(study.document),
         compute=compute_report(trials, usage, decided, stopping.num_not_started),
         stopping=stopping,
         audits=audit_report(trials, usage, decisions, terms.goal),
@@ -146,3 +148,8 @@ def _study(ledger: Ledger) -> StudyRow:
     study = ledger.read_study()
     assert study is not None, ledger.study
     return study
+
+
+def _early_questions(document: Mapping[str, Any]) -> int | None:
+    given = document.get("objective", {}).get("early", {}).get("questions", "auto")
+    return None if given == "auto" else given

@@ -127,6 +127,9 @@ class StudyReport:
     early_eval: int | None
     """rows or questions of each metric that a look measures; null where an earlier version made the
     study"""
+    early_questions: int | None
+    """in place of it, questions of each metric that asks some (objective.early.questions); null:
+    as many as early_eval"""
     compute: ComputeReport
     """what was planned, used and saved"""
     stopping: StoppingReport

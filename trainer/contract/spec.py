@@ -206,8 +206,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The data are prepared; `facts` as written to out_dir/prepared.json, see trainer/prepare.py
-    for its keys."""
+    """The data are prepared; `facts` as in out_dir/prepared.json (trainer/prepare.py)."""
 
     facts: Mapping[str, Any]
     scores: Mapping[str, Scores] = field(default_factory=dict[str, Scores])  # the base model's
