@@ -174,9 +174,11 @@ def dashboard(study: str, /, *, port: int = 8080) -> int:
 def export(
     *studies: str,
     to: str,
+    format: Literal["parquet", "csv", "optuna"] = "parquet",
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Write studies as X_runs.parquet and X_steps.parquet, for replay and for any notebook.
+    """Write studies as X_runs.parquet and X_steps.parquet, for replay and for any notebook, or in
+    another format.
 
     Parameters
     ----------
@@ -186,6 +188,9 @@ def export(
     to
         DIR/X, where DIR/X_runs.parquet and DIR/X_steps.parquet are written; of a folder (DIR/) the
         files are named after the study.
+    format
+        csv: X_runs.csv and X_steps.csv, with the same columns; optuna: X.db, a SQLite file with
+        each study as a plain study of Optuna's.
     json_
         Print one JSON document: the files, and the runs of each group.
     """
@@ -195,7 +200,7 @@ def export(
     def print_sentence(report: ExportReport) -> None:
         sys.stdout.write(export_sentence(report) + "\n")
 
-    _show(write(*studies, to=to), print_sentence, as_json=json_)
+    _show(write(*studies, to=to, format=format), print_sentence, as_json=json_)
     return 0
 
 

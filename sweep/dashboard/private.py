@@ -4,17 +4,13 @@ test_private.py. Its minor version is pinned in pyproject.toml."""
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
-from urllib.parse import quote
 
 from optuna.storages import RDBStorage
-from sqlalchemy import NullPool
 
-from sweep.storage.engine import connectable, sqlite_file
-from sweep.storage.readable import bounded
+from sweep.storage.optuna_reader import read_only_arguments
 
 Attributes = dict[str, str | int]
 Overlay = Callable[[Mapping[int, int]], Attributes]
@@ -27,15 +23,7 @@ class ReadOnlyStudy(RDBStorage):
     def __init__(self, url: str, study: str, overlay: Overlay) -> None:
         """As the database itself refuses writes."""
         self._study, self._overlay = study, overlay
-        file = sqlite_file(url)
-        options: dict[str, Any] = {"poolclass": NullPool}
-        if file is None:
-            url = connectable(url)
-            options["connect_args"] = {"options": "-c default_transaction_read_only=on"}
-        else:
-            path, url = f"file:{quote(str(file.absolute()))}?mode=ro", "sqlite://"
-            options["creator"] = lambda: bounded(sqlite3.connect(path, uri=True, timeout=30))
-        super().__init__(url, engine_kwargs=options, skip_table_creation=True)
+        super().__init__(**read_only_arguments(url))
 
     def get_all_studies(self) -> list[Any]:
         """The one study."""

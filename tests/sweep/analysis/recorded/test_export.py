@@ -104,7 +104,8 @@ def test_json_says_what_was_written(
     to = tmp_path / "all"
     assert main(["export", str(demo), str(elsewhere), "--to", str(to), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["files"] == {"runs": f"{to}_runs.parquet", "steps": f"{to}_steps.parquet"}
+    files = {"runs": f"{to}_runs.parquet", "steps": f"{to}_steps.parquet", "optuna": None}
+    assert found["files"] == files
     assert (found["studies"], found["sets"], found["runs"], found["unsettled"]) == (1, 1, 7, 2)
     assert found["steps"] == len(read_frames(to)[1])
     ends = {"completed": 3, "pruned by rank": 1, "pruned by guard": 1, "failed": 1}
