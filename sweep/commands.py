@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -169,6 +170,32 @@ def report(
     sys.stdout.write(written.sentence + "\n")
     if open_ and (trouble := open_page(written.path)):
         sys.stderr.write(f"sweep: {trouble}\n")
+    return 0
+
+
+@app.command
+def watch(study: str, /, *, port: int = 8788, host: str = "127.0.0.1") -> int:
+    """Serve the page of `sweep report`, live: what is new is shown as it happens.
+
+    It reads the study alone, also while another process runs it, waits for one that is not there
+    yet, and stays when it has ended. Ctrl-C ends it.
+
+    Parameters
+    ----------
+    study
+        As for inspect.
+    port
+        Of the server; 0: any that is free.
+    host
+        The address to serve on. Elsewhere than on this machine the URL has a random token in it.
+    """
+    from sweep.page.watch import watch_study
+    from trainer.contract.signals import Interrupted
+
+    try:
+        watch_study(study, host, port)
+    except Interrupted as interrupted:
+        return 0 if interrupted.number == signal.SIGINT else interrupted.exit_code
     return 0
 
 

@@ -1,7 +1,7 @@
 """The page: its assets and its JSON in one file, which asks nobody for anything.
 
 A Content-Security-Policy names the one script by its digest, so that no text of a stranger's can
-become another, and forbids every request.
+become another, and forbids every request; that of a live page may ask where it came from.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SCRIPTS = (  # in this order; each file one picture or one idea
 )
 
 
-def page_html(document: Mapping[str, Any]) -> str:
-    """The page as HTML, of a `sweep.page.document`."""
-    script = _script()
+def page_html(document: Mapping[str, Any], *, is_live: bool = False) -> str:
+    """The page as HTML, of a `sweep.page.document`; `is_live`: one that asks for what is new."""
+    script = _script(is_live)
     parts = {
-        "policy": _policy(script),
+        "policy": _policy(script, is_live),
         "title": escape(f"{document['headline']}"),
         "style": _asset("uPlot.min.css") + _asset("page.css"),
         "data": _inside_script(json.dumps(document, ensure_ascii=False, separators=(",", ":"))),
@@ -60,17 +60,22 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _script() -> str:
-    own = "\n".join(_asset(f"js/{name}.js") for name in SCRIPTS)
+def _script(is_live: bool) -> str:
+    drawing = "\n".join(_asset(f"js/{name}.js") for name in SCRIPTS)
+    own = f"function draw(study, kept, over) {{\n{drawing}\n}}\n{_asset('js/start.js')}"
+    if is_live:
+        own += _asset("js/live.js")
     licence = _asset("uPlot-LICENSE")
     return (
         f"/*\n{licence}*/\n{_asset('uPlot.iife.min.js')}\n(() => {{\n'use strict';\n{own}\n}})();\n"
     )
 
 
-def _policy(script: str) -> str:
+def _policy(script: str, is_live: bool) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = ("style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'", "img-src data:")
+    allowed = ["style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'", "img-src data:"]
+    if is_live:
+        allowed.append("connect-src 'self'")
     return "; ".join(("default-src 'none'", *allowed))
 
 

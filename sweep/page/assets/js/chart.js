@@ -30,18 +30,16 @@ function figure({ id, label, caption, height = 360, axes, draw, table, legend })
   const holder = h('div', { class: 'plot', id: `${id}-plot` });
   const note = h('figcaption', null, caption || '');
   const whole = h('figure', { id }, legend || null, holder, note, table ? behind(table) : null);
+  let last = 0;
   function redraw() {
-    const width = Math.max(280, holder.clientWidth || 900);
+    last = holder.clientWidth;
+    const width = Math.max(280, last || 900);
     const tall = width < 560 ? Math.min(height, 300) : height;
     const svg = frame({ label, axes: axes(), draw, width, height: tall, note });
     holder.replaceChildren(svg);
   }
-  let last = 0;
   new ResizeObserver(() => {
-    if (holder.clientWidth && holder.clientWidth !== last) {
-      last = holder.clientWidth;
-      redraw();
-    }
+    if (holder.clientWidth && holder.clientWidth !== last) redraw();
   }).observe(holder);
   whole.redraw = redraw;
   return whole;

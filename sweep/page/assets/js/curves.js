@@ -35,7 +35,7 @@ function lineStyle(trial, alpha) {
 }
 
 function curvePicture({ id, title, xs, series, band, isLog, shown, sync, looks, height = 220, points }) {
-  const holder = h('div', { class: 'plot', id: `${id}-plot`, role: 'img', tabindex: -1, 'aria-label': `${title} against samples; the table below has its numbers` });
+  const holder = h('div', { class: 'plot', style: `min-height: ${height}px`, id: `${id}-plot`, role: 'img', tabindex: -1, 'aria-label': `${title} against samples; the table below has its numbers` });
   const alpha = Math.max(0.3, Math.min(0.8, 12 / shown.length));
   let drawn = null;
   function make() {
@@ -43,6 +43,7 @@ function curvePicture({ id, title, xs, series, band, isLog, shown, sync, looks, 
     const bands = band ? [{ series: [2, 1], fill: () => colour('--band') }] : undefined;
     const hidden = (label) => ({ label, stroke: 'transparent', points: { show: false }, spanGaps: true });
     const values = series.flat().filter(isNumber);
+    const closer = kept.closer[id];
     const axis = { stroke: () => colour('--ink-2'), grid: { stroke: () => colour('--line'), width: 1 }, ticks: { stroke: () => colour('--line') }, font: '12px system-ui' };
     drawn = new uPlot({
       width: holder.clientWidth || 800,
@@ -71,8 +72,13 @@ function curvePicture({ id, title, xs, series, band, isLog, shown, sync, looks, 
           if (!trial || !plot.over.matches(':hover')) return trial ? undefined : hideTip();
           showTip(trial.number, plot.over.getBoundingClientRect(), plot.cursor.left, plot.cursor.top);
         }],
+        setScale: [(plot, key) => {
+          const { min, max } = plot.scales.x;
+          if (key === 'x') kept.closer[id] = min > xs[0] || max < xs.at(-1) ? { min, max } : null;
+        }],
       },
     }, [xs, ...(band || []), ...series], holder);
+    if (closer) drawn.setScale('x', closer);
     drawn.over.addEventListener('pointerleave', hideTip);
     sync.sub(drawn);
   }
@@ -84,8 +90,9 @@ function curvePicture({ id, title, xs, series, band, isLog, shown, sync, looks, 
     else make();
   }).observe(holder);
   const redraw = () => drawn?.redraw(false, true);
-  for (const query of ['(prefers-color-scheme: dark)', 'print']) window.matchMedia(query).addEventListener('change', redraw);
-  window.addEventListener('beforeprint', redraw);
+  for (const query of ['(prefers-color-scheme: dark)', 'print']) window.matchMedia(query).addEventListener('change', redraw, { signal: over });
+  window.addEventListener('beforeprint', redraw, { signal: over });
+  over.addEventListener('abort', () => drawn?.destroy());
   return h('div', { class: 'curve', id }, h('h3', null, title), holder);
 }
 

@@ -41,9 +41,10 @@ function plainTable(caption, head, rows, numeric = []) {
 // What a picture shows, as a table that is made when it is opened.
 function behind(makeTable) {
   const details = h('details', { class: 'behind' }, h('summary', null, 'as a table'));
-  details.addEventListener('toggle', () => {
+  details.make = () => {
     if (details.open && details.children.length === 1) details.append(makeTable());
-  });
+  };
+  details.addEventListener('toggle', details.make);
   return details;
 }
 

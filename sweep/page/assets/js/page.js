@@ -16,7 +16,10 @@ function follow() {
 }
 
 const parts = PARTS.map((part) => part()).filter(Boolean);
+document.title = study.headline;
 document.getElementById('page').replaceChildren(...parts.slice(0, 2), contents(parts), ...parts.slice(2), h('footer', null, `Made ${study.made}`));
-window.addEventListener('hashchange', follow);
-window.addEventListener('keydown', (event) => { if (event.key === 'Escape') hideTip(); });
-follow();
+window.addEventListener('hashchange', follow, { signal: over });
+window.addEventListener('keydown', (event) => { if (event.key === 'Escape') hideTip(); }, { signal: over });
+for (const number of kept.open) toggleTrial(number, true);
+if (!kept.isDrawn) follow();
+kept.isDrawn = true;

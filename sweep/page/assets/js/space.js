@@ -17,7 +17,8 @@ function axisOf(name) {
 function spacePart() {
   if (!study.names.length) return null;
   const prefer = ['learning_rate', 'batch_size', ...study.names].filter((name, i, all) => study.names.includes(name) && all.indexOf(name) === i);
-  const chosen = { x: prefer[0], y: prefer[1] || prefer[0] };
+  const known = (name, other) => (study.names.includes(name) ? name : other);
+  const chosen = kept.space = { x: known(kept.space?.x, prefer[0]), y: known(kept.space?.y, prefer[1] || prefer[0]) };
   const choice = (axis, text) => h('label', null, `${text} `, h('select', { onchange: (event) => { chosen[axis] = event.target.value; picture.redraw(); } },
     study.names.map((name) => h('option', { value: name, selected: name === chosen[axis] }, name))));
   const expected = originals.some((trial) => !isNumber(trial.objective) && trial.band);

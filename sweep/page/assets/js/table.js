@@ -15,9 +15,9 @@ const COLUMNS = [
   { title: 'because', value: (t) => t.error || t.verdict?.reason || '', wide: true },
 ];
 
-const objectiveColumn = COLUMNS.findIndex((column) => column.title === study.metric && column.number);
-const order = { column: objectiveColumn, down: study.higher };
-const filters = { states: new Set(trials.map((trial) => trial.kind)), text: '' };
+kept.order ??= { title: study.metric, down: study.higher };
+const order = kept.order;
+const filters = kept.filters;
 const FIRST_ROWS = 100;
 const rowsOf = new Map();
 
@@ -39,8 +39,13 @@ function rowOf(trial) {
   return rowsOf.get(trial.number);
 }
 
+// Titles may come and go with what varies.
+function sortedBy() {
+  return COLUMNS.findLast((column) => column.title === order.title) || COLUMNS[0];
+}
+
 function compare(a, b) {
-  const column = COLUMNS[order.column];
+  const column = sortedBy();
   const [x, y] = [column.value(a), column.value(b)];
   const [noX, noY] = [x === undefined || x === null || x === '', y === undefined || y === null || y === ''];
   if (noX || noY) return noX - noY || a.number - b.number; // what is not known stands last
@@ -51,29 +56,28 @@ function compare(a, b) {
 function tablePart() {
   const body = h('tbody');
   const count = h('p', { class: 'note', role: 'status', id: 'table-count' });
-  let isWhole = false;
-  const all = h('button', { type: 'button', class: 'all', onclick: () => { isWhole = true; show(); } }, 'show all');
+  const all = h('button', { type: 'button', class: 'all', onclick: () => { kept.isWhole = true; show(); } }, 'show all');
   const heads = COLUMNS.map((column, i) => h('th', { scope: 'col', class: column.number ? 'number' : column.wide ? 'wide' : null },
     h('button', { type: 'button', onclick: () => sortBy(i) }, breakable(column.title))));
   function sortBy(i) {
-    if (order.column === i) order.down = !order.down;
-    else Object.assign(order, { column: i, down: false });
+    if (sortedBy() === COLUMNS[i]) order.down = !order.down;
+    else Object.assign(order, { title: COLUMNS[i].title, down: false });
     show();
   }
   function show() {
     const words = filters.text.trim().toLowerCase();
-    const kept = trials.filter((trial) => filters.states.has(trial.kind) && rowOf(trial).words.includes(words)).sort(compare);
-    const few = isWhole ? kept : kept.filter((trial, i) => i < FIRST_ROWS || openRows.has(trial.number));
+    const matching = trials.filter((trial) => !filters.hidden.has(trial.kind) && rowOf(trial).words.includes(words)).sort(compare);
+    const few = kept.isWhole ? matching : matching.filter((trial, i) => i < FIRST_ROWS || openRows.has(trial.number));
     body.replaceChildren(...few.flatMap((trial) => [rowOf(trial), openRows.get(trial.number)].filter(Boolean)));
-    heads.forEach((head, i) => head.setAttribute('aria-sort', i === order.column ? (order.down ? 'descending' : 'ascending') : 'none'));
-    const found = `${kept.length.toLocaleString('en')} of ${counted(trials.length, 'trial')}`;
-    count.textContent = few.length < kept.length ? `${found}, the first ${few.length} shown` : `${found} shown`;
-    all.hidden = few.length === kept.length;
+    heads.forEach((head, i) => head.setAttribute('aria-sort', COLUMNS[i] === sortedBy() ? (order.down ? 'descending' : 'ascending') : 'none'));
+    const found = `${matching.length.toLocaleString('en')} of ${counted(trials.length, 'trial')}`;
+    count.textContent = few.length < matching.length ? `${found}, the first ${few.length} shown` : `${found} shown`;
+    all.hidden = few.length === matching.length;
   }
   showTable = show;
   const kinds = presentKinds(trials).map(([kind, text]) => h('label', null,
-    h('input', { type: 'checkbox', name: `state-${kind}`, checked: true, onchange: (event) => { filters.states[event.target.checked ? 'add' : 'delete'](kind); show(); } }), ` ${text}`));
-  const search = h('label', null, 'find ', h('input', { type: 'search', id: 'find', oninput: (event) => { filters.text = event.target.value; show(); } }));
+    h('input', { type: 'checkbox', name: `state-${kind}`, checked: !filters.hidden.has(kind), onchange: (event) => { filters.hidden[event.target.checked ? 'delete' : 'add'](kind); show(); } }), ` ${text}`));
+  const search = h('label', null, 'find ', h('input', { type: 'search', id: 'find', value: filters.text || null, oninput: (event) => { filters.text = event.target.value; show(); } }));
   show();
   return section('trials', 'Trials',
     study.fixed ? h('p', { class: 'note' }, `The same in all trials: ${study.fixed}`) : null,

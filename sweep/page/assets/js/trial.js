@@ -3,16 +3,18 @@
 const openRows = new Map();
 
 function toggleTrial(number, open = !openRows.has(number)) {
+  if (!byNumber.has(number)) return;
   const button = rowOf(byNumber.get(number)).querySelector('button');
   button.setAttribute('aria-expanded', String(open));
   if (open) openRows.set(number, h('tr', { class: 'part', id: `trial-${number}` }, h('td', { colspan: COLUMNS.length }, h('div', { class: 'inner' }, trialPart(byNumber.get(number))))));
   else openRows.delete(number);
+  kept.open[open ? 'add' : 'delete'](number);
   showTable();
 }
 
 function openTrial(number) {
   if (!byNumber.has(number)) return;
-  filters.states.add(byNumber.get(number).kind);
+  filters.hidden.delete(byNumber.get(number).kind);
   const box = document.querySelector(`input[name="state-${byNumber.get(number).kind}"]`);
   if (box) box.checked = true;
   filters.text = document.getElementById('find').value = '';

@@ -1,6 +1,5 @@
 // The study's trials as the pictures see them, and a trial in words.
 
-const study = JSON.parse(document.getElementById('data').textContent);
 const trials = study.trials;
 const originals = trials.filter((trial) => trial.confirms === undefined);
 const byNumber = new Map(trials.map((trial) => [trial.number, trial]));

@@ -38,7 +38,7 @@ function whatIfPart() {
   const recorded = new Set(given.asked.filter((one) => one.given_up).map((one) => one.trial));
   const toRisk = (at) => 10 ** (-3 + (3 * at) / 1000); // 0.001 to 1
   const toPlace = (risk) => Math.round(((Math.log10(risk) + 3) / 3) * 1000);
-  let risk = given.risk;
+  let risk = kept.risk ?? given.risk;
   const slider = h('input', { type: 'range', id: 'risk', min: 0, max: 1000, step: 1, value: toPlace(risk), 'aria-describedby': 'what-if-said' });
   const shownRisk = h('output', { id: 'risk-value', for: 'risk' });
   const told = h('ul', { id: 'what-if-said', 'aria-live': 'polite' });
@@ -71,6 +71,7 @@ function whatIfPart() {
   slider.addEventListener('input', () => {
     const at = Number(slider.value);
     risk = at === toPlace(given.risk) ? given.risk : toRisk(at);
+    kept.risk = risk === given.risk ? null : risk;
     show();
   });
   const floor = Math.max(1e-6, Math.min(1e-2, 10 ** Math.floor(Math.log10(Math.min(...lowest.values()) || 1e-6))));
