@@ -11,6 +11,8 @@ from typing import Any
 from sweep.trackers.runs import End, Point, Run
 from trainer.contract.safe_text import file_name
 
+KEY = "sweep_run"  # in the configuration: what a run is found by
+
 
 class Trackio:
     """A `Tracker`. A run that is opened is written anew."""
@@ -25,7 +27,7 @@ class Trackio:
         """0: what was there of the run is gone."""
         project = file_name(run.group)
         for old in self._earlier(project):
-            if old.name == run.name:
+            if (old.config or {}).get(KEY) == run.key:  # another study may have the same name
                 old.delete()
         start: Any = self._trackio.init
         # In a context of its own: Trackio ends the run that the present one has.
@@ -34,7 +36,7 @@ class Trackio:
             project=project,
             name=run.name,
             group=run.group,
-            config=dict(run.config),
+            config={**run.config, KEY: run.key},
             embed=False,
             auto_log_gpu=False,
             auto_log_cpu=False,

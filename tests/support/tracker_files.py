@@ -129,15 +129,17 @@ def trackio_runs(out: Path) -> dict[str, Tracked]:
 
     found: dict[str, Tracked] = {}
     for project in SQLiteStorage.get_projects():
-        for name in SQLiteStorage.get_runs(project):
+        for record in SQLiteStorage.get_run_records(project):
+            name, own = record["name"], record["id"]
+            name = f"{name} of another study" if name in found else str(name)
             run = found[name] = Tracked()
-            for row in SQLiteStorage.get_logs(project, name):
+            for row in SQLiteStorage.get_logs(project, run_id=own):
                 if "train/loss" in row:
                     run.steps.append(row["step"])
                     run.losses.append(row["train/loss"])
                 for key, value in row.items():
                     (run.texts if isinstance(value, str) else run.values)[key] = value
-            run.config = SQLiteStorage.get_run_config(project, name) or {}
+            run.config = SQLiteStorage.get_run_config(project, run_id=own) or {}
             run.group = run.config["_Group"]
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from sweep.report.view import PlainView
 from sweep.storage.find import Location, open_study
 from sweep.storage.paths import StudyPaths
+from sweep.storage.tables import studies
 from sweep.trackers.host import Trackers
 from tests.support.drivers import finish, start_driver, until_trials_run
 from tests.support.home import Home
@@ -67,6 +69,20 @@ def test_a_tracker_has_what_the_study_has_and_nothing_twice(name: str, out: Path
     assert runs["trial-0006"].texts["state"] == "completed"
     assert runs["trial-0001"].steps == list(range(1, 17))
     assert runs["study"].values["best/objective"] == pytest.approx(0.8)
+
+
+def test_a_study_leaves_the_runs_of_another_with_its_name_alone(out: Path, tmp_path: Path) -> None:
+    mirror("trackio", out)  # whose folder both have in common
+    other = shutil.copytree(out, tmp_path / "other", ignore=shutil.ignore_patterns("trackers"))
+    with going_on(other) as ledger, ledger.engine.begin() as connection:
+        connection.execute(studies.update().values(created_s=1.0))
+    for _ in range(2):
+        mirror("trackio", other)
+        shutil.rmtree(other / "trackers")
+    runs = tracked("trackio", out)
+    assert len(runs) == 2 * 9
+    assert runs["trial-0001"].steps == runs["trial-0001 of another study"].steps
+    assert len(runs["trial-0001"].steps) == 16
 
 
 def test_a_driver_that_is_killed_leaves_whole_files_and_goes_on_in_them(home: Home) -> None:
