@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 from pydantic import BaseModel
 
+from sweep.analysis.compare.report import CompareReport
 from sweep.analysis.evidence.report import EvidenceReport
 from sweep.analysis.recorded.export import ExportReport
 from sweep.analysis.replay.report import ReplayReport
@@ -57,6 +58,7 @@ COMMANDS = {
     "sweep judge STUDY": JudgeReport,
     "sweep recipes": RecipesReport,
     "sweep evidence": EvidenceReport,
+    "sweep compare STUDY STUDY ...": CompareReport,
     "sweep replay": ReplayReport,
     "sweep tune": TuneReport,
     "sweep export": ExportReport,

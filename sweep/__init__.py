@@ -19,6 +19,7 @@ from trainer.contract.spec import UserError
 
 if TYPE_CHECKING:
     from sweep.account.outcome import JudgeGone, MeasuringFailed, PreparationFailed
+    from sweep.analysis.compare.compare import compare
     from sweep.analysis.evidence.evidence import evidence
     from sweep.analysis.replay.replay import replay
     from sweep.analysis.tune.tune import tune
@@ -32,6 +33,7 @@ __all__ = [
     "PreparationFailed",
     "Study",
     "UserError",
+    "compare",
     "evidence",
     "load",
     "replay",
@@ -44,6 +46,7 @@ _HOMES = {
     "MeasuringFailed": "sweep.account.outcome",
     "PreparationFailed": "sweep.account.outcome",
     "Study": "sweep.api",
+    "compare": "sweep.analysis.compare.compare",
     "evidence": "sweep.analysis.evidence.evidence",
     "load": "sweep.api",
     "replay": "sweep.analysis.replay.replay",

@@ -108,6 +108,25 @@ def replay(
 
 
 @app.command
+def compare(*studies: str, json_: AsJson = False) -> int:
+    """Show what several studies say together: the best of each, and the signals that transferred.
+
+    Their values compare where they ask the same: metric, data, model and budget. It says in what
+    they differ. Which early signals told the same in all of them is shown either way.
+
+    Parameters
+    ----------
+    studies
+        Two or more, as for inspect.
+    """
+    from sweep.analysis.compare.compare import compare as find
+    from sweep.analysis.compare.text import print_compared
+
+    _show(find(*studies), print_compared, as_json=json_)
+    return 0
+
+
+@app.command
 def tune(
     *studies: Sources,
     risk: float | None = None,

@@ -40,12 +40,13 @@ def pool(studies: Sequence[StudyEvidence], name: str, given_config: bool = False
     interval is Hartung and Knapp's (Statistics in Medicine 20, 2001), Student's t with one degree
     of freedom less than there are studies, and never narrower than the normal one.
     """
-    found: list[Correlation] = []
-    for study in studies:
-        signal = next(signal for signal in study.signals if signal.name == name)
-        one = signal.given_config if given_config else signal.alone
-        if one is not None and math.isfinite(one.half_width):
-            found.append(one)
+    own = (next(one for one in study.signals if one.name == name) for study in studies)
+    return pool_correlations(name, [one.given_config if given_config else one.alone for one in own])
+
+
+def pool_correlations(name: str, correlations: Sequence[Correlation | None]) -> Pooled | None:
+    """As `pool`, of each study's correlation of a signal, None where it has none."""
+    found = [one for one in correlations if one is not None and math.isfinite(one.half_width)]
     if len(found) < LEAST_STUDIES:
         return None
     z = np.arctanh(np.clip([one.rho for one in found], -_MOST, _MOST))

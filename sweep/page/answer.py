@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweep import formats as f
 from sweep.account.terms import at
+from sweep.report.gain import gain
 from sweep.report.study_types import BestReport, StudyReport
-from sweep.report.trial_types import Measured
-
-_TO_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +70,18 @@ def _gain(report: StudyReport) -> Tile:
     label, best, base = "over the base model", report.best, report.base.objective
     if best is None or base is None:
         return Tile(label, f.MISSING, "the base model was not measured" if best else "")
-    change = best.mean - base
     how = "better" if report.is_better(best.mean, base) else "no better"
     note = f"{how} than its {f.fixed(base, 4)}"
-    own = report.trial(best.number).measurements.get(report.metric)
-    return Tile(label, f"{change:+.4f}", note + _interval(report, best, own))
+    return Tile(label, f"{best.mean - base:+.4f}", note + _interval(report, best))
 
 
-def _interval(report: StudyReport, best: BestReport, own: Measured | None) -> str:
-    """The interval of the gain of the run whose weights count: paired over rows where these were
-    kept, else as of two samples, which is too wide where both answer the same questions."""
-    base = report.base.measurements.get(report.metric)
-    if own is None or base is None:
-        return ""
-    if own.over_base is not None and own.over_base_stderr is not None:
-        change, error, how = own.over_base, own.over_base_stderr, "paired"
-    elif own.value is None or base.value is None or own.stderr is None or base.stderr is None:
+def _interval(report: StudyReport, best: BestReport) -> str:
+    found = gain(report)
+    if found is None or found.low is None or found.high is None:
         return "; no standard error is known"
-    else:
-        change, error = own.value - base.value, math.hypot(own.stderr, base.stderr)
-        how = "not paired"
     whose = f" of trial {best.number} alone" if best.num_new_seeds else ""
-    low, high = change - _TO_95 * error, change + _TO_95 * error
-    return f"; 95 % {low:+.4f} to {high:+.4f}{whose}, {how}"
+    how = "paired" if found.paired else "not paired"
+    return f"; 95 % {found.low:+.4f} to {found.high:+.4f}{whose}, {how}"
 
 
 def _saved(report: StudyReport) -> Tile:

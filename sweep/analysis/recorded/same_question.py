@@ -18,7 +18,7 @@ def refuse_other_questions(studies: Sequence[SettledStudy]) -> None:
     first: dict[str, SettledStudy] = {}
     for study in studies:
         other = first.setdefault(study.row.name, study)
-        here, there = _question(study), _question(other)
+        here, there = question(study), question(other)
         for key in sorted(there.keys() & here.keys()):
             if there[key] != here[key]:
                 raise UserError(
@@ -28,7 +28,7 @@ def refuse_other_questions(studies: Sequence[SettledStudy]) -> None:
                 )
 
 
-def _question(study: SettledStudy) -> dict[str, object]:
+def question(study: SettledStudy) -> dict[str, object]:
     """What may not differ, by the study file's keys."""
     document, facts = study.row.document, study.row.facts
     model, data = document["model"], document.get("data", {})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sweep.storage.find import open_study
 from sweep.storage.ledger import Ledger, StudyRow, TrialRow
 from sweep.storage.migrate import refuse_unreadable
+from sweep.storage.paths import StudyPaths
 from sweep.storage.states import SETTLED
 from trainer.contract.spec import UserError
 
@@ -19,6 +20,7 @@ class SettledStudy:
     """A stored study, with its settled trials."""
 
     ledger: Ledger
+    paths: StudyPaths
     row: StudyRow
     trials: Sequence[TrialRow]  # settled
     num_unsettled: int
@@ -58,5 +60,7 @@ def settled_studies(texts: Sequence[str]) -> Generator[list[SettledStudy]]:
             label = folder if folders[folder] == 1 else f"{folder}#{folders[folder]}"
             trials = ledger.read_trials()
             settled = [trial for trial in trials if trial.state in SETTLED]
-            found.append(SettledStudy(ledger, row, settled, len(trials) - len(settled), label))
+            found.append(
+                SettledStudy(ledger, paths, row, settled, len(trials) - len(settled), label)
+            )
         yield found
