@@ -27,7 +27,8 @@ class Trackio:
         """0: what was there of the run is gone."""
         project = file_name(run.group)
         for old in self._earlier(project):
-            if (old.config or {}).get(KEY) == run.key:  # another study may have the same name
+            config: dict[str, Any] = old.config or {}
+            if config.get(KEY) == run.key:  # another study may have the same name
                 old.delete()
         start: Any = self._trackio.init
         # In a context of its own: Trackio ends the run that the present one has.
