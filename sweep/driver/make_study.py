@@ -83,10 +83,11 @@ def _make_records(
         ledger.record(
             Cost(BASE, 0, "eval", tokens, seconds, eval_flops(facts["num_params"], tokens))
         )
+        ledger.save_scores(BASE, base_scores)
         document = loaded.study.to_document()
         version = version_of(loaded.study.pruning.settings())
+        # last, as it writes what waits: the study, its base's cost and scores, or none of them
         ledger.create(StudyRow(loaded.study.name, document, facts, version))
-        ledger.save_scores(BASE, base_scores)
         OptunaStudy(loaded.study, url).close()
     except exc.DBAPIError as error:
         if is_outside(error, sqlite_file(url)):

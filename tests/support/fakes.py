@@ -23,7 +23,7 @@ from predictor.types import Observation, Verdict
 from trainer.contract.files import write_text
 from trainer.contract.final import Answer, AnswerSpec, FinalSpec, append_answer, read_answers
 from trainer.contract.fingerprint import model_facts
-from trainer.contract.measurement import Measurement
+from trainer.contract.measurement import Measurement, Scores
 from trainer.contract.outside import Cause
 from trainer.contract.spec import (
     Alive,
@@ -82,6 +82,9 @@ FACTS: dict[str, Any] = {
 }
 
 
+BASE_SCORES = Scores(bytes(500 * 4), b"")  # of the base model's 500 tokens
+
+
 def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
     out = Path(spec.out_dir)
     channel.send(Alive("reading the data"))
@@ -96,7 +99,7 @@ def fake_prepare(spec: PrepareSpec, channel: Connection) -> None:
     model = model_facts(Path(spec.model.base), spec.model)
     facts = {**FACTS, "model": model, "sources": sources, **_retention_facts(spec.metrics)}
     (out / "prepared.json").write_text(json.dumps(facts))
-    channel.send(Prepared(facts))
+    channel.send(Prepared(facts, {"eval_loss": BASE_SCORES}))
 
 
 RETENTION = "mine:retention"  # what a study may hold: higher is better, the base model has 0.5

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweep.storage.find import open_study
-from sweep.storage.ledger import Decision, TrialRow
-from tests.support.fakes import RETENTION
+from sweep.storage.ledger import BASE, Decision, TrialRow
+from tests.support.fakes import BASE_SCORES, RETENTION
 from tests.support.home import Home
 from tests.support.snapshots import snapshots
 from tests.support.threads import ThreadedTrials
@@ -38,6 +38,13 @@ def read(home: Home) -> tuple[list[TrialRow], list[Decision]]:
     found = ledger.read_trials(), ledger.read_decisions()
     ledger.engine.dispose()
     return found
+
+
+def test_a_study_has_the_base_models_scores_on_record_to_pair_with(home: Home) -> None:
+    home.run("run.trials=1")
+    ledger, _ = open_study(str(home.out))
+    assert ledger.read_scores("eval_loss")[BASE] == BASE_SCORES
+    ledger.engine.dispose()
 
 
 @pytest.mark.parametrize("mode", ["scout", "stream"])

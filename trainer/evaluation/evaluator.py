@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Evaluator:
                         facts[metric] = self._own(metric).facts()
             except UserError as error:
                 mistakes.append(str(error))
+        mistakes = mistakes or list(self._shots_of_nothing())
         if mistakes:
             raise UserError("\n".join(dict.fromkeys(mistakes)))
         return facts
@@ -92,6 +94,17 @@ class Evaluator:
         if num_units is not None:
             scored = scored.subset(num_units)
         return (*measure(model, scored, self._dtype, alive, team), scored.kept)
+
+    def _shots_of_nothing(self) -> Iterator[str]:
+        """A sentence for each name with examples that no benchmark has."""
+        known = sorted(set[str]().union(*(one.names for one in self._benchmarks.values())))
+        for name in self._spec.fewshot:
+            if name not in known:
+                near = ", ".join(get_close_matches(name, known, n=3)) or ", ".join(known[:10])
+                yield (
+                    f"objective.fewshot.{name}: nothing that is measured has a task or group {name}"
+                    f"; near it: {near}"
+                )
 
     def _own(self, metric: str) -> OwnMetric:
         if metric not in self._owns:

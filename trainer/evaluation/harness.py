@@ -77,6 +77,11 @@ class Benchmark:
         return self._facts(window_of(config, self._tokenizer))
 
     @property
+    def names(self) -> set[str]:
+        """Of the prepared tasks, and of the groups and tags that they were found by."""
+        return {*read(self._file), *self._loaded.tasks, *self._loaded.groups}
+
+    @property
     def _names(self) -> list[str]:
         return [self._name]
 

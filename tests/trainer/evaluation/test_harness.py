@@ -496,6 +496,13 @@ def test_an_unknown_task_is_told_with_the_nearest_names(prepare: Any) -> None:
 
 
 @pytest.mark.slow
+def test_examples_for_a_task_that_nothing_measures_are_refused(prepare: Any) -> None:
+    said = r"objective\.fewshot\.word: nothing .* task or group word; near it: words"
+    with pytest.raises(UserError, match=said):
+        prepare(METRIC, fewshot={"word": 2})
+    prepare("lm_eval:both", fewshot={"both": 2, "words": 1, "letters": 0})
+
+
 def test_nobody_waits_for_the_harness_who_asks_for_no_benchmark() -> None:
     import subprocess
     import sys
