@@ -12,15 +12,17 @@ import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from predictor.types import Observation
 from sweep.config.errors import key_paths, unknown
 from sweep.config.study import Study as StudyFile
+from sweep.page.figures import CurveName, configurations_figure, curves_figure, progress_figure
+from sweep.page.notebook import first_screen
+from sweep.page.page_report import page_report
 from sweep.page.write import write_page
-from sweep.report.html import study_html
 from sweep.report.study_report import study_report
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import TrialSummary
@@ -34,6 +36,9 @@ from trainer.contract.signals import Interrupted, Signals, exit_code
 from trainer.contract.sockets import use_short_socket_folder
 from trainer.contract.spec import UserError
 from trainer.contract.streams import safe_streams
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHORT = {"trials": "run.trials", "workers": "run.workers", "storage": "run.storage"}
 
@@ -124,8 +129,25 @@ class Study:
         elsewhere = "" if at.url == at.paths.default_storage else f", stored in {stored!r}"
         return f"<sweep.Study {at.study!r} in {str(at.paths.out)!r}{elsewhere}>"
 
+    def plot_progress(self) -> Figure:
+        """Each trial's objective so far against its compute; the best bold. A matplotlib figure,
+        as of all three (extra `figures`): UserError without it."""
+        return progress_figure(self.report())
+
+    def plot_configurations(self, x: str | None = None, y: str | None = None) -> Figure:
+        """Two parameters against each other, coloured by the objective; the first two that vary if
+        none is named. UserError for a name that is no parameter's."""
+        return configurations_figure(self.report(), x, y)
+
+    def plot_curves(self, what: CurveName = "loss") -> Figure:
+        """Training against samples: `loss` (nats per token), `grad_norm`, or `noise_free`, the norm
+        without the noise of the batch."""
+        with self._opened() as (ledger, paths):
+            page = page_report(ledger, paths)
+        return curves_figure(page.study, page.curves, what)
+
     def _repr_html_(self) -> str:
-        return study_html(self.report())
+        return first_screen(self.report())
 
     @contextlib.contextmanager
     def _opened(self) -> Generator[tuple[Ledger, StudyPaths]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import Parameter
 
-from sweep.commands import AsJson, Flag, Settings, app
+from sweep.commands import AsJson, Flag, Settings
+from sweep.sharing_commands import app
 from trainer.contract.streams import print_json
 
 if TYPE_CHECKING:

@@ -115,7 +115,8 @@ class Sessions:
                 place = self.slots, self.threads_per_trial
                 has_final = measure_final(study, self.executor, *place, self.view)
         finally:
-            refresh_card(study)
+            if said := refresh_card(study, is_last=outcome in FINISHED):
+                self.view.say(said)
             report(study, outcome)
         if has_final:
             report_final(study)

@@ -7,17 +7,16 @@ correlation of the gradient norm with it and a positive one of the training loss
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from predictor.evidence.correlations import Correlation, correlate
+from predictor.evidence.configurations import clusters_of, controls_of, varying
+from predictor.evidence.correlations import Codes, Correlation, Floats, correlate
 from predictor.evidence.nested import (
     SETS,
     LeftOut,
@@ -28,12 +27,9 @@ from predictor.evidence.nested import (
     set_family,
     worth,
 )
-from predictor.features import NOISE_FREE, RAW, config_columns, enough_noise_free, standardise
+from predictor.features import NOISE_FREE, RAW, enough_noise_free
 from predictor.recorded.runs import RecordedStudy
 from predictor.types import CohortTrial, WindowSignals
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 SIGNALS = ("early_eval", "loss", "grad_norm", "grad_norm_noise_free")
 LEAST_RUNS = 3  # that have a signal, for a correlation
@@ -120,7 +116,7 @@ def study_evidence(
         workload=study.workload,
         close=close,
         in_samples=study.in_samples,
-        config_names=_varying([trial.config for trial in runs.trials]),
+        config_names=varying([trial.config for trial in runs.trials]),
         kept=kept,
         signals=tuple(found),
         norm=norm,
@@ -134,8 +130,7 @@ def study_evidence(
 def signal_evidence(
     study: RecordedStudy, *, window: float = WINDOW, seed: int = 0
 ) -> tuple[SignalEvidence, ...]:
-    """The correlations alone, one for each of SIGNALS, as in `study_evidence`: without what is left
-    out and fitted, which takes its time."""
+    """The correlations alone, one for each of SIGNALS: `study_evidence` without what is fitted."""
     _, runs = _runs(study, study.recorded_window or study.window_at(window))
     return tuple(_signal(name, runs, seed) for name in SIGNALS)
 
@@ -146,7 +141,7 @@ def num_fits(study: RecordedStudy) -> int:
     configs = [run.config for run in study.runs if run.is_finished]
     if not configs:
         return 0
-    repeats = len(np.unique(_clusters(configs))) < len(configs)
+    repeats = len(np.unique(clusters_of(configs))) < len(configs)
     return (2 if repeats else 1) * len(SETS) * len(configs)
 
 
@@ -180,7 +175,7 @@ def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
     chosen = [i for i, ok in enumerate(comparable) if ok and finished[i]]
     used = [trials[i] for i in chosen]
     each = np.array([1 / (study.runs[i].audit or 1.0) for i in chosen])
-    clusters = _clusters([trial.config for trial in used])
+    clusters = clusters_of([trial.config for trial in used])
     kept = Kept(
         num_runs=len(study.runs),
         num_finished=len(chosen),
@@ -203,7 +198,7 @@ def _runs(study: RecordedStudy, close: float) -> tuple[Kept, _Runs]:
         other_phase=names(lambda i: finished[i] and windows[i] is not None and not comparable[i]),
     )
     cohort = [trial for trial, ok in zip(trials, comparable, strict=True) if ok]
-    controls = _controls([trial.config for trial in used], clusters)
+    controls = controls_of([trial.config for trial in used], clusters)
     return kept, _Runs(used, cohort, each, clusters, controls)
 
 
@@ -270,30 +265,6 @@ def _norm(signals: Sequence[SignalEvidence], num_finished: int) -> str:
     """The norm that the study is judged by. A run that a sweep judges must have it as well."""
     missing = next(signal.num_missing for signal in signals if signal.name == NOISE_FREE)
     return NOISE_FREE if enough_noise_free(num_finished - missing, num_finished) else RAW
-
-
-def _controls(configs: Sequence[Mapping[str, object]], clusters: Codes) -> dict[str, Floats]:
-    """Columns that stand for the configuration, those that say most first; each (num_runs, p)."""
-    linear = standardise(config_columns(configs))
-    linear = linear[:, np.abs(linear).max(axis=0, initial=0.0) > 0]
-    num = linear.shape[1]
-    if num == 0:
-        return {}
-    pairs = [linear[:, i] * linear[:, j] for i in range(num) for j in range(i, num)]
-    found = {"quadratic": np.column_stack([linear, *pairs]), "linear": linear}
-    if len(np.unique(clusters)) < len(configs):
-        found["label"] = np.eye(int(clusters.max()) + 1)[clusters]
-    return found
-
-
-def _clusters(configs: Sequence[Mapping[str, object]]) -> Codes:
-    keys = [json.dumps(dict(config), sort_keys=True, default=str) for config in configs]
-    return np.unique(keys, return_inverse=True)[1].reshape(-1)
-
-
-def _varying(configs: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    keys = sorted({key for config in configs for key in config})
-    return tuple(key for key in keys if len({str(config.get(key)) for config in configs}) > 1)
 
 
 def _with_raw_norm(trial: CohortTrial) -> CohortTrial:

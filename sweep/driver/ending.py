@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from sweep import formats as f
 from sweep.account.outcome import Outcome
@@ -10,14 +11,18 @@ from sweep.driver.best_model import finish_promotion
 from sweep.driver.leaving import Trouble
 from sweep.driver.study_state import StudyState
 from sweep.formats import capital
+from sweep.report.study_types import StudyReport
 from sweep.storage.paths import StudyPaths, best_kept
 from sweep.storage.states import State
-from trainer.contract.files import write_text
+from trainer.contract.files import write_text, written_whole
 from trainer.contract.outside import Cause
 
+PICTURE = "study.png"  # beside the card
 
-def refresh_card(study: StudyState) -> None:
-    """OUT/best gets its card, with the study's table as it now is."""
+
+def refresh_card(study: StudyState, *, is_last: bool = False) -> str | None:
+    """OUT/best gets its card, with the study's table as it now is; `is_last`: with its picture as
+    well. A sentence where there can be none."""
     from sweep.report.card import model_card
     from sweep.report.data_text import trained_shapes
     from sweep.report.study_report import study_report
@@ -25,15 +30,35 @@ def refresh_card(study: StudyState) -> None:
     finish_promotion(study.paths)
     number = best_kept(study.paths)
     if number is None:
-        return
+        return None
     config = study.loaded.study
     given = {"eval": config.data.eval, "choices": config.objective.data}
     sources = {path.removeprefix("data."): text for path, text in config.train_sources.items()}
     sources |= {part: text for part, text in given.items() if text}
     has_chats = "chat" in trained_shapes(study.facts.get("shapes", {}))  # not in old studies
     found = study_report(study.ledger, study.paths)
-    card = model_card(found, number, config.model.base, sources, has_chats=has_chats)
+    trouble = _draw(found, study.paths.best) if is_last else None
+    picture = PICTURE if (study.paths.best / PICTURE).is_file() else None
+    base = config.model.base
+    card = model_card(found, number, base, sources, has_chats=has_chats, picture=picture)
     write_text(study.paths.best / "README.md", card)
+    return trouble
+
+
+def _draw(report: StudyReport, folder: Path) -> str | None:
+    """The picture of the study is in the folder. A sentence where it could not be drawn: nothing
+    else depends on it."""
+    from sweep.page.figures import WITHOUT, as_png, has_matplotlib, progress_figure
+
+    if not has_matplotlib():
+        return f"best/README.md is without a picture of the study: {WITHOUT}"
+    try:
+        drawn = as_png(progress_figure(report))
+    except Exception as error:  # of a library that reads fonts and settings of the machine's
+        return f"best/README.md is without a picture of the study: {type(error).__name__}: {error}"
+    with written_whole(folder / PICTURE) as beside:
+        beside.write_bytes(drawn)
+    return None
 
 
 def report(study: StudyState, outcome: Outcome) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from sweep import formats as f
 from sweep.account.terms import Terms, at
 from sweep.report.constraints_text import difference_line
+from sweep.report.eval_results import eval_results
 from sweep.report.study_text import best_value, varying
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import TrialSummary
@@ -31,18 +31,20 @@ def model_card(
     data_sources: Mapping[str, str],
     *,
     has_chats: bool,
+    picture: str | None = None,
 ) -> str:
     """A model card in Markdown with YAML front matter, for a folder with trial `number`'s model in
     it.
 
     `base` is a folder or Hub id, `data_sources` what each part of the
-    data (train, eval, ...) was read from, `has_chats` whether it was trained on chats. A base
-    folder goes into the front matter by its name alone: the Hub takes no paths there.
+    data (train, eval, ...) was read from, `has_chats` whether it was trained on chats,
+    `picture` the name of a file beside the card that shows the study. A base folder goes into the
+    front matter by its name alone: the Hub takes no paths there.
     """
     trial = report.trial(number)
     tuning = Terms.of(report.resolved).tuning
     sections = [
-        _front_matter(base, tuning),
+        _front_matter(report, trial, base, tuning),
         f"# {_escaped(report.study)}, trial {number}",
         _what(report, trial, base, tuning),
         "## Data",
@@ -51,6 +53,7 @@ def model_card(
         _table(("parameter", "value"), _configuration(report, trial)),
         "## How it was chosen",
         _selection(report, number),
+        *([] if picture is None else [_picture(report, picture)]),
         *_constraints(report, trial),
         *_differences(report, number),
         _trials_table(report),
@@ -60,20 +63,28 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(base: str, tuning: str) -> str:
+def _front_matter(report: StudyReport, trial: TrialSummary, base: str, tuning: str) -> str:
+    """What the Hub reads, with what was measured as its evaluation results (model-index)."""
+    from huggingface_hub import ModelCardData  # takes its time
+
     path = PurePath(base)
     is_folder = path.is_absolute() or base.startswith((".", "~")) or len(path.parts) > 2
     name = path.name if is_folder else base.partition("@")[0]
-    lines = [
-        "---",
-        f"base_model: {json.dumps(name)}",  # JSON strings are YAML
-        f"library_name: {'peft' if tuning == 'lora' else 'transformers'}",
-        "pipeline_tag: text-generation",
-        "tags:",
-        "- sft-sweep",
-        "---",
-    ]
-    return "\n".join(lines)
+    data = ModelCardData(
+        base_model=safe(name),
+        library_name="peft" if tuning == "lora" else "transformers",
+        pipeline_tag="text-generation",
+        tags=["sft-sweep"],
+        model_name=safe(f"{report.study}, trial {trial.number}"),
+        eval_results=eval_results(trial) or None,
+    )
+    text = data.to_yaml()  # pyright: ignore[reportUnknownMemberType]
+    return f"---\n{text}\n---"
+
+
+def _picture(report: StudyReport, name: str) -> str:
+    about = f"{report.metric} of each trial against its compute; the best is bold"
+    return f"![{_escaped(about).replace(']', '')}]({name})"
 
 
 def _what(report: StudyReport, trial: TrialSummary, base: str, tuning: str) -> str:

@@ -290,11 +290,17 @@ def test_a_study_that_another_process_runs_can_be_read(here: Home) -> None:
 
 
 @pytest.mark.slow
-def test_in_a_notebook_it_is_tables_without_anybodys_markup(here: Home) -> None:
+def test_in_a_notebook_it_is_the_first_screen_and_pictures(here: Home) -> None:
     study = sweep.run("fake.yaml", trials=2)
     shown = study._repr_html_()
-    assert shown == study_html(study.report())
-    assert shown.count("<tr>") >= 3
+    assert "<h3>Which " in shown
+    assert study_html(study.report()) in shown
+    assert study.plot_progress().axes[0].get_ylabel() == study.report().metric
+    assert study.plot_configurations().axes[0].get_xlabel() in study.report().trials[0].params
+    assert len(study.plot_curves().axes[0].lines) == 2
+    card = (here.out / "best" / "README.md").read_text()
+    assert "](study.png)" in card
+    assert (here.out / "best" / "study.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_names_of_strangers_are_escaped(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard, ModelCardData
 
 from sweep.report.card import model_card
 from sweep.report.study_report import study_report
 from sweep.storage.paths import StudyPaths
-from tests.support.sweep_ledgers import completed, document, fill, trial, written
+from tests.support.sweep_ledgers import completed, document, fill, measurement, trial, written
 
 
 def confirmed_card(folder: Path, number: int, repeats: dict[int, float]) -> str:
@@ -63,6 +64,36 @@ def test_the_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
 )
 def test_a_base_folder_is_told_to_the_hub_by_its_name(tmp_path: Path, base: str, told: str) -> None:
     assert front_matter(card(tmp_path, base))["base_model"] == told
+
+
+def test_the_hub_reads_what_was_measured(tmp_path: Path) -> None:
+    metric = "lm_eval:arc_easy"
+    with written(tmp_path) as ledger:
+        row = completed(0, 0.5)
+        told = {**measurement(0.61), "stderr": 0.02}
+        row.measurements = {**(row.measurements or {}), metric: told, "eval_loss": measurement(1.5)}
+        ledger.save_trial(row)
+        study = study_report(ledger, StudyPaths(tmp_path))
+    data = ModelCard(model_card(study, 0, "org/tiny-base", {}, has_chats=False)).data
+    assert isinstance(data, ModelCardData)
+    assert data.model_name == "demo, trial 0"
+    found = {one.metric_name: one for one in data.eval_results or []}
+    assert {name: (one.metric_type, one.metric_value) for name, one in found.items()} == {
+        "choice_accuracy": ("accuracy", 0.5),
+        metric: ("accuracy", 0.61),
+        "eval_loss": ("loss", 1.5),
+    }
+    assert found[metric].dataset_name == "arc_easy"
+    assert found[metric].metric_args == {"num": 400, "stderr": 0.02}
+
+
+def test_a_picture_is_shown_where_there_is_one(tmp_path: Path) -> None:
+    with written(tmp_path) as ledger:
+        fill(ledger)
+        study = study_report(ledger, StudyPaths(tmp_path))
+    text = model_card(study, 2, "org/tiny-base", {}, has_chats=False, picture="study.png")
+    assert "](study.png)" in text
+    assert "study.png" not in model_card(study, 2, "org/tiny-base", {}, has_chats=False)
 
 
 def test_an_adapter_says_that_it_is_one(tmp_path: Path) -> None:
