@@ -56,8 +56,9 @@ def progress_figure(report: StudyReport) -> Any:
         axes.plot(xs, ys, style, lw=3 if is_best else 1.2, alpha=1 if is_best else alpha, **own)
         filled = colour if trial.state is State.COMPLETED else "white"
         axes.plot(xs[-1:], ys[-1:], "o", ms=7 if is_best else 4.5, mfc=filled, mec=colour, **own)
-    _focus(axes, report, [value for _, points in lines for _, value in points])
     base = report.base.objective
+    values = [value for _, points in lines for _, value in points]
+    _focus(axes, report, values if base is None else [*values, base])
     low, high = axes.get_ylim()
     if base is not None and low <= base <= high:  # else it is far worse than any
         axes.axhline(base, color=INK, lw=1.2, ls=(0, (5, 4)), label="base model")
