@@ -223,5 +223,7 @@ def _members(group: Mapping[str, Any], index: Index) -> Iterator[str]:
                 yield item["group"]
             else:  # defined there and then, or to be found elsewhere
                 yield from _members(item, index) if "task" in item else [item["group"]]
+        elif "task" not in item:  # defined there and then, without a name
+            continue
         elif item["task"] in index or not {"dataset_path", "class"} & set(item):
             yield item["task"]

@@ -18,6 +18,7 @@ from trainer.evaluation import batching
 from trainer.evaluation.evaluator import Evaluator
 from trainer.evaluation.harness import Benchmark
 from trainer.evaluation.subset import early_part
+from trainer.evaluation.tasks import find
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 METRIC = "lm_eval:words"
@@ -501,6 +502,11 @@ def test_examples_for_a_task_that_nothing_measures_are_refused(prepare: Any) -> 
     with pytest.raises(UserError, match=said):
         prepare(METRIC, fewshot={"word": 2})
     prepare("lm_eval:both", fewshot={"both": 2, "words": 1, "letters": 0})
+
+
+def test_a_group_may_hold_tasks_without_a_name(own: Path) -> None:
+    (own / "all.yaml").write_text("group: all\ntask: [{dataset_path: a/b}, {dataset_path: c/d}]")
+    assert list(find(["all"], [own])) == ["all"]  # as t0_eval, which `sweep tasks` lists
 
 
 def test_nobody_waits_for_the_harness_who_asks_for_no_benchmark() -> None:
