@@ -11,6 +11,7 @@ from sweep.report.constraints_text import difference_line
 from sweep.report.eval_results import eval_results
 from sweep.report.study_text import best_value, varying
 from sweep.report.study_types import BestReport, StudyReport
+from sweep.report.trial_text import with_error
 from sweep.report.trial_types import TrialSummary
 from sweep.report.usage import usage
 from sweep.storage.states import State
@@ -47,6 +48,7 @@ def model_card(
         _front_matter(report, trial, base, tuning),
         f"# {_escaped(report.study)}, trial {number}",
         _what(report, trial, base, tuning),
+        *_measured(report, trial),
         "## Data",
         _table(("part", "source"), data_sources.items()),
         "## Configuration",
@@ -104,6 +106,26 @@ def _what(report: StudyReport, trial: TrialSummary, base: str, tuning: str) -> s
             "a value that was picked, and so optimistic."
         )
     return f"{text}Its {metric} is {own}{is_better}"
+
+
+def _measured(report: StudyReport, trial: TrialSummary) -> list[str]:
+    """All that was measured of the trial and of the base model, with the groups; none of a trial
+    that did not end."""
+    rows: list[tuple[str, ...]] = []
+    for metric, own in trial.measurements.items():
+        base = report.base.measurements.get(metric)
+        before = "" if base is None else with_error(base.value, base.stderr)
+        rows.append((metric, "", f"{own.num:,}", with_error(own.value, own.stderr), before))
+        for name, value in own.groups.items():
+            error = own.group_stderrs.get(name)
+            before = ""
+            if base is not None and name in base.groups:
+                before = with_error(base.groups[name], base.group_stderrs.get(name))
+            rows.append((metric, name, "", with_error(value, error), before))
+    if not rows:
+        return []
+    head = ("metric", "group", "rows, questions or tokens", "this model", "base model")
+    return ["## Measured", "± the standard error.", _table(head, rows)]
 
 
 def _confirmed_best(report: StudyReport, number: int) -> BestReport | None:

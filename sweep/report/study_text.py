@@ -156,6 +156,9 @@ def _gain(report: StudyReport, best: BestReport) -> str:
     change = best.mean - base
     relative = f", {change / abs(base):+.1%}" if base else ""
     how = "better than" if report.is_better(best.mean, base) else "no better than"
+    against = [one for one in report.differences if one.other is None]
+    if not best.num_new_seeds and any(one.is_within_noise for one in against):
+        how = "within noise of"
     return f"{how} the base model's {f.fixed(base, 4)} ({change:+.4f}{relative})"
 
 

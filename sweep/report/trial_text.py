@@ -38,10 +38,15 @@ def trial_rows(report: TrialReport) -> list[tuple[str, str]]:
     against = "" if base is None else f" (base model: {f.fixed(base, 4)})"
     rows.append((report.metric, f.fixed(trial.objective, 4) + against))
     for metric, one in trial.measurements.items():
-        groups = ", ".join(f"{name} {f.fixed(value)}" for name, value in one.groups.items())
-        value = f"{_with_error(one.value, one.stderr)} over {one.num}"
+        errors = one.group_stderrs
+        groups = ", ".join(
+            f"{name} {with_error(value, errors.get(name), 3)}" for name, value in one.groups.items()
+        )
+        value = f"{with_error(one.value, one.stderr)} over {one.num}"
+        if (before := report.base.measurements.get(metric)) is not None:
+            value += f" (base model: {with_error(before.value, before.stderr)})"
         if one.margin is not None:
-            value += f", margin {_with_error(one.margin, one.margin_stderr)}"
+            value += f", margin {with_error(one.margin, one.margin_stderr)}"
         value += f"; {groups}" if groups else ""
         rows.append((f"measured: {metric}", value))
     rows += [(f"constraint: {one.metric}", _held(one)) for one in trial.constraints]
@@ -69,7 +74,7 @@ def _window(window: Window) -> str:
         f"loss {f.fixed(window.loss)}",
         f"grad norm {f.number(window.grad_norm)}",
         f"noise-free {f.number(window.grad_norm_noise_free)}",
-        f"early eval {_with_error(window.early_eval, window.early_eval_stderr)}",
+        f"early eval {with_error(window.early_eval, window.early_eval_stderr)}",
         *(f"early {name} {f.fixed(one, 4)}" for name, one in window.early_others.items()),
     )
     phase = f", in phase {window.phase}" if window.phase else ""
@@ -84,8 +89,10 @@ def _held(one: Held) -> str:
     return f"{one.words}: {place}, 95 % interval {interval}, slack {f.signed(one.slack)}"
 
 
-def _with_error(value: float | None, stderr: float | None) -> str:
-    return f.fixed(value, 4) + ("" if stderr is None else f" ± {f.fixed(stderr, 4)}")
+def with_error(value: float | None, stderr: float | None, decimals: int = 4) -> str:
+    """`0.3125 ± 0.0368`, the second its standard error, where there is one."""
+    error = "" if stderr is None else f" ± {f.fixed(stderr, decimals)}"
+    return f.fixed(value, decimals) + error
 
 
 def _noise_scale(noise: NoiseScale) -> str:

@@ -76,6 +76,11 @@ def test_the_best_is_feasible_and_stands_against_the_base_model_and_the_next(
     assert not any("less trial 1" in line for line in lines)  # it is not feasible
 
 
+def test_what_is_noise_is_called_neither_better_nor_worse(tmp_path: Path) -> None:
+    first = best_lines(report(tmp_path, ended(0, 0.302, 0.01)))[0]
+    assert "within noise of the base model's 0.3000 (+0.0020" in first
+
+
 def test_feasible_and_infeasible_stand_apart_with_by_how_much(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +149,21 @@ def test_a_study_without_constraints_reads_as_before(
     print_study(found, make_console())
     text = capsys.readouterr().out
     assert "Completed, best first" in text and "onstraint" not in text
+
+
+def test_the_card_and_a_trial_tell_groups_with_errors_beside_the_base_model(tmp_path: Path) -> None:
+    row = ended(0, 0.70, 0.01)
+    assert row.measurements is not None
+    mmlu = row.measurements[MMLU]
+    row.measurements[MMLU] = {**mmlu, "stderr": 0.012, "group_stderrs": {"retention": 0.02}}
+    text = model_card(report(tmp_path, row), 0, "org/tiny-base", {}, has_chats=False)
+    assert "| lm_eval:mmlu |  | 400 | 0.4100 ± 0.0120 | 0.4000 ± 0.0150 |" in text
+    assert "| lm_eval:mmlu | retention |  | 0.5100 ± 0.0200 | 0.5000 |" in text
+    with going_on(tmp_path) as ledger:
+        told = dict(trial_rows(trial_report(ledger, StudyPaths(tmp_path), 0)))
+    measured = told["measured: lm_eval:mmlu"]
+    assert measured.startswith("0.4100 ± 0.0120 over 400 (base model: 0.4000 ± 0.0150)")
+    assert "retention 0.510 ± 0.020" in measured
 
 
 def test_the_card_says_what_holds_and_what_is_noise(tmp_path: Path) -> None:

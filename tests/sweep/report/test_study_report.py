@@ -470,6 +470,7 @@ def test_what_a_look_and_the_end_measured_is_told_with_its_error(tmp_path: Path)
         ledger.save_trial(row)
         report = trial_report(ledger, StudyPaths(tmp_path / "demo"), 0)
     told = dict(trial_rows(report))
-    assert told["measured: choice_accuracy"] == "0.7500 ± 0.0500 over 64, margin 0.4000 ± 0.1250"
+    measured = "0.7500 ± 0.0500 over 64 (base model: 0.3000), margin 0.4000 ± 0.1250"
+    assert told["measured: choice_accuracy"] == measured
     assert told["window"].endswith("early eval 0.7500 ± 0.0500, early choice_margin 0.4000")
     assert report.trial.looks[0].early_others == {"choice_margin": None}
