@@ -9,6 +9,7 @@ import pytest
 
 from sweep.account.constraints import Goal
 from sweep.account.replicates import Plan, best_trial
+from sweep.config.study import Study as StudyFile
 from sweep.driver.best_model import KeptModels
 from sweep.driver.roster import Roster
 from sweep.driver.trial import State, Trial
@@ -20,6 +21,13 @@ MMLU = "lm_eval:mmlu"
 GOAL = Goal.of(
     {"metric": "choice_accuracy", "constraints": [{"metric": MMLU, "at_least": 0.4}]}, {}
 )
+WHOLE: dict[str, Any] = {
+    "name": "x",
+    "model": {"base": "x"},
+    "data": {"train": "x", "eval": "y"},
+    "budget": {"epochs": 1},
+    "search": {"space": {"learning_rate": 1e-4, "batch_size": 8}},
+}
 
 
 class Study:
@@ -27,7 +35,8 @@ class Study:
 
     def __init__(self, folder: Path, keep: str = "best") -> None:
         self.paths, self.roster = StudyPaths(folder), Roster(GOAL)
-        self.models = KeptModels(self.paths, self.roster, Plan(), keep)
+        config = StudyFile.model_validate({**WHOLE, "run": {"keep": keep}})
+        self.models = KeptModels(self.paths, self.roster, Plan(), config)
 
     def ends(self, number: int, objective: float, mmlu: float) -> None:
         measured = {"choice_accuracy": objective, MMLU: mmlu}
