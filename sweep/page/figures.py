@@ -26,6 +26,7 @@ CURVES = {
     "noise_free": "gradient norm, noise-free",
 }
 MOST_CURVES = 60
+BROKEN = "breaks a constraint"
 
 CurveName = Literal["loss", "grad_norm", "noise_free"]
 
@@ -39,8 +40,8 @@ def has_matplotlib() -> bool:
 
 def progress_figure(report: StudyReport) -> Any:
     """Each trial's objective so far, at its looks and its end, against its compute as planned; the
-    best bold, stopped ones with a hollow end, parked ones dotted. A matplotlib Figure. UserError
-    without matplotlib."""
+    best bold, stopped ones with a hollow end, those that break a constraint with a hollow square,
+    parked ones dotted. A matplotlib Figure. UserError without matplotlib."""
     figure, axes = _made(report)
     size, unit = f.flop_unit(max((one.planned_flops for one in report.originals), default=0.0))
     alpha = max(0.12, min(0.8, 30 / max(len(report.originals), 1)))
@@ -54,14 +55,19 @@ def progress_figure(report: StudyReport) -> Any:
         style = ":" if trial.state is State.PARKED else "-"
         own: dict[str, Any] = {"color": colour, "zorder": 5 if is_best else 2}
         axes.plot(xs, ys, style, lw=3 if is_best else 1.2, alpha=1 if is_best else alpha, **own)
-        filled = colour if trial.state is State.COMPLETED else "white"
-        axes.plot(xs[-1:], ys[-1:], "o", ms=7 if is_best else 4.5, mfc=filled, mec=colour, **own)
+        is_held = trial.is_feasible is not False
+        filled = colour if trial.state is State.COMPLETED and is_held else "white"
+        mark = "o" if is_held else "s"
+        axes.plot(xs[-1:], ys[-1:], mark, ms=7 if is_best else 4.5, mfc=filled, mec=colour, **own)
     base = report.base.objective
     values = [value for _, points in lines for _, value in points]
     _focus(axes, report, values if base is None else [*values, base])
     low, high = axes.get_ylim()
     if base is not None and low <= base <= high:  # else it is far worse than any
         axes.axhline(base, color=INK, lw=1.2, ls=(0, (5, 4)), label="base model")
+    if any(trial.is_feasible is False for trial in report.originals):
+        axes.plot([], [], "s", ms=4.5, mfc="white", mec=INK, label=BROKEN)
+    if axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False, fontsize=8)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"compute of the trial, {unit}")
@@ -72,8 +78,8 @@ def progress_figure(report: StudyReport) -> Any:
 
 def configurations_figure(report: StudyReport, x: str | None = None, y: str | None = None) -> Any:
     """Two parameters against each other, filled and coloured by the objective where a trial has its
-    end, hollow where not. `x`, `y`: names of parameters; the first two that vary if None. UserError
-    for another name, and without matplotlib."""
+    end (a square where it breaks a constraint), hollow where not. `x`, `y`: names of parameters;
+    the first two that vary if None. UserError for another name, and without matplotlib."""
     across, up = _chosen(report, x, 0), _chosen(report, y, 1)
     figure, axes = _made(report)
     ended = [trial for trial in report.originals if trial.objective is not None]
@@ -84,9 +90,16 @@ def configurations_figure(report: StudyReport, x: str | None = None, y: str | No
         return [[place(trial.params.get(place.name)) for trial in trials] for place in places]
 
     axes.scatter(*at(others), s=45, facecolors="none", edgecolors=FAINT, label="not at its end")
-    marks = axes.scatter(
-        *at(ended), s=60, c=[one.objective for one in ended], cmap="viridis", zorder=3
-    )
+    values = [one.objective for one in ended if one.objective is not None]
+    colours: dict[str, Any] = {"cmap": "viridis", "zorder": 3}
+    if values:
+        colours |= {"vmin": min(values), "vmax": max(values)}
+    broken = [one for one in ended if one.is_feasible is False]
+    held = [one for one in ended if one.is_feasible is not False]
+    marks = axes.scatter(*at(held), s=60, c=[one.objective for one in held], **colours)
+    if broken:
+        c = [one.objective for one in broken]
+        axes.scatter(*at(broken), s=60, c=c, marker="s", label=BROKEN, **colours)
     if best := [trial for trial in ended if _is_best(report, trial)]:
         axes.scatter(*at(best), s=150, facecolors="none", edgecolors=ACCENT, lw=2, label="the best")
     if ended:

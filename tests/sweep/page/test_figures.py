@@ -14,7 +14,7 @@ from sweep.page.page_report import page_report
 from sweep.page.page_types import PageReport
 from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
-from tests.support.page_ledgers import HOSTILE, hostile
+from tests.support.page_ledgers import HOSTILE, held_to_a_floor, hostile
 from tests.support.sweep_ledgers import completed, fill, observation, written
 from trainer.contract.spec import UserError
 
@@ -54,6 +54,22 @@ def test_configurations_stand_at_their_values(demo: PageReport) -> None:
     assert [one.get_text() for one in figure.axes[0].get_yticklabels()] == ["16", "64"]
     ended = figure.axes[0].collections[1].get_offsets()
     assert [list(one) for one in ended] == [[1e-5, 0], [2e-5, 1], [4e-5, 0]]
+
+
+def test_a_trial_that_breaks_a_constraint_is_a_square(tmp_path: Path) -> None:
+    study = page_of(tmp_path, held_to_a_floor).study
+    assert study.best and study.best.number == 0  # though trial 1 ended higher
+    drawn = progress_figure(study).axes[0]
+    ends = {float(line.get_ydata()[-1]): line.get_marker() for line in drawn.lines if points(line)}
+    assert (ends[0.5], ends[0.6]) == ("o", "s")
+    shown = configurations_figure(study).axes[0]
+    for axes in (drawn, shown):
+        assert "breaks a constraint" in [one.get_text() for one in axes.get_legend().get_texts()]
+
+
+def points(line: Any) -> bool:
+    """Whether a line is the mark of a trial."""
+    return line.get_marker() in {"o", "s"} and len(line.get_ydata()) > 0
 
 
 def test_a_curve_has_the_steps_that_were_seen(tmp_path: Path) -> None:
