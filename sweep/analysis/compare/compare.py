@@ -32,6 +32,8 @@ from sweep.storage.readable import readable
 from sweep.storage.states import State
 from trainer.contract.spec import UserError
 
+BASE_CONTENT = "the content of its base model"
+
 
 def compare(*studies: str | Path) -> CompareReport:
     """What the studies (a name below ./runs, a folder, URL#NAME) say together.
@@ -79,16 +81,40 @@ def _compared(study: SettledStudy) -> ComparedStudy:
 def _differences(studies: Sequence[SettledStudy]) -> tuple[QuestionDifference, ...]:
     """By key, where any two differ; what only some of them say counts as a difference but for the
     early window, of which a study without one says nothing."""
-    questions: dict[str, dict[str, Any]] = {one.label: question(one) for one in studies}
+    questions = {one.label: _asked(one) for one in studies}
     keys = sorted({key for own in questions.values() for key in own})
     found: list[QuestionDifference] = []
+    bases = {own.get(BASE_CONTENT) for own in questions.values()}
     for key in keys:
+        if key == "model.base" and len(bases) == 1 and None not in bases:
+            continue  # the same model under another path
         values = {label: own.get(key) for label, own in questions.items()}
         known = [own[key] for own in questions.values() if key in own]
         said = known if "early window" in key else list(values.values())
         if len({json.dumps(value, sort_keys=True) for value in said}) > 1:
             found.append(QuestionDifference(key, values))
     return tuple(found)
+
+
+def _asked(study: SettledStudy) -> dict[str, Any]:
+    """The question, what else decides who is the best, and the contents behind names."""
+    found: dict[str, Any] = dict(question(study))
+    document, facts = study.row.document, study.row.facts
+    objective = document["objective"]
+    bounds = objective.get("constraints", [])
+    found["objective.constraints"] = ", ".join(map(_bound, bounds)) or "none"
+    contents = {BASE_CONTENT: facts.get("model", {}).get("digest")}
+    for metric in (objective["metric"], *(one["metric"] for one in bounds)):
+        asked = facts.get("benchmarks", {}).get(metric, {})
+        contents[f"the questions of {metric}"] = asked.get("digest")
+    return found | {key: digest for key, digest in contents.items() if digest}
+
+
+def _bound(constraint: Mapping[str, Any]) -> str:
+    """`lm_eval:mmlu at_least base - 0.01`."""
+    keys = ("at_least", "at_most", *(["margin"] if constraint.get("margin") else []))
+    said = [f"{key} {constraint[key]}" for key in keys if constraint.get(key) is not None]
+    return " ".join([constraint["metric"], *said])
 
 
 def _ahead(studies: Sequence[ComparedStudy]) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sweep import formats as f
 from sweep.analysis.compare.report import ComparedStudy, CompareReport, SignalTransfer
 from sweep.analysis.evidence.sentences import NOUNS
@@ -14,6 +16,8 @@ from sweep.report.console import (
     print_rows,
 )
 from sweep.report.text_table import Column
+
+_DIGEST = re.compile("[0-9a-f]{32,}")
 
 
 def print_compared(report: CompareReport, console: Console | None = None) -> None:
@@ -34,7 +38,7 @@ def print_compared(report: CompareReport, console: Console | None = None) -> Non
             console,
             [Column("", False), *(Column(label, False, True) for label in labels)],
             [
-                [one.key, *(f.exact(one.values[label]) for label in labels)]
+                [one.key, *(_value(one.values[label]) for label in labels)]
                 for one in report.differences
             ],
         )
@@ -43,6 +47,14 @@ def print_compared(report: CompareReport, console: Console | None = None) -> Non
     print_columns(console, titles, [row for one in report.signals for row in _signal_rows(one)])
     console.print()
     print_lines([one.verdict for one in report.signals], console)
+
+
+def _value(value: object) -> str:
+    """As in a study file; of a digest its beginning."""
+    if value is None:
+        return f.MISSING
+    shown = f.exact(value)
+    return shown[:12] if _DIGEST.fullmatch(shown) else shown
 
 
 def _row(one: ComparedStudy) -> list[str]:

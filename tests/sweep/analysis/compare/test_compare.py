@@ -14,6 +14,7 @@ from predictor.evidence.correlations import Correlation
 from sweep.analysis.compare.compare import compare
 from sweep.analysis.compare.report import Transfer
 from sweep.analysis.compare.sentences import verdict
+from sweep.analysis.compare.text import print_compared
 from sweep.cli import main
 from tests.support.sweep_ledgers import (
     completed,
@@ -25,11 +26,12 @@ from tests.support.sweep_ledgers import (
 from trainer.contract.spec import UserError
 
 NUM = 24  # trials of a study
+SOURCES = {"train": {"path": "train.jsonl", "sha256": "ab12"}}
 
 
 def study(folder: Path, shift: float = 0.0, slope: float = -1.0, metric: str | None = None) -> Path:
     """Its better trials have the lower (slope < 0) or higher loss in the window."""
-    with written(folder, sources={"train": {"path": "train.jsonl", "sha256": "ab12"}}) as ledger:
+    with written(folder, sources=SOURCES) as ledger:
         if metric is not None:
             changed = {**document(), "objective": {"metric": metric}}
             ledger.continue_as(changed, "gap-1", [])
@@ -76,6 +78,45 @@ def test_it_says_in_what_they_differ(pair: tuple[Path, Path], tmp_path: Path) ->
     assert one.values == {"first": "choice_accuracy", "other": "lm_eval:arc_easy"}
     assert report.ahead is None  # their values do not compare
     assert "do not ask the same (objective.metric)" in report.answer
+
+
+def test_constraints_decide_who_is_the_best_so_they_are_compared(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    floor = {"metric": "lm_eval:mmlu", "at_least": "base - 0.01", "at_most": None}
+    with written(tmp_path / "bound", sources=SOURCES) as ledger:
+        objective = {"metric": "choice_accuracy", "constraints": [floor]}
+        ledger.continue_as({**document(), "objective": objective}, "gap-1", [])
+    found = {one.key: one.values for one in compare(pair[0], tmp_path / "bound").differences}
+    assert found["objective.constraints"] == {
+        "first": "none",
+        "bound": "lm_eval:mmlu at_least base - 0.01",
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "content", "told"),
+    [
+        ("another/path", "a" * 32, []),
+        ("org/base", "b" * 32, ["the content of its base model"]),
+    ],
+)
+def test_a_base_model_is_what_it_holds_not_where_it_lies(
+    tmp_path: Path,
+    base: str,
+    content: str,
+    told: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, path, digest in (("here", "org/base", "a" * 32), ("there", base, content)):
+        with written(tmp_path / name, sources=SOURCES, model={"digest": digest}) as ledger:
+            own = document()
+            ledger.continue_as({**own, "model": {**own["model"], "base": path}}, "gap-1", [])
+    report = compare(tmp_path / "here", tmp_path / "there")
+    assert [one.key for one in report.differences] == told
+    print_compared(report)
+    assert ("bbbbbbbbbbbb" in (said := capsys.readouterr().out)) == bool(told)
+    assert "b" * 13 not in said
 
 
 def test_a_signal_that_tells_the_same_in_all_transferred(pair: tuple[Path, Path]) -> None:
