@@ -71,7 +71,7 @@ def main() -> None:
         spec = BenchmarkSpec(tasks=str(given.tasks))
         benchmark = Benchmark(f"lm_eval:{given.name}", Path(folder), tokenizer, spec)
         facts = benchmark.prepare(model.config)
-        rows = read_source(str(given.train), None, Path(folder) / "cache").rows[:TRAINED]
+        rows = read_source(str(given.train), "train", Path(folder) / "cache").rows[:TRAINED]
         texts = [" ".join(str(value) for value in row.values())[:1000] for row in rows]
         batch: Any = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
 

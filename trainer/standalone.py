@@ -131,10 +131,10 @@ def prepare(spec: TrialSpec, data: DataSpec) -> int:
                 data,
                 spec.data_dir,
                 spec.metrics,
-                spec.benchmarks,
                 measure_base=False,
                 num_threads=spec.num_threads,
                 seed=spec.seed,
+                benchmarks=spec.benchmarks,
             ),
         )
     )

@@ -169,9 +169,7 @@ class Goal:
                 continue
             error = held.stderr or 0.0
             at_end = error * math.sqrt(min(1.0, own["num"] / base["num"])) if base else error
-            least = 1 / own["num"] if is_share(limit.metric) else 0.0  # none lost so far is no 0
-            slack = held.distance + limit.margin - Z95 * at_end
-            found[limit.metric] = (slack, max(error, least))
+            found[limit.metric] = (held.distance + limit.margin - Z95 * at_end, error)
         return found
 
     def _at_look(self, look: Stored, metric: str) -> Stored | None:
@@ -222,6 +220,8 @@ def _held(limit: Limit, found: Stored | None, base: Stored | None) -> Held:
         distance = side * (value - bound)
         if limit.is_of_base and stderr is not None:  # not paired: both err
             stderr = math.hypot(stderr, _finite(base, "stderr") or 0.0)
+    if stderr == 0 and found is not None and is_share(limit.metric):
+        stderr = 1 / found["num"]  # no question differs: one more might
     if distance is None:
         return Held(limit.metric, value, at_base, bound, None, None, None, None, None, False, False)
     half = Z95 * (stderr or 0.0)

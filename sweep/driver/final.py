@@ -24,6 +24,8 @@ def measure_final(
     objective = study.loaded.study.objective
     numbers = study.models.final_numbers(study.best)
     if not numbers:
+        if objective.final and study.best is None:
+            view.say("objective.final: measured of nobody, as there is no best trial")
         return False
     facts = dict(study.facts)
     bench = Bench(

@@ -134,6 +134,7 @@ class MtBench:
             seconds=sum(one.seconds for one in said),
             groups={name: mean for name, mean in found.categories.items() if mean is not None},
             stderr=found.stderr,
+            group_stderrs=dict(found.category_stderrs),
             over_base=judged.over_base,
             over_base_stderr=judged.over_base_stderr,
         )

@@ -29,6 +29,8 @@ class Score:
     """its upper end"""
     categories: Mapping[str, float | None]
     """mean rating of each category"""
+    category_stderrs: Mapping[str, float | None]
+    """the standard error of each, over its questions"""
     turns: Mapping[str, float | None]
     """mean rating of each turn: 1 and 2"""
     without_doubtful: float | None
@@ -74,6 +76,16 @@ def score(questions: Collection[Question], ratings: Mapping[tuple[int, int], Rat
         high=None if value is None or reach is None else value + reach,
         categories={
             name: _mean(rating for (id, _), rating in rated.items() if category[id] == name)
+            for name in dict.fromkeys(category.values())
+        },
+        category_stderrs={
+            name: _stderr(
+                [
+                    own
+                    for q, own in zip(questions, by_question, strict=True)
+                    if own and q.category == name
+                ]
+            )
             for name in dict.fromkeys(category.values())
         },
         turns={

@@ -271,7 +271,7 @@ def test_a_merged_adapter_is_the_adapter(drive_forked: Drive, spec: TrialSpec) -
         before = adapter(input_ids=ids).logits
         merged = adapter.merge_and_unload()
         assert (merged(input_ids=ids).logits - before).abs().max() < 1e-3
-    again = measure(merged, scored, torch.float32, lambda: None)
+    again, _ = measure(merged, scored, torch.float32, lambda: None)
     assert again.value == pytest.approx(recorded.measurements["eval_loss"].value, rel=1e-4)
 
 

@@ -150,7 +150,7 @@ def wrapped(job: tuple[str, str, str], team: Any) -> Wrapped:
     batch = collate([rows[row] for row in range(4)])
 
     def evaluation(*args: Any) -> float:
-        return measure(model, scored, torch.float32, lambda: None, *args).value
+        return measure(model, scored, torch.float32, lambda: None, *args)[0].value
 
     def give_up() -> None:
         raise Ordered(Stop(checkpoint=True))

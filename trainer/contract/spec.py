@@ -105,10 +105,10 @@ class PrepareSpec:
     data: DataSpec
     out_dir: str  # made by the caller, empty
     metrics: tuple[str, ...]
-    benchmarks: BenchmarkSpec = field(default_factory=BenchmarkSpec)
     measure_base: bool = True
     num_threads: int = 0  # 0: all
     seed: int = 0
+    benchmarks: BenchmarkSpec = field(default_factory=BenchmarkSpec)
     final: tuple[str, ...] = ()  # metrics that are prepared, and measured of nobody yet
 
 
