@@ -270,9 +270,11 @@ def show(told: Generator[Event]) -> Event | None:
 
 
 def line(event: Event) -> dict[str, Any]:
-    """An event as JSON values; an observation's fields stand beside the event's name."""
+    """An event as JSON values; an observation's fields stand beside the event's name. Scores row by
+    row are left out."""
     if isinstance(event, Prepared):
         values: Any = event.facts
     else:
         values = asdict(event.observation if isinstance(event, Stepped) else event)
+        values.pop("scores", None)
     return {"event": type(event).__name__.lower(), **finite(values)}
