@@ -127,10 +127,14 @@ def _check_name(to: str) -> None:
 
     try:
         validate_repo_id(to)
+        is_name = to.count("/") == 1
     except HFValidationError:
-        to = ""
-    if to.count("/") != 1:
-        raise UserError("--to: names a model on the Hub, as user/my-model: letters, digits, - _ .")
+        is_name = False
+    if not is_name:
+        raise UserError(
+            f"--to: is {clipped(to)!r}; a model on the Hub is named as user/my-model: letters, "
+            "digits, - _ ."
+        )
 
 
 def _uploaded(folder: Path, to: str, report: StudyReport, *, private: bool) -> str:

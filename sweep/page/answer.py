@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from sweep import formats as f
 from sweep.account.terms import at
@@ -24,7 +25,7 @@ class Tile:
 def question(report: StudyReport, names: Sequence[str]) -> str:
     """`Which learning_rate and batch_size give org/base the best eval_loss (lower is better)?`"""
     what = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    base = at(report.resolved, "model").get("base", "the base model")
+    base = _short(str(at(report.resolved, "model").get("base", "the base model")))
     better = "higher" if report.direction == "maximize" else "lower"
     held = "".join(f", with {one.text}" for one in report.constraints)
     give = "give" if len(names) > 1 else "gives"
@@ -32,6 +33,11 @@ def question(report: StudyReport, names: Sequence[str]) -> str:
     if not what:
         return f"{subject} {report.metric} does {base} reach ({better} is better){held}?"
     return f"{subject} {base} the best {report.metric} ({better} is better){held}?"
+
+
+def _short(base: str) -> str:
+    """Of a folder somewhere the last two names: the whole path stands under the environment."""
+    return "/".join(PurePath(base).parts[-2:]) if PurePath(base).is_absolute() else base
 
 
 def tiles(report: StudyReport) -> list[Tile]:
@@ -81,7 +87,8 @@ def _interval(report: StudyReport, best: BestReport) -> str:
         return "; no standard error is known"
     whose = f" of trial {best.number} alone" if best.num_new_seeds else ""
     how = "paired" if found.paired else "not paired"
-    return f"; 95 % {found.low:+.4f} to {found.high:+.4f}{whose}, {how}"
+    noise = ": within noise" if found.low <= 0 <= found.high else ""
+    return f"; 95 % {found.low:+.4f} to {found.high:+.4f}{whose}, {how}{noise}"
 
 
 def _saved(report: StudyReport) -> Tile:

@@ -10,6 +10,7 @@ from sweep import formats as f
 from sweep.account.terms import Terms
 from sweep.documents import Json
 from sweep.report.constraints_text import difference_lines, nearest_lines
+from sweep.report.gain import gain
 from sweep.report.study_types import BestReport, StudyReport
 from sweep.report.trial_types import Failure, Measured, TrialSummary
 from sweep.storage.states import SETTLED, UNDER_WAY, State
@@ -157,7 +158,11 @@ def _gain(report: StudyReport, best: BestReport) -> str:
     relative = f", {change / abs(base):+.1%}" if base else ""
     how = "better than" if report.is_better(best.mean, base) else "no better than"
     against = [one for one in report.differences if one.other is None]
-    if not best.num_new_seeds and any(one.is_within_noise for one in against):
+    found = gain(report)  # of a study whose base model's scores are not on record
+    is_noise = any(one.is_within_noise for one in against)
+    if not against and found is not None and found.low is not None and found.high is not None:
+        is_noise = found.paired and found.low <= 0 <= found.high
+    if not best.num_new_seeds and is_noise:
         how = "within noise of"
     return f"{how} the base model's {f.fixed(base, 4)} ({change:+.4f}{relative})"
 

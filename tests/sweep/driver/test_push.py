@@ -94,7 +94,9 @@ def test_the_best_goes_to_the_hub_as_it_lies(
 
 @pytest.mark.parametrize("to", ["model", "a/b/c", "me/-bad", "me/sp ace", ""])
 def test_a_name_that_is_none_is_refused(done: Path, hub: FakeHub, to: str) -> None:
-    with pytest.raises(UserError, match=r"^--to: names a model on the Hub, as user/my-model"):
+    with pytest.raises(
+        UserError, match=r"^--to: is '.*'; a model on the Hub is named as user/my-model"
+    ):
         push_study(str(done), to)
     assert not hub.made
 

@@ -23,6 +23,7 @@ from sweep.storage.ledger import Ledger
 from sweep.storage.paths import StudyPaths
 from tests.support.page_ledgers import HOSTILE, SHOWN, held_to_a_floor, hostile
 from tests.support.sweep_ledgers import completed, fill, observation, trial, written
+from tests.support.sweep_ledgers import document as study_file
 from trainer.contract.spec import UserError
 
 
@@ -50,6 +51,16 @@ def test_its_numbers_are_those_of_the_report(tmp_path: Path) -> None:
     )
 
 
+def test_a_base_model_in_a_folder_is_asked_about_by_its_last_names(tmp_path: Path) -> None:
+    def change(ledger: Ledger) -> None:
+        own = study_file()
+        base = {**own["model"], "base": "/home/me/models/tiny/base"}
+        ledger.continue_as({**own, "model": base}, "gap-1", [])
+
+    assert "tiny/base the best" in (asked := page_of(tmp_path, change)["question"])
+    assert "/home" not in asked
+
+
 def test_bars_of_compute_lead_from_the_plan_to_what_was_used(tmp_path: Path) -> None:
     bars = page_of(tmp_path)["compute"]["bars"]
     (first, planned), *steps, (last, used) = bars
@@ -57,16 +68,23 @@ def test_bars_of_compute_lead_from_the_plan_to_what_was_used(tmp_path: Path) -> 
     assert planned + math.fsum(flops for _, flops in steps) == pytest.approx(used)
 
 
-def test_a_gain_that_was_paired_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stderr", "told"),
+    [
+        (0.01, "95 % +0.1804 to +0.2196, paired"),
+        (0.2, "95 % -0.1920 to +0.5920, paired: within noise"),
+    ],
+)
+def test_a_gain_that_was_paired_says_so(tmp_path: Path, stderr: float, told: str) -> None:
     def change(ledger: Ledger) -> None:
         row = completed(0, 0.5)
         assert row.measurements is not None
-        row.measurements["choice_accuracy"] |= {"over_base": 0.2, "over_base_stderr": 0.01}
+        row.measurements["choice_accuracy"] |= {"over_base": 0.2, "over_base_stderr": stderr}
         ledger.save_trial(row)
 
     gain = page_of(tmp_path, change)["tiles"][1]
     assert gain["value"] == "+0.2000"
-    assert gain["note"].endswith("95 % +0.1804 to +0.2196, paired")
+    assert gain["note"].endswith(told)
 
 
 def test_a_gain_of_unknown_error_has_no_interval(tmp_path: Path) -> None:

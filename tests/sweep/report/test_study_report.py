@@ -223,6 +223,19 @@ def test_a_best_without_a_scatter_of_its_seeds_says_why(
     assert all(why in line and len(line) <= 80 for line in found if why)
 
 
+@pytest.mark.parametrize(("stderr", "how"), [(0.01, "better than"), (0.2, "within noise of")])
+def test_a_gain_within_noise_is_called_so_without_scores_by_row(
+    tmp_path: Path, stderr: float, how: str
+) -> None:
+    with written(tmp_path) as ledger:
+        row = completed(0, 0.5)
+        assert row.measurements is not None
+        row.measurements["choice_accuracy"] |= {"over_base": 0.2, "over_base_stderr": stderr}
+        ledger.save_trial(row)
+        lines = best_lines(study_report(ledger, StudyPaths(tmp_path)))
+    assert f"{how} the base model's 0.3000 (+0.2000, +66.7%)" in lines[0]
+
+
 def test_the_best_model_is_named_where_it_is_kept(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
     with written(tmp_path) as ledger:
