@@ -69,8 +69,11 @@ def saved_lines(report: StudyReport) -> list[str]:
         return []
     saved, (size, unit) = c.planned_flops - c.used_flops, f.flop_unit(c.planned_flops)
     share = f.share(saved, c.planned_flops)
-    of = f"{share} of {f.number(c.planned_flops / size)} {unit}, net of audits and overhead"
-    return [f"saved {of}; used {f.number(c.used_flops / size)} {unit} in {duration(c.seconds)}"]
+    plan = f"{f.number(c.planned_flops / size)} {unit}"
+    of = f"saved {share} of {plan}, net of audits and overhead"
+    if saved < 0:
+        of = f"nothing saved: {f.share(-saved, c.planned_flops)} more than the planned {plan}"
+    return [f"{of}; used {f.number(c.used_flops / size)} {unit} in {duration(c.seconds)}"]
 
 
 def _whole_study(report: StudyReport) -> list[tuple[str, float, str]]:

@@ -52,7 +52,8 @@ def prepared(
     out.mkdir()
     data = DataSpec(str(sums["train"]), eval=str(sums["eval"]))
     metrics = (METRIC, "eval_loss")
-    events = drive(run_prepare, PrepareSpec(model, data, str(out), metrics, benchmarks))
+    spec = PrepareSpec(model, data, str(out), metrics, benchmarks=benchmarks)
+    events = drive(run_prepare, spec)
     assert isinstance(events[-1], Prepared), events[-1]
     return events[-1]
 
