@@ -92,7 +92,7 @@ class BenchmarkSpec:
     """How benchmarks are asked, and where tasks and functions of one's own lie."""
 
     tasks: str | None = None  # a folder of task files and of NAME.jsonl
-    fewshot: Mapping[str, int] = field(default_factory=dict[str, int])  # by task or group
+    fewshot: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)  # by task, group
     chat: bool = False  # asked as turns of the model's chat template
     code: str | None = None  # the folder that modules of one's own are found in
 
