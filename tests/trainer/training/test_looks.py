@@ -206,7 +206,7 @@ def test_stopped_right_after_a_verdict_that_it_had_asked_for_again(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.training.link.DriverLink.order_within", stops_within_step)
-        patch.setattr("trainer.training.trial.Trial._measure", lambda *_: None)
+        patch.setattr("trainer.training.trial.Trial._measure", lambda *_: (None, None))
         second = drive(run_trial, spec, go_on_and_stop)
     assert (of(Stepped, second), second[-1]) == ([], Stopped(3))
     assert [one.look for one in of(VerdictWanted, drive(run_trial, spec))] == [1, 2]
