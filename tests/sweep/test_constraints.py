@@ -67,8 +67,8 @@ def test_a_trial_that_will_forget_too_much_is_given_up_and_the_reason_is_the_con
     rows, decisions = read(home)
     report = home.report()
     assert report.best is not None and report.best.params["learning_rate"] == 2e-4
-    (hopeless,) = [row for row in rows if row.params["learning_rate"] == 1e-3]
-    assert hopeless.state == "pruned"  # the best by its loss
+    (hopeless,) = [row for row in rows if row.params["learning_rate"] == 5e-4]
+    assert hopeless.state == "pruned"  # better than the best by its loss
     (given_up,) = [d for d in decisions if d.trial == hopeless.number and d.moment == "parked"]
     assert given_up.verdict.reason.startswith("P = 0.")
     assert "P(feasible) = 0.0" in given_up.verdict.reason
