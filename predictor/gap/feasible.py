@@ -63,13 +63,20 @@ def p_feasible(trials: Sequence[CohortTrial]) -> dict[int, Feasible]:
     names = sorted({name for t in trials for name in _names(t)})
     if not names:
         return {}
-    found: dict[int, Feasible] = {}
+    at_look: dict[int, list[CohortTrial]] = {}
     for trial in trials:
         if not trial.is_finished:
-            look = len(trial.early_slacks) - 1
-            each = {name: _one(trials, trial, name, look) for name in names}
-            probability = math.prod(chance for chance, _ in each.values())
-            slacks = {name: mean for name, (_, mean) in each.items() if mean is not None}
+            at_look.setdefault(len(trial.early_slacks) - 1, []).append(trial)
+    each: dict[int, dict[str, tuple[float, float | None]]] = {}
+    for look, asked in at_look.items():
+        for name in names:
+            for number, one in _at_look(trials, asked, name, look).items():
+                each.setdefault(number, {})[name] = one
+    found: dict[int, Feasible] = {}
+    for trial in trials:
+        if (own := each.get(trial.number)) is not None:
+            probability = math.prod(chance for chance, _ in own.values())
+            slacks = {name: mean for name, (_, mean) in own.items() if mean is not None}
             found[trial.number] = Feasible(probability, slacks)
     return found
 
@@ -81,32 +88,60 @@ def expected_slacks(trials: Sequence[CohortTrial]) -> dict[int, dict[str, float]
     return {number: dict(one.slacks) for number, one in p_feasible(trials).items()} | known
 
 
-def _one(
-    trials: Sequence[CohortTrial], asked: CohortTrial, name: str, look: int
-) -> tuple[float, float | None]:
-    """P that the trial holds one constraint, and its expected slack; that is None where the look
-    did not measure it, and P the share of the finished that hold it."""
+def _at_look(
+    trials: Sequence[CohortTrial], asked: Sequence[CohortTrial], name: str, look: int
+) -> dict[int, tuple[float, float | None]]:
+    """P that each of the trials `asked` holds one constraint, and its expected slack, by number;
+    that is None where the look did not measure it, and P the share of the finished that hold it."""
     ended = [t for t in trials if t.is_finished and name in t.slacks]
-    own = _early(asked, name, look)
-    if own is None:
-        num_held = sum(t.slacks[name] >= 0 for t in ended)
-        return (num_held + 1) / (len(ended) + 2), None
+    num_held = sum(t.slacks[name] >= 0 for t in ended)
     seen = [(t, at) for t in trials if (at := _early(t, name, look)) is not None]
+    unseen = (num_held + 1) / (len(ended) + 2), None
+    found: dict[int, tuple[float, float | None]] = {t.number: unseen for t in asked}
+    numbers = found.keys() & {t.number for t, _ in seen}
+    if not numbers:
+        return found
     scale = _scale([at for _, at in seen])
     most = FAR * scale
     there = [(at[0], t.slacks[name]) for t, at in seen if t.is_finished and name in t.slacks]
     pairs = np.clip(np.array(there, dtype=np.float64).reshape(-1, 2), -most, most)
-    middle = float(np.clip([at[0] for _, at in seen], -most, most).mean())
-    early = float(np.clip(own[0], -most, most))
+    early = np.clip([at[0] for _, at in seen], -most, most)
+    middle = float(early.mean())
     beside, variances = _beside([t for t, _ in seen], look)
     at_end = [i for i, (t, _) in enumerate(seen) if t.is_finished and name in t.slacks]
-    at_own = next(i for i, (t, _) in enumerate(seen) if t is asked)
     x = np.column_stack([np.ones(len(pairs)), pairs[:, 0] - middle, beside[at_end]])
-    row = np.concatenate([[1.0, early - middle], beside[at_own]])
     precision = np.concatenate([[DRIFT_SD**-2, (scale / SLOPE_SD) ** 2], 1 / variances])
-    change, spread, dof = _predicted(x, pairs[:, 1] - pairs[:, 0], row, precision, scale)
-    mean = early + change
-    return float(student_cdf(mean / spread, dof)), mean
+    rest = _Rest.of(x, pairs[:, 1] - pairs[:, 0], precision, scale)
+    for (trial, _), own, besides in zip(seen, early.tolist(), beside, strict=True):
+        if trial.number in numbers:
+            change, spread = rest.at(np.concatenate([[1.0, own - middle], besides]))
+            mean = own + change
+            found[trial.number] = float(student_cdf(mean / spread, rest.dof)), mean
+    return found
+
+
+class _Rest(NamedTuple):
+    """What comes from the look to the end, as the finished trials tell it: k columns."""
+
+    change: Floats  # (k,), expected
+    posterior: Floats  # (k, k), precision, times the noise's variance
+    noise: float
+    dof: float
+
+    @staticmethod
+    def of(x: Floats, left: Floats, precision: Floats, scale: float) -> _Rest:
+        """`x`: (num_finished, k); `left`: (num_finished,), what came of them; `precision`: (k,), of
+        the slopes beforehand, times the noise's variance."""
+        posterior = np.diag(precision) + x.T @ x
+        change = np.linalg.solve(posterior, x.T @ left)
+        unexplained = max(0.0, float(left @ left - change @ posterior @ change))
+        dof = NU + len(left)
+        return _Rest(change, posterior, (NU * scale**2 + unexplained) / dof, dof)
+
+    def at(self, row: Floats) -> tuple[float, float]:
+        """Mean and scale at `row`, (k,)."""
+        around = 1 + float(row @ np.linalg.solve(self.posterior, row))
+        return float(row @ self.change), math.sqrt(self.noise * around)
 
 
 def _beside(trials: Sequence[CohortTrial], look: int) -> tuple[Floats, Floats]:
@@ -125,23 +160,6 @@ def _beside(trials: Sequence[CohortTrial], look: int) -> tuple[Floats, Floats]:
         for columns, sd in ((config, CONFIG_SD), (seen, TOLD_SD))
     ]
     return np.concatenate([config, seen], axis=1), np.concatenate(variances)
-
-
-def _predicted(
-    x: Floats, left: Floats, row: Floats, precision: Floats, scale: float
-) -> tuple[float, float, float]:
-    """Mean, scale and degrees of freedom of what comes from the look to the end, at `row`, (k,).
-
-    `x`: (num_finished, k); `left`: (num_finished,), what came of them; `precision`: (k,), of the
-    slopes beforehand, times the noise's variance.
-    """
-    posterior = np.diag(precision) + x.T @ x
-    change = np.linalg.solve(posterior, x.T @ left)
-    unexplained = max(0.0, float(left @ left - change @ posterior @ change))
-    dof = NU + len(left)
-    noise = (NU * scale**2 + unexplained) / dof
-    around = 1 + float(row @ np.linalg.solve(posterior, row))
-    return float(row @ change), math.sqrt(noise * around), dof
 
 
 def _scale(early: Sequence[tuple[float, float]]) -> float:
