@@ -105,7 +105,7 @@ def _at_look(
     most = FAR * scale
     there = [(at[0], t.slacks[name]) for t, at in seen if t.is_finished and name in t.slacks]
     pairs = np.clip(np.array(there, dtype=np.float64).reshape(-1, 2), -most, most)
-    early = np.clip([at[0] for _, at in seen], -most, most)
+    early = np.array([at[0] for _, at in seen], dtype=np.float64).clip(-most, most)
     middle = float(early.mean())
     beside, variances = _beside([t for t, _ in seen], look)
     at_end = [i for i, (t, _) in enumerate(seen) if t.is_finished and name in t.slacks]
@@ -133,7 +133,7 @@ class _Rest(NamedTuple):
         """`x`: (num_finished, k); `left`: (num_finished,), what came of them; `precision`: (k,), of
         the slopes beforehand, times the noise's variance."""
         posterior = np.diag(precision) + x.T @ x
-        change = np.linalg.solve(posterior, x.T @ left)
+        change = np.asarray(np.linalg.solve(posterior, x.T @ left), dtype=np.float64)
         unexplained = max(0.0, float(left @ left - change @ posterior @ change))
         dof = NU + len(left)
         return _Rest(change, posterior, (NU * scale**2 + unexplained) / dof, dof)

@@ -8,7 +8,7 @@ from typing import Any
 from sweep.account.flops import eval_flops, train_flops
 from sweep.config.budget import budget_extremes, look_samples
 from sweep.config.study import Study
-from trainer.contract.metrics import EVAL_LOSS, Extent, extent_of
+from trainer.contract.metrics import Extent, extent_of, units_at_look
 
 MOST_SHARE = 0.03  # of a trial's training compute, for all its looks together
 FEWEST = 16  # rows or questions; fewer tell nothing
@@ -54,8 +54,8 @@ def early_tokens(study: Study, facts: Mapping[str, Any], num: int) -> float:
     questions, tokens = early_questions(study), 0.0
     for metric in study.metrics:
         extent = _extent(metric, facts)
-        own = num if questions is None or metric == EVAL_LOSS else questions
-        tokens += extent.input_tokens * min(1.0, own / extent.units)
+        units = units_at_look(metric, num, questions)
+        tokens += extent.input_tokens * min(1.0, units / extent.units)
     return tokens
 
 

@@ -7,12 +7,11 @@ import struct
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from sweep.account.constraints import Z95
 from sweep.config.objective import Judge
 from sweep.judging.questions import DOUBTFUL, TURNS, Question
 from sweep.judging.ratings import Rating
 from trainer.contract.measurement import Scores
-
-Z_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def score(questions: Collection[Question], ratings: Mapping[tuple[int, int], Rat
     ]
     value = _mean(rated.values())
     stderr = _stderr([one for one in by_question if one])
-    reach = None if stderr is None else Z_95 * stderr
+    reach = None if stderr is None else Z95 * stderr
     category = {q.id: q.category for q in questions}
     return Score(
         value=value,
@@ -157,9 +156,10 @@ def _mean(values: Iterable[float]) -> float | None:
 
 def _stderr(clusters: list[list[float]]) -> float | None:
     """Of the mean of all values, over clusters."""
-    num, total = len(clusters), sum(map(len, clusters))
-    if num < 2:
-        return None
-    mean = math.fsum(value for own in clusters for value in own) / total
-    residuals = [math.fsum(own) - len(own) * mean for own in clusters]
-    return math.sqrt(num / (num - 1) * math.fsum(one**2 for one in residuals)) / total
+    import numpy as np  # of no use to whoever asks for no score
+
+    from predictor.stats import mean_stderr
+
+    sizes = np.array([len(own) for own in clusters], dtype=np.float64)
+    sums = np.array([math.fsum(own) for own in clusters], dtype=np.float64)
+    return mean_stderr(sums / sizes, sizes)

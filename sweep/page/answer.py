@@ -87,7 +87,7 @@ def _interval(report: StudyReport, best: BestReport) -> str:
         return "; no standard error is known"
     whose = f" of trial {best.number} alone" if best.num_new_seeds else ""
     how = "paired" if found.paired else "not paired"
-    noise = ": within noise" if found.low <= 0 <= found.high else ""
+    noise = ": within noise" if found.is_within_noise else ""
     return f"; 95 % {found.low:+.4f} to {found.high:+.4f}{whose}, {how}{noise}"
 
 

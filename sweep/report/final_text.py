@@ -8,7 +8,7 @@ from typing import cast
 from sweep.account.terms import at
 from sweep.report.study_types import StudyReport
 from sweep.report.trial_types import Measured
-from trainer.contract.metrics import EVAL_LOSS
+from trainer.contract.metrics import higher_is_better
 
 
 def final_metrics(report: StudyReport) -> Sequence[str]:
@@ -25,7 +25,7 @@ def final_rows(report: StudyReport, metrics: Sequence[str]) -> list[list[str]]:
     """A row for the base model and for each trial that was measured, by the first of the metrics,
     the best first."""
     few = [t for t in report.trials if any(name in t.measurements for name in metrics)]
-    sign = 1 if metrics[0] == EVAL_LOSS else -1
+    sign = -1 if higher_is_better(metrics[0]) else 1
 
     def place(measured: Mapping[str, Measured]) -> float:
         one = measured.get(metrics[0])

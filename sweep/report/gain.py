@@ -25,6 +25,11 @@ class Gain:
     """whether the interval is paired over the same rows or questions; else it is of two samples,
     which is too wide where both answer the same questions"""
 
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether an interval is known and has 0 inside, so that either may be the better one."""
+        return self.low is not None and self.high is not None and self.low <= 0 <= self.high
+
 
 def gain(report: StudyReport) -> Gain | None:
     """The gain of the best; None without a best, and where the base model was not measured."""

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sweep import formats as f
 from sweep.account.compute import NOTHING
+from sweep.account.constraints import Z95
 from sweep.account.terms import Terms
 from sweep.judging.questions import DOUBTFUL, TEMPERATURES
 from sweep.judging.record import judged_models, stored_judge
-from sweep.judging.score import Z_95
 from sweep.report.console import Console, heading, make_console, print_columns, print_lines
 from sweep.report.judge_types import JudgedModel, JudgeReport
 from sweep.report.parts import base_report
@@ -90,7 +90,7 @@ def _difference(over: float | None, stderr: float | None) -> str:
     """`+0.31 ± 0.22`, the half width of the 95 % interval."""
     if over is None:
         return f.MISSING
-    return f"{over:+.2f}" + ("" if stderr is None else f" ± {Z_95 * stderr:.2f}")
+    return f"{over:+.2f}" + ("" if stderr is None else f" ± {Z95 * stderr:.2f}")
 
 
 def _name(model: JudgedModel) -> str:
@@ -146,7 +146,7 @@ def _remarks(report: JudgeReport) -> list[str]:
 
 def _is_noise(model: JudgedModel) -> bool:
     over, stderr = model.judged.over_base, model.judged.over_base_stderr
-    return over is not None and stderr is not None and abs(over) <= Z_95 * stderr
+    return over is not None and stderr is not None and abs(over) <= Z95 * stderr
 
 
 def _not_kept(numbers: Sequence[int]) -> list[str]:

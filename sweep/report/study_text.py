@@ -160,8 +160,8 @@ def _gain(report: StudyReport, best: BestReport) -> str:
     against = [one for one in report.differences if one.other is None]
     found = gain(report)  # of a study whose base model's scores are not on record
     is_noise = any(one.is_within_noise for one in against)
-    if not against and found is not None and found.low is not None and found.high is not None:
-        is_noise = found.paired and found.low <= 0 <= found.high
+    if not against and found is not None:
+        is_noise = found.paired and found.is_within_noise
     if not best.num_new_seeds and is_noise:
         how = "within noise of"
     return f"{how} the base model's {f.fixed(base, 4)} ({change:+.4f}{relative})"

@@ -64,6 +64,12 @@ def part_of(metric: str) -> str | None:
     return _DATA.get(metric)
 
 
+def units_at_look(metric: str, num: int, questions: int | None) -> int:
+    """Rows or questions that a look measures a metric on: `num`, in place of which metrics that ask
+    questions may have a number of their own; 0: none."""
+    return num if questions is None or not num or metric == EVAL_LOSS else questions
+
+
 class Extent(NamedTuple):
     """What one whole measurement of a metric takes."""
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from predictor.types import Observation
 from trainer.contract.measurement import Measurement, Scores
-from trainer.contract.metrics import EVAL_LOSS
+from trainer.contract.metrics import units_at_look
 from trainer.contract.outside import Cause
 from trainer.contract.safe_text import without_secrets
 
@@ -169,8 +169,7 @@ class TrialSpec:
 
     def early_units(self, metric: str) -> int:
         """Rows or questions that a metric is measured on at a look; 0: none."""
-        own = None if metric == EVAL_LOSS or not self.early_eval else self.early_questions
-        return self.early_eval if own is None else own
+        return units_at_look(metric, self.early_eval, self.early_questions)
 
     @property
     def warmup_steps(self) -> int:

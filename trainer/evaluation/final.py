@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoTokenizer
 
 from trainer.contract.final import FinalSpec
 from trainer.contract.measurement import Measurement, Scores
-from trainer.contract.metrics import part_of
+from trainer.contract.metrics import extent_of
 from trainer.contract.scores import base_scores_folder, write_scores
 from trainer.contract.spec import UserError
 from trainer.data.store import TOKENIZER, read_prepared
@@ -27,7 +26,7 @@ def measure_final(
     for trials to pair with. UserError where the model is gone, or the data were not prepared."""
     facts = read_prepared(Path(spec.data_dir))
     for metric in spec.metrics:
-        if not _is_prepared(metric, facts):
+        if extent_of(metric, facts) is None:
             raise UserError(
                 f"objective.final: what {metric} is measured on was not prepared when the study "
                 "was made: take it out, or give a study with it another name"
@@ -47,9 +46,3 @@ def measure_final(
         if folder is None:
             write_scores(base_scores_folder(data_dir), metric, scores[metric])
     return measured, scores
-
-
-def _is_prepared(metric: str, facts: Mapping[str, Any]) -> bool:
-    if part := part_of(metric):
-        return facts[part] is not None
-    return metric in (facts.get("benchmarks") or ())

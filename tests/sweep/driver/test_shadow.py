@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweep.config.study import Study
 from sweep.driver import sampling
 from sweep.driver.optuna_study import OptunaStudy
-from sweep.driver.shadow import End, shadow_study
+from sweep.driver.shadow import End, Ends, shadow_study
 from sweep.driver.untried import UntriedSampler
 from sweep.storage.states import State
 from tests.support.studies import make_study
@@ -85,21 +85,26 @@ def test_what_was_told_and_has_no_end_to_compare_tells_the_sampler_nothing() -> 
     ]
 
 
+def mean_rate_drawn(own: Study, ends: Ends | None) -> float:
+    """log10, over 30 draws."""
+    space = sampling.distributions(own)
+    truth = optuna.create_study()
+    truth.add_trials(parked(own))
+    drawn: list[float] = []
+    for seed in range(30):
+        truth.sampler = UntriedSampler(
+            partial(sampling.make_sampler, own, seed, False), 1, space, {}, {}, never, ends
+        )
+        drawn.append(math.log10(truth.ask(space).params["learning_rate"]))
+    return fmean(drawn)
+
+
 def test_the_expected_ends_of_parked_trials_move_the_draws() -> None:
     """The first has the highest rate. Draws are near those that are expected to end well."""
     own = make_study(run={"trials": 15})
-    space = sampling.distributions(own)
     found: dict[str, float] = {}
     for name, ends in {"high": LOW, "low": HIGH, "blind": None}.items():
-        truth = optuna.create_study()
-        truth.add_trials(parked(own))
-        drawn: list[float] = []
-        for seed in range(30):
-            truth.sampler = UntriedSampler(
-                partial(sampling.make_sampler, own, seed, False), 1, space, {}, {}, never, ends
-            )
-            drawn.append(math.log10(truth.ask(space).params["learning_rate"]))
-        found[name] = fmean(drawn)
+        found[name] = mean_rate_drawn(own, ends)
     assert found["low"] + 1 < found["high"]
     assert found["blind"] not in (found["low"], found["high"])
 
@@ -107,19 +112,10 @@ def test_the_expected_ends_of_parked_trials_move_the_draws() -> None:
 def test_draws_are_near_those_that_are_expected_to_hold_the_constraints() -> None:
     """The first have the highest rate and the best ends, and break more the better they are."""
     own = make_study(run={"trials": 15})
-    space = sampling.distributions(own)
     found: list[float] = []
     for sign in (1, -1):  # who breaks it: the last ones, the first ones
         ends = {n: End(float(n), {"lm_eval:mmlu": sign * (n - 2.5)}) for n in range(NUM)}
-        truth = optuna.create_study()
-        truth.add_trials(parked(own))
-        drawn: list[float] = []
-        for seed in range(30):
-            truth.sampler = UntriedSampler(
-                partial(sampling.make_sampler, own, seed, False), 1, space, {}, {}, never, ends
-            )
-            drawn.append(math.log10(truth.ask(space).params["learning_rate"]))
-        found.append(fmean(drawn))
+        found.append(mean_rate_drawn(own, ends))
     assert found[1] + 0.5 < found[0]
 
 

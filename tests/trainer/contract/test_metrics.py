@@ -14,6 +14,7 @@ from trainer.contract.metrics import (
     is_share,
     kind_of,
     margin_of,
+    units_at_look,
 )
 
 
@@ -67,3 +68,9 @@ def test_the_facts_say_how_much_there_is_to_measure() -> None:
     assert extent_of("lm_eval:mmlu", facts) == Extent(9, 400)
     assert extent_of("lm_eval:arc_easy", facts) is None
     assert extent_of("lm_eval:arc_easy", {"benchmarks": None}) is None
+
+
+def test_questions_may_have_a_number_of_their_own_at_a_look_where_anything_is_measured() -> None:
+    assert [units_at_look(metric, 16, 200) for metric in ("eval_loss", "m:f")] == [16, 200]
+    assert units_at_look("lm_eval:mmlu", 16, None) == 16
+    assert units_at_look("lm_eval:mmlu", 0, 200) == 0
