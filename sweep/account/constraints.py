@@ -2,7 +2,8 @@
 
 A trial holds a constraint where its 95 % interval, extended by the constraint's margin, lies on the
 right side of the bound: paired with the base model over rows or questions where the bound is of the
-base, else the value's own.
+base, else the value's own. Of questions none of which differs the standard error is 1 / their
+number.
 """
 
 from __future__ import annotations
